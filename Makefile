@@ -1,0 +1,29 @@
+# `make` runs everything, `make test` passes the tests; both install into .venv what is missing.
+PYTHON ?= python3
+ACTIVATE = . .venv/bin/activate
+
+.PHONY: run test lint report lock
+
+run: .venv/installed
+	$(ACTIVATE) && snakemake --cores all
+
+test: .venv/installed
+	$(ACTIVATE) && pytest
+
+lint: .venv/installed
+	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && codespell \
+		&& snakefmt --check Snakefile workflow/rules && snakemake --lint
+
+report: .venv/installed
+	$(ACTIVATE) && snakemake --report report.html
+
+# New pins, after a change of the ranges in pyproject.toml.
+lock:
+	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--all-extras --upgrade --quiet pyproject.toml --output-file requirements.lock
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
