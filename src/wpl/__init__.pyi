@@ -1,0 +1,3 @@
+from . import evaluation as evaluation
+from .fisher import diagonal_fisher as diagonal_fisher
+from .plasticity import WeightPlasticity as WeightPlasticity
