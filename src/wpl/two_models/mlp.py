@@ -1,0 +1,111 @@
+"""Many multi-layer perceptrons at once: their weights are stacked along a first dimension, run.
+
+Activations are columns, ``(run, unit, sample)``: so the gradient of a weight is a product of two
+matrices that lie in memory as they are needed. A run's numbers are the same, to the last bit,
+whichever runs it is stacked with; ``torch.func.vmap`` does not promise that.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+Parameters = dict[str, Tensor]
+
+
+def layer_names(layers: int) -> list[str]:
+    """List the parameters of the first layers, as they are called in ``module``."""
+    return [f"layer{i}.{part}" for i in range(1, layers + 1) for part in ("weight", "bias")]
+
+
+def init(widths: Sequence[int], generators: Sequence[torch.Generator]) -> Parameters:
+    """Draw initial weights, uniform in ±1/√fan-in as ``nn.Linear`` does, one run per generator.
+
+    Args:
+        widths: Units of the input, of each hidden layer, and of the output.
+        generators: One source of randomness per run.
+
+    Returns:
+        By name, weights ``(run, out, in)`` and biases ``(run, out)``.
+    """
+    shapes: list[tuple[int, ...]] = []
+    for fan_in, fan_out in pairwise(widths):
+        shapes += [(fan_out, fan_in), (fan_out,)]
+    runs: list[list[Tensor]] = []
+    for g in generators:
+        bounds = [1 / math.sqrt(fan_in) for fan_in in widths[:-1] for _ in ("weight", "bias")]
+        runs.append(
+            [
+                torch.empty(shape).uniform_(-bound, bound, generator=g)
+                for shape, bound in zip(shapes, bounds, strict=True)
+            ]
+        )
+    names = layer_names(len(widths) - 1)
+    return {name: torch.stack(p) for name, p in zip(names, zip(*runs, strict=True), strict=True)}
+
+
+def forward(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    """Compute logits ``(run, class, sample)`` of inputs ``(run, feature, sample)``."""
+    layers = len(parameters) // 2
+    h = inputs
+    for i in range(1, layers + 1):
+        bias = parameters[f"layer{i}.bias"].unsqueeze(2)  # (run, out, 1)
+        h = torch.baddbmm(bias, parameters[f"layer{i}.weight"], h)  # (run, out, sample)
+        if i < layers:
+            h = h.relu()
+    return h
+
+
+@torch.no_grad()
+def accuracy(parameters: Mapping[str, Tensor], inputs: Tensor, labels: Tensor) -> Tensor:
+    """Score every run on the same data, one after the other: memory does not grow with runs.
+
+    Args:
+        parameters: As in ``forward``.
+        inputs: ``(sample, feature)``.
+        labels: ``(sample)``.
+
+    Returns:
+        Accuracies ``(run)`` in [0, 1], float64.
+    """
+    columns = inputs.T.unsqueeze(0)  # (1, feature, sample)
+    runs = len(next(iter(parameters.values())))
+    scores = []
+    for run in range(runs):
+        logits = forward({name: p[run : run + 1] for name, p in parameters.items()}, columns)
+        scores.append((logits.argmax(1) == labels).double().mean())
+    return torch.stack(scores)
+
+
+def check_finite(parameters: Mapping[str, Tensor], runs: Sequence[str]) -> None:
+    """Stop a training that has diverged.
+
+    Args:
+        parameters: As in ``forward``.
+        runs: What each run is called.
+
+    Raises:
+        FloatingPointError: If a weight is NaN or infinite; names the run and the weight.
+    """
+    for name, p in parameters.items():
+        finite = p.detach().flatten(1).isfinite().all(1)
+        if not finite.all():
+            run = runs[int((~finite).nonzero()[0])]
+            raise FloatingPointError(f"{run}: {name} is not finite; try a lower learning_rate")
+
+
+def module(parameters: Mapping[str, Tensor]) -> nn.Sequential:
+    """Make an ordinary module of one run's weights ``(out, in)``; it maps ``(batch, feature)``."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    depth = len(parameters) // 2
+    for i in range(1, depth + 1):
+        out, fan_in = parameters[f"layer{i}.weight"].shape
+        layers[f"layer{i}"] = nn.utils.skip_init(nn.Linear, fan_in, out)
+        if i < depth:
+            layers[f"relu{i}"] = nn.ReLU()
+    model = nn.Sequential(layers)
+    model.load_state_dict(dict(parameters))
+    return model

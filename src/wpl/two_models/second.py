@@ -1,0 +1,156 @@
+"""Train the second model on weights that it shares with the first, by one arm."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wpl.images import Images
+from wpl.plasticity import WeightPlasticity
+from wpl.seeding import generator
+from wpl.two_models import mlp
+from wpl.two_models.adam import Adam
+from wpl.two_models.batches import batches
+from wpl.two_models.importance import uniform
+
+Arm = Literal["none", "wpl", "l2", "frozen", "joint"]
+"""What is done about forgetting.
+
+none: nothing. wpl: shared weights are anchored in proportion to their Fisher information. l2: they
+are anchored uniformly, as strongly on average. frozen: they do not move, the bound on forgetting.
+joint: both models are trained together, the bound on accuracy.
+"""
+
+
+def train_second(
+    images: Images,
+    first: Mapping[str, Tensor],
+    fisher: Mapping[str, Tensor],
+    *,
+    arm: Arm,
+    alphas: Sequence[float],
+    shared: int,
+    seeds: Sequence[int],
+    stops: Sequence[str],
+    depth: int,
+    width: int,
+    iterations: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float,
+    record_every: int,
+) -> tuple[mlp.Parameters, pd.DataFrame]:
+    """Train the second model after every first model, all seeds, stops and strengths side by side.
+
+    A seed has the same initial weights and the same batches in every arm: arms are paired.
+
+    Args:
+        images: The data, the same task for both models.
+        first: By name, weights of the first model ``(stop, seed, ...)``.
+        fisher: By name, the Fisher information of those weights, in their shapes.
+        arm: What is done about forgetting.
+        alphas: Strengths of the anchor; for an arm without one, a single value that is not used.
+        shared: How many first layers the two models share.
+        seeds: Root seeds.
+        stops: Names of the stops of ``first``.
+        depth: Number of layers of the second model.
+        width: Units of each hidden layer.
+        iterations: Steps of Adam.
+        batch_size: Samples of a step.
+        learning_rate: Of Adam.
+        weight_decay: λ of the loss term λ/2 ‖θ‖².
+        record_every: Iterations between two records of the accuracy on test data.
+
+    Returns:
+        By name, ``(stop, alpha, seed, ...)``, the second model's weights, and of a first model
+        that was trained on (``joint``) its own as ``first.…``; and a table with one row per run
+        and record: arm, shared, stop, alpha, seed, iteration, and the accuracy of the
+        first and of the second model on test data.
+
+    Raises:
+        FloatingPointError: If a run's weights do not stay finite.
+    """
+    inputs, labels = images.flat("train")
+    test = images.flat("test")
+    runs = pd.MultiIndex.from_product(
+        [stops, alphas, seeds], names=["stop", "alpha", "seed"]
+    ).to_frame(index=False)
+    names = mlp.layer_names(shared)
+
+    before = _spread(first, len(alphas))
+    widths = [inputs.shape[1], *[width] * (depth - 1), images.classes]
+    fresh = mlp.init(widths, [generator(seed, "train_second", "init") for seed in seeds])
+    second = {name: _repeat(p, len(stops) * len(alphas)) for name, p in fresh.items()}
+    second |= {name: before[name].clone() for name in names}
+    first_now = before | {name: second[name] for name in names}
+
+    trained = {name: p for name, p in second.items() if arm != "frozen" or name not in names}
+    if arm == "joint":
+        trained |= {f"first.{name}": p for name, p in first_now.items() if name not in names}
+    adam = Adam(trained.values(), learning_rate, weight_decay)
+    plasticity = None
+    if arm in ("wpl", "l2"):
+        importance = _spread({name: fisher[name] for name in names}, len(alphas))
+        plasticity = WeightPlasticity(
+            {name: before[name] for name in names},
+            uniform(importance) if arm == "l2" else importance,
+            torch.tensor(runs["alpha"].to_numpy()),
+        )
+
+    records = []
+
+    def record(iteration: int) -> None:
+        mlp.check_finite(trained, [f"{arm}: {dict(run)}" for _, run in runs.iterrows()])
+        records.append(
+            runs.assign(
+                iteration=iteration,
+                accuracy_first=mlp.accuracy(first_now, *test),
+                accuracy_second=mlp.accuracy(second, *test),
+            )
+        )
+
+    stream = batches(
+        inputs,
+        labels,
+        seeds=seeds,
+        purpose="train_second",
+        batch_size=batch_size,
+        iterations=iterations,
+    )
+    for iteration, (x_seed, y_seed) in enumerate(stream):
+        if iteration % record_every == 0:
+            record(iteration)
+        x = _repeat(x_seed, len(stops) * len(alphas))  # (run, feature, batch)
+        y = _repeat(y_seed, len(stops) * len(alphas))  # (run, batch)
+        loss = F.cross_entropy(mlp.forward(second, x), y, reduction="sum")
+        if arm == "joint":
+            loss = loss + F.cross_entropy(mlp.forward(first_now, x), y, reduction="sum")
+        adam.zero_grad()
+        (loss / batch_size).backward()
+        if plasticity:
+            plasticity.add_gradient_(second)
+        adam.step()
+    record(iterations)
+
+    shape = (len(stops), len(alphas), len(seeds))
+    weights = {name: p.detach().unflatten(0, shape) for name, p in (second | trained).items()}
+    table = pd.concat(records, ignore_index=True)
+    table.insert(0, "arm", arm)
+    table.insert(1, "shared", shared)
+    return weights, table
+
+
+def _spread(stacked: Mapping[str, Tensor], alphas: int) -> mlp.Parameters:
+    """(stop, seed, ...) → (run, ...): a run for each stop, strength and seed, in this order."""
+    return {
+        name: p.unsqueeze(1).expand(-1, alphas, *p.shape[1:]).flatten(0, 2).clone()
+        for name, p in stacked.items()
+    }
+
+
+def _repeat(seeds: Tensor, variants: int) -> Tensor:
+    """(seed, ...) → (run, ...): the same for every stop and strength."""
+    return seeds.repeat(variants, *[1] * (seeds.ndim - 1))
