@@ -1,0 +1,26 @@
+"""Forgetting between models that share weights: everything, from data to figures.
+
+`snakemake --cores all` brings all results up to date.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "params.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/two_models.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.plot_forgetting.output,
+        rules.plot_convergence.output,
+        rules.plot_tradeoff.output,

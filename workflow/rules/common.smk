@@ -1,0 +1,62 @@
+"""Checks before the first job, and what the rules share: identity of jobs, lists of wildcards."""
+
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from support import digest, workspace
+from support.params import validate
+
+given = config.copy()
+config.update(validate(config))
+SEEDS = config["seeds"]
+STOPS = ["converged", *map(str, config["first"]["stops"])]
+ARMS = config["compare"]["arms"]
+
+
+wildcard_constraints:
+    shared=r"\d+",
+    arm="|".join(ARMS),
+
+
+def code(script):
+    """Everything that a script executes, as one of its params."""
+    return digest.code_digest(script, ROOT)
+
+
+def strengths(arm, shared):
+    """The values of α at which an arm is run: its own, and those of the trade-off."""
+    if arm not in ("wpl", "l2"):
+        return [0.0]
+    sweep = (
+        config["tradeoff"]["alphas"] if shared == config["compare"]["headline"] else []
+    )
+    return sorted({config[arm]["alpha"], *sweep})
+
+
+workspace.set_environment(ROOT)
+if workflow.is_main_process:
+    workspace.heal()
+    workspace.check()
+    if given != yaml.safe_load((ROOT / "params.yaml").read_text()):
+        logger.warning(
+            "The configuration is not params.yaml's: DVC cannot record what differs."
+        )
+
+
+onstart:
+    workspace.lock()
+
+
+onsuccess:
+    workspace.materialise(workflow.dag)
+    for removed in workspace.prune(workflow):
+        logger.info(f"Removed {removed}: no parameter asks for it any more.")
+
+
+onerror:
+    workspace.materialise(workflow.dag)

@@ -1,0 +1,28 @@
+"""Compare the arms, and write the tables behind the figures, the metrics and the findings."""
+
+import pandas as pd
+from markdown_it import MarkdownIt
+
+from job import job
+from wpl.artifact import save_json, save_table, save_text
+from wpl.two_models import comparison
+from wpl.two_models.findings import findings
+
+with job(snakemake):
+    alphas, headline = snakemake.params.alphas, snakemake.params.headline
+    history = pd.concat([pd.read_csv(file, dtype={"stop": str}) for file in snakemake.input])
+    curves = comparison.headline_runs(history, alphas)
+    scores = comparison.final_scores(history)
+    compared = comparison.compare(scores)
+    of_headline = compared[compared["shared"] == headline]
+    text = findings(scores[scores["shared"] == headline], of_headline, alphas)
+
+    cases = comparison.headline_runs(compared, alphas)
+    save_table(snakemake.output.curves, curves)
+    save_table(snakemake.output.mean_curves, comparison.mean_curves(curves, headline))
+    save_table(snakemake.output.tradeoff, of_headline)
+    save_table(snakemake.output.cases, cases)
+    save_json(snakemake.output.metrics, comparison.metrics(cases))
+    save_json(snakemake.output.headline, comparison.headline(cases, headline))
+    save_text(snakemake.output.findings, text)
+    save_text(snakemake.output.page, MarkdownIt().render(text))

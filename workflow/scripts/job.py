@@ -1,0 +1,50 @@
+"""What every script does around its one call of the library."""
+
+import contextlib
+import os
+import select
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def job(snakemake: Any) -> Iterator[None]:
+    """Run the body of a script: output to its log, errors in one line, no life without Snakemake.
+
+    What a user can mend (parameters, data, files, disk, a diverging training) ends in one line
+    that names the culprit; anything else is a fault of ours, and its traceback is kept.
+    """
+    _end_with(int(os.environ["WORKFLOW_PID"]))
+    log = Path(snakemake.log[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", buffering=1) as stream:
+        try:
+            with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+                yield
+        except (ValueError, FloatingPointError, OSError) as error:
+            fault = f"{snakemake.rule} {dict(snakemake.wildcards) or ''}: {error}"
+            traceback.print_exc(file=stream)
+        except Exception:
+            fault = traceback.format_exc()
+            stream.write(fault)
+        else:
+            return
+    sys.stderr.write(f"error: {fault}\n")
+    sys.exit(1)
+
+
+def _end_with(pid: int) -> None:
+    """End this process when the given one ends: a killed Snakemake leaves no orphan that writes."""
+    if not hasattr(os, "pidfd_open"):  # Linux only
+        return
+    workflow = os.pidfd_open(pid)
+
+    def wait() -> None:
+        select.select([workflow], [], [])
+        os._exit(143)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,34 @@
+"""Plot both models while the second trains, A trained strictly to loosely, with and without WPL."""
+
+import pandas as pd
+import seaborn as sns
+
+from figure import BAND, NAMES, save
+from job import job
+
+with job(snakemake):
+    curves = pd.read_csv(snakemake.input[0], dtype={"stop": str})
+    curves = curves[curves["shared"] == snakemake.params.shared]
+    curves = curves[curves["arm"].isin(["none", "wpl"])].replace({"arm": NAMES})
+    long = curves.rename(columns={"accuracy_first": "A", "accuracy_second": "B"}).melt(
+        ["stop", "arm", "seed", "iteration"], ["A", "B"], "model", "accuracy"
+    )
+    grid = sns.relplot(
+        long,
+        x="iteration",
+        y="accuracy",
+        hue="model",
+        style="arm",
+        col="stop",
+        kind="line",
+        errorbar=BAND,
+        seed=0,
+        height=3.2,
+        aspect=0.95,
+    )
+    for stop, axes in grid.axes_dict.items():
+        start = curves[(curves["stop"] == stop) & (curves["iteration"] == 0)]
+        axes.axhline(start["accuracy_first"].mean(), color="grey", lw=1, ls=":", label="A before")
+        axes.set_title("A converged" if stop == "converged" else f"A stopped at {stop}")
+    grid.set_axis_labels("iteration of B", "test accuracy")
+    save(grid.figure, snakemake.output[0])

@@ -1,0 +1,28 @@
+"""Plot the first model's accuracy while the second trains, for 1, 2 and 3 shared layers."""
+
+import pandas as pd
+import seaborn as sns
+
+from figure import BAND, NAMES, save
+from job import job
+
+with job(snakemake):
+    curves = pd.read_csv(snakemake.input[0], dtype={"stop": str})
+    curves = curves[(curves["stop"] == "converged") & curves["arm"].isin(["none", "wpl"])]
+    grid = sns.relplot(
+        curves.replace({"arm": NAMES}),
+        x="iteration",
+        y="accuracy_first",
+        hue="shared",
+        col="arm",
+        kind="line",
+        errorbar=BAND,
+        seed=0,
+        palette=sns.color_palette("viridis_r", curves["shared"].nunique()),
+        height=3.4,
+        aspect=1.15,
+    )
+    grid.set_titles("{col_name}")
+    grid.set_axis_labels("iteration of B", "test accuracy of A")
+    grid.legend.set_title("shared layers")
+    save(grid.figure, snakemake.output[0])

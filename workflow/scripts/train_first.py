@@ -1,0 +1,13 @@
+"""Train the first model of every seed, and keep it at every stop."""
+
+from job import job
+from wpl.artifact import save_table, save_tensors
+from wpl.images import load_images
+from wpl.two_models.first import train_first
+
+with job(snakemake):
+    params = snakemake.params
+    images = load_images(snakemake.input.images)
+    models, stops = train_first(images, seeds=params.seeds, width=params.width, **params.first)
+    save_tensors(snakemake.output.models, "first", models, seeds=params.seeds, **params.first)
+    save_table(snakemake.output.stops, stops)

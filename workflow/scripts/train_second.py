@@ -1,0 +1,22 @@
+"""Train the second model of every seed by one arm, after the first model at every stop."""
+
+from job import job
+from wpl.artifact import load_tensors, save_table, save_tensors
+from wpl.images import load_images
+from wpl.two_models.second import train_second
+
+with job(snakemake):
+    params = snakemake.params
+    models, _ = load_tensors(snakemake.input.models, "first")
+    fisher, _ = load_tensors(snakemake.input.fisher, "fisher")
+    case = {name: params[name] for name in ("arm", "shared", "alphas", "seeds", "stops")}
+    weights, history = train_second(
+        load_images(snakemake.input.images),
+        models,
+        fisher,
+        **case,
+        width=params.width,
+        **params.second,
+    )
+    save_tensors(snakemake.output.models, "second", weights, **case)
+    save_table(snakemake.output.history, history)

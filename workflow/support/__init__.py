@@ -1,0 +1,1 @@
+"""What stands around the rules: checked parameters, identity of code, a sound working copy."""

@@ -1,0 +1,77 @@
+"""Digest of the code that a script runs: library code is an input of a job like any other.
+
+Snakemake does not see edits in ``src/``. With this digest among a rule's params it does, by
+content: a job runs again when a module that it imports has changed, whenever the files were
+written, and an edit elsewhere leaves it alone.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+
+@cache
+def code_digest(script: str, root: Path) -> str:
+    """Digest a script of ``workflow/scripts`` and all project modules that it imports."""
+    files = project_files(script, root)
+    texts = {file.relative_to(root).as_posix(): file.read_text("utf-8") for file in files}
+    return hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()[:16]
+
+
+def project_files(script: str, root: Path) -> set[Path]:
+    """Find the files of the project that running a script executes, the script's own included.
+
+    Returns:
+        Absolute paths.
+
+    Raises:
+        WorkflowError: If there is no such script, or an import hides which module it needs.
+    """
+    files: set[Path] = set()
+    todo = [script]
+    while todo:
+        name = todo.pop()
+        file = _find(name, root)
+        if file is not None and file not in files:
+            files.add(file)
+            todo += _imports(name, file, root)
+    if not files:
+        raise WorkflowError(f"there is no script {script}.py in {root / 'workflow/scripts'}")
+    return files
+
+
+def _find(module: str, root: Path) -> Path | None:
+    for folder in (root / "src", root / "workflow" / "scripts"):
+        path = folder.joinpath(*module.split("."))
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file():
+                return file
+    return None
+
+
+def _imports(module: str, file: Path, root: Path) -> Iterator[str]:
+    if "." in module:
+        yield module.rpartition(".")[0]  # the package is executed first
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+            source = ".".join([*parents, node.module or ""] if node.level else [node.module or ""])
+            source = source.strip(".")
+            yield source
+            found = _find(source, root)
+            if found is not None and found.name == "__init__.py":
+                for alias in node.names:
+                    # The package hands names on lazily: which module is needed must be said.
+                    if _find(f"{source}.{alias.name}", root) is None:
+                        raise WorkflowError(
+                            f"{file}: import {alias.name!r} from its own module, not from {source}"
+                        )
+                    yield f"{source}.{alias.name}"

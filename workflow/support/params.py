@@ -1,0 +1,138 @@
+"""What params.yaml may hold: every key, its type and its range, checked before the first job."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from snakemake.exceptions import WorkflowError
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0)]
+Arm = Literal["none", "wpl", "l2", "frozen", "joint"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def no_repetition(self) -> "Section":
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, list) and len(set(value)) < len(value):
+                raise ValueError(f"{name}: the same value stands there twice: {value}")
+        return self
+
+
+class Data(Section):
+    source: Literal["digits", "mnist"]
+    root: str
+    valid_share: Share
+    test_share: Share
+    seed: Seed
+
+
+class Training(Section):
+    depth: Annotated[int, Field(ge=2)]
+    iterations: Count
+    batch_size: Count
+    learning_rate: Positive
+    weight_decay: NonNegative
+
+
+class First(Training):
+    stops: list[Share]
+    check_every: Count
+
+
+class Second(Training):
+    record_every: Count
+
+
+class Fisher(Section):
+    kind: Literal["empirical", "mc", "exact"]
+    samples: Count
+
+
+class Compare(Section):
+    shared: Annotated[list[Count], Field(min_length=1)]
+    arms: Annotated[list[Arm], Field(min_length=1)]
+    headline: Count
+
+
+class Anchor(Section):
+    alpha: NonNegative
+
+
+class Tradeoff(Section):
+    alphas: Annotated[list[Positive], Field(min_length=1)]
+
+
+class Params(Section):
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    data: Data
+    width: Count
+    first: First
+    fisher: Fisher
+    second: Second
+    compare: Compare
+    wpl: Anchor
+    l2: Anchor
+    tradeoff: Tradeoff
+
+    @model_validator(mode="after")
+    def fits(self) -> "Params":
+        most = min(self.first.depth, self.second.depth) - 1
+        if max(self.compare.shared) > most:
+            raise ValueError(
+                f"compare.shared: models of {self.first.depth} and {self.second.depth} layers can "
+                f"share at most {most}; got {max(self.compare.shared)}"
+            )
+        if self.compare.headline not in self.compare.shared:
+            raise ValueError(
+                f"compare.headline: {self.compare.headline} is not one of compare.shared, "
+                f"{self.compare.shared}"
+            )
+        missing = {"none", "wpl"} - set(self.compare.arms)
+        if missing:
+            raise ValueError(f"compare.arms: {min(missing)!r} must be one of the arms")
+        return self
+
+
+def validate(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a configuration.
+
+    Returns:
+        It in one canonical form: order of keys, 3 as 3.0.
+
+    Raises:
+        WorkflowError: If something is wrong; one line for each fault, naming its key.
+    """
+    try:
+        return Params.model_validate(config).model_dump()
+    except ValidationError as error:
+        raise WorkflowError(*(f"params: {_line(e)}" for e in error.errors())) from None
+
+
+def _line(error: ErrorDetails) -> str:
+    where = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {where!r}{_suggestion(error['loc'])}"
+    if error["type"] == "missing":
+        return f"missing key {where!r}"
+    message = error["msg"].removeprefix("Value error, ")
+    if not where or error["type"] == "value_error":
+        return ".".join(filter(None, (where, message)))
+    return f"{where}: {message}; got {error['input']!r}"
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    section: Any = Params
+    for key in location[:-1]:
+        section = section.model_fields[key].annotation
+    near = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

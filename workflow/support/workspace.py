@@ -1,0 +1,115 @@
+"""What makes Snakemake and DVC agree about the files in one working copy."""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import IO, Any
+
+from snakemake.exceptions import WorkflowError
+
+RESULTS = Path("results")
+METADATA = Path(".snakemake/metadata")
+LOCKS = Path(".snakemake/locks")
+
+
+def set_environment(root: Path) -> None:
+    """Say where finished jobs are shared, and which library the jobs import."""
+    # DVC runs experiments in copies below .dvc/tmp/exps: they share the main copy's finished jobs.
+    main = Path(str(Path.cwd()).split(f"{os.sep}.dvc{os.sep}tmp{os.sep}exps")[0])
+    finished = os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(main / ".jobcache"))
+    if "://" not in finished:
+        Path(finished).mkdir(parents=True, exist_ok=True)
+    # Wins over an installed wpl, which in such a copy would be the main copy's.
+    os.environ["PYTHONPATH"] = str(root / "src")
+    os.environ["WORKFLOW_PID"] = str(os.getpid())
+    os.environ.setdefault("LOGNAME", "user")  # Snakemake asks; a bare user id has no name
+
+
+_run_lock: IO[str] | None = None
+
+
+def _try_lock() -> IO[str] | None:
+    """Take the lock that the kernel drops when this process dies, however it dies."""
+    Path(".snakemake").mkdir(exist_ok=True)
+    handle = Path(".snakemake/run.flock").open("w")  # noqa: SIM115 - held as long as the process
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        return None
+    return handle
+
+
+def lock() -> None:
+    """Keep a second run out of this working copy.
+
+    Raises:
+        WorkflowError: If another run holds the lock.
+    """
+    global _run_lock  # noqa: PLW0603 - the lock lasts as long as the process
+    _run_lock = _try_lock()
+    if _run_lock is None:
+        raise WorkflowError("another snakemake is running in this directory")
+
+
+def heal() -> None:
+    """Remove what a killed run left locked, if no run is alive."""
+    handle = _try_lock()
+    if handle is not None:
+        for stale in LOCKS.glob("*.lock"):
+            stale.unlink()
+        handle.close()
+
+
+def check() -> None:
+    """Refuse results whose making is unknown, or that are links into DVC's cache.
+
+    Raises:
+        WorkflowError: With the command that mends it.
+    """
+    record = next((p for p in METADATA.rglob("*") if p.is_symlink() or p.is_file()), None)
+    if record is None and any(RESULTS.rglob("*.safetensors")):
+        raise WorkflowError(
+            "results/ is there without .snakemake/metadata, the record of which params and code "
+            "made it: run `dvc checkout` (or `dvc pull`), or delete results/"
+        )
+    if record is not None and (record.is_symlink() or record.stat().st_nlink > 1):
+        raise WorkflowError(
+            "results/ are links into DVC's cache, which Snakemake would overwrite: run "
+            "`dvc config --local cache.type reflink,copy && dvc checkout --relink`"
+        )
+
+
+def materialise(dag: Any) -> None:
+    """Turn outputs that are links to finished jobs into files, as git and DVC want them."""
+    for job in dag.jobs:
+        for output in map(Path, job.output):
+            if output.is_symlink() and output.is_file():
+                temporary = output.with_name(f".{output.name}.copy")
+                shutil.copyfile(output, temporary)
+                temporary.replace(output)
+
+
+def prune(workflow: Any) -> list[str]:
+    """Remove results that no current parameter asks for, after a run of everything.
+
+    A run of a part (a target, ``--until``, ``--batch``) removes nothing.
+
+    Returns:
+        The files removed.
+    """
+    dag = workflow.dag
+    if workflow.dag_settings.batch or not any(job.rule.name == "all" for job in dag.jobs):
+        return []
+    wanted = {str(output) for job in dag.jobs for output in job.output}
+    removed = []
+    for path in sorted(RESULTS.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path.name != ".gitignore" and str(path) not in wanted:
+            path.unlink()
+            workflow.persistence._delete_record(str(path))
+            removed.append(str(path))
+    return removed
