@@ -1,49 +1,24 @@
-"""Files of the project: tensors with metadata, tables, metrics. Written whole or not at all."""
+"""Tensors with metadata: safetensors with a checksum, written whole or not at all."""
 
 import hashlib
 import json
-import math
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor
+
+from wpl.files import atomic
 
 VERSION = 1
 
 
 class ArtifactError(ValueError):
     """A file is missing, damaged, or not of the kind that was expected."""
-
-
-@contextmanager
-def atomic(path: Path | str) -> Iterator[Path]:
-    """Give a temporary path beside ``path``, moved there when the block ends without an error.
-
-    A job that is killed, or meets a full disk, leaves what stood at ``path`` untouched.
-
-    Yields:
-        The temporary path, in the folder of ``path``.
-
-    Raises:
-        OSError: If the file cannot be written.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_tensors(path: Path | str, kind: str, tensors: Mapping[str, Tensor], **about: Any) -> None:
@@ -56,6 +31,7 @@ def save_tensors(path: Path | str, kind: str, tensors: Mapping[str, Tensor], **a
         **about: Metadata that JSON can hold: seeds, kind of Fisher, number of samples.
     """
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    about = {**about, "torch": torch.__version__}
     metadata = {"kind": kind, "version": VERSION, "sha256": _digest(plain), "about": about}
     # One entry: safetensors does not write several in a fixed order, and bytes must repeat.
     with atomic(path) as temporary:
@@ -91,31 +67,6 @@ def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[s
                 + ("; the file is damaged" if key == "sha256" else "")
             )
     return tensors, metadata["about"]
-
-
-def save_table(path: Path | str, table: pd.DataFrame) -> None:
-    """Write a table as CSV, numbers in their shortest exact form."""
-    with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
-
-
-def save_json(path: Path | str, value: Mapping[str, Any]) -> None:
-    """Write metrics as JSON; a number that is not finite becomes null."""
-    save_text(path, json.dumps(_finite(value), indent=2) + "\n")
-
-
-def save_text(path: Path | str, text: str) -> None:
-    """Write text as UTF-8."""
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

@@ -1,13 +1,17 @@
 """Scores, forgetting, and the statistics of a comparison over seeds."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from torch import Tensor
+
+if TYPE_CHECKING:  # a comparison of tables does not load torch
+    from torch import Tensor
 
 _Floats = NDArray[np.float64]
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
-from torchvision.datasets import MNIST
 
 from wpl.images import Images
 from wpl.seeding import derive
@@ -77,20 +76,29 @@ _Array = NDArray[np.generic]
 
 
 def _read_mnist(root: Path) -> tuple[_Array, _Array, _Array, _Array]:
-    try:
-        parts = [MNIST(str(root), train=train, download=True) for train in (True, False)]
-    except (RuntimeError, OSError, ValueError, AssertionError) as error:
-        raise DataError(
-            f"MNIST is not complete in {root / 'MNIST/raw'} and cannot be downloaded or unpacked "
-            f"there ({error}); set data.root to the folder that holds MNIST/raw"
-        ) from error
-    for name, expected in _MNIST_FILES.items():
-        file = root / "MNIST" / "raw" / name
+    from torchvision.datasets import MNIST  # noqa: PLC0415 - slow, and digits does not need it
+
+    files = {root / "MNIST" / "raw" / name: md5 for name, md5 in _MNIST_FILES.items()}
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        try:
+            MNIST(str(root), download=True)  # verifies the archives
+        except (RuntimeError, OSError) as error:
+            raise DataError(
+                f"{missing[0]} is missing and cannot be downloaded ({error}); set data.root to "
+                "the folder that holds MNIST/raw"
+            ) from error
+    for file, expected in files.items():
         found = hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
         if found != expected:
             raise DataError(f"{file}: expected MD5 {expected}, found {found}; delete the file")
-    train, test = ((p.data.unsqueeze(1).numpy(), p.targets.numpy()) for p in parts)
-    return *train, *test
+    train, test = (MNIST(str(root), train=train) for train in (True, False))
+    return (
+        train.data.unsqueeze(1).numpy(),
+        train.targets.numpy(),
+        test.data.unsqueeze(1).numpy(),
+        test.targets.numpy(),
+    )
 
 
 def _split(labels: _Array, share: float, seed: int) -> tuple[_Array, _Array]:

@@ -4,7 +4,7 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from job import job
-from wpl.artifact import save_json, save_table, save_text
+from wpl.files import save_json, save_table, save_text
 from wpl.two_models import comparison
 from wpl.two_models.findings import findings
 

@@ -6,7 +6,7 @@ import matplotlib
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from wpl.artifact import atomic
+from wpl.files import atomic
 
 matplotlib.use("Agg")
 sns.set_theme(context="paper", style="ticks", palette="colorblind")

@@ -1,7 +1,8 @@
 """Train the first model of every seed, and keep it at every stop."""
 
 from job import job
-from wpl.artifact import save_table, save_tensors
+from wpl.artifact import save_tensors
+from wpl.files import save_table
 from wpl.images import load_images
 from wpl.two_models.first import train_first
 

@@ -1,7 +1,8 @@
 """Train the second model of every seed by one arm, after the first model at every stop."""
 
 from job import job
-from wpl.artifact import load_tensors, save_table, save_tensors
+from wpl.artifact import load_tensors, save_tensors
+from wpl.files import save_table
 from wpl.images import load_images
 from wpl.two_models.second import train_second
 

@@ -1,0 +1,82 @@
+"""Scores and statistics against their slow, obvious versions."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from wpl import evaluation
+
+
+def test_accuracy_counts():
+    logits = torch.tensor([[[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]], [[0.0, 1.0]] * 3])
+    targets = torch.tensor([0, 1, 1])
+    assert evaluation.accuracy(logits, targets).tolist() == pytest.approx([2 / 3, 2 / 3])
+    assert evaluation.accuracy(logits[0], targets).item() == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="empty"):
+        evaluation.accuracy(torch.ones(0, 2), torch.ones(0))
+
+
+def test_perplexity_of_a_uniform_guess_is_the_number_of_choices():
+    assert evaluation.perplexity(math.log(50)) == pytest.approx(50)
+
+
+def test_forgetting_and_reduction():
+    before, plain, protected = [0.9, 0.8], [0.5, 0.6], [0.88, 0.82]
+    lost = evaluation.forgetting(before, plain)
+    assert lost.tolist() == pytest.approx([0.4, 0.2])
+    kept = evaluation.forgetting(before, protected)
+    assert evaluation.reduction(kept, lost) == pytest.approx(1 - 0.0 / 0.6)
+    assert evaluation.reduction(lost, lost) == 0
+    assert evaluation.reduction(2 * lost, lost) == pytest.approx(-1)
+    assert math.isnan(evaluation.reduction(lost, np.zeros(2)))
+
+
+def test_paired_test_is_the_exact_sign_flip_test():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 7))
+    difference = a - b
+    flips = [np.dot(s, difference) for s in itertools.product((1, -1), repeat=7)]
+    observed = abs(difference.sum())
+    expected = np.mean([abs(f) >= observed - 1e-12 for f in flips])
+    assert evaluation.paired_test(a, b) == pytest.approx(expected)
+
+
+def test_paired_test_sees_a_constant_shift_and_not_a_permutation():
+    scores = np.random.default_rng(0).normal(size=10)
+    assert evaluation.paired_test(scores, scores + 0.1) == pytest.approx(2 / 2**10)
+    assert evaluation.paired_test(scores, scores) == 1
+    assert evaluation.paired_test([1.0], [2.0]) == 1
+
+
+def test_bootstrap_interval_covers_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    mean = lambda x: x.mean(-1)  # noqa: E731
+    hits = 0
+    for _ in range(200):
+        low, high = evaluation.bootstrap_interval(mean, rng.normal(size=40), resamples=500)
+        hits += low < 0 < high
+    assert 0.88 * 200 < hits < 0.99 * 200
+
+
+def test_bootstrap_interval_keeps_pairs():
+    base = np.random.default_rng(0).normal(scale=100, size=20)
+    gap = lambda x, y: (x - y).mean(-1)  # noqa: E731
+    low, high = evaluation.bootstrap_interval(gap, base + 1, base)
+    assert low == pytest.approx(1)
+    assert high == pytest.approx(1)
+    assert all(map(math.isnan, evaluation.bootstrap_interval(gap, [1.0], [2.0])))
+
+
+def test_bootstrap_interval_is_reproducible():
+    data = np.random.default_rng(0).normal(size=10)
+    intervals = {evaluation.bootstrap_interval(lambda x: x.mean(-1), data, seed=3) for _ in "ab"}
+    assert len(intervals) == 1
+
+
+@pytest.mark.parametrize("samples", [([1.0, 2.0], [1.0]), ([], [])])
+def test_unpaired_samples_are_refused(samples):
+    with pytest.raises(ValueError, match="paired"):
+        evaluation.paired_test(*samples)

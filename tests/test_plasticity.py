@@ -1,0 +1,135 @@
+"""The weight plasticity loss: its formula, its fast gradient, its errors."""
+
+import pytest
+import torch
+from torch import nn
+
+from wpl import WeightPlasticity, diagonal_fisher
+
+
+@pytest.fixture
+def weights():
+    torch.manual_seed(0)
+    shapes = {"layer.weight": (4, 3), "layer.bias": (4,), "scale": ()}
+    draw = lambda: {name: torch.randn(shape).double() for name, shape in shapes.items()}  # noqa: E731
+    return draw(), {name: f.abs() for name, f in draw().items()}, draw()
+
+
+def test_is_the_formula(weights):
+    anchor, fisher, theta = weights
+    expected = 0.0
+    for name in anchor:
+        pairs = zip(fisher[name].flatten(), theta[name].flatten(), anchor[name].flatten())
+        expected += sum(7.0 / 2 * f * (t - a) ** 2 for f, t, a in pairs)
+    found = WeightPlasticity(anchor, fisher, 7.0).loss(theta)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+def test_fast_gradient_is_that_of_the_loss(weights):
+    anchor, fisher, theta = weights
+    slow = {name: t.clone().requires_grad_() for name, t in theta.items()}
+    fast = {name: t.clone().requires_grad_() for name, t in theta.items()}
+    fast["scale"].grad = torch.tensor(2.0).double()  # of an earlier backward
+    plasticity = WeightPlasticity(anchor, fisher, 3.0)
+    plasticity.loss(slow).backward()
+    plasticity.add_gradient_(fast)
+    slow["scale"].grad += 2.0
+    for name in theta:
+        torch.testing.assert_close(fast[name].grad, slow[name].grad, rtol=1e-12, atol=1e-15)
+
+
+def test_zero_at_the_anchor_and_linear_in_alpha(weights):
+    anchor, fisher, theta = weights
+    at_anchor = {name: a.clone().requires_grad_() for name, a in anchor.items()}
+    plasticity = WeightPlasticity(anchor, fisher, 1e6)
+    plasticity.add_gradient_(at_anchor)
+    assert plasticity.loss(at_anchor) == 0
+    assert all((a.grad == 0).all() for a in at_anchor.values())
+    one, two = (WeightPlasticity(anchor, fisher, alpha).loss(theta) for alpha in (1.5, 3.0))
+    torch.testing.assert_close(2 * one, two, rtol=1e-12, atol=0)
+    assert WeightPlasticity(anchor, fisher, 0.0).loss(theta) == 0
+
+
+def test_later_changes_of_the_weights_do_not_move_the_anchor(weights):
+    anchor, fisher, _ = weights
+    plasticity = WeightPlasticity(anchor, fisher, 1.0)
+    moved = {name: a.add_(1) for name, a in anchor.items()}
+    assert plasticity.loss(moved) > 0
+
+
+def test_a_strength_for_each_of_several_stacked_models(weights):
+    stack = lambda tensors: {n: torch.stack([t, 2 * t]) for n, t in tensors.items()}  # noqa: E731
+    anchor, fisher, theta = map(stack, weights)
+    both = WeightPlasticity(anchor, fisher, torch.tensor([3.0, 5.0])).loss(theta)
+    alone = sum(
+        WeightPlasticity(*({n: t[i] for n, t in d.items()} for d in (anchor, fisher)), alpha).loss(
+            {n: t[i] for n, t in theta.items()}
+        )
+        for i, alpha in enumerate((3.0, 5.0))
+    )
+    torch.testing.assert_close(both, alone, rtol=1e-12, atol=0)
+
+
+def test_three_lines_protect_a_model():
+    """Two tasks on one weight matrix; the rows of the second task are not the first one's."""
+    torch.manual_seed(0)
+    model = nn.Linear(6, 3)
+    first, second = torch.randn(256, 6), torch.randn(256, 6)
+    labels, others = first[:, :3].argmax(1), second[:, 3:].argmax(1)
+
+    def train(x, y, plasticity=None):
+        adam = torch.optim.Adam(model.parameters(), 0.02)
+        for _ in range(150):
+            adam.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            if plasticity:
+                plasticity.add_gradient_(dict(model.named_parameters()))
+            adam.step()
+
+    def score():
+        return (model(first).argmax(1) == labels).double().mean().item()
+
+    train(first, labels)
+    trained, before = {n: p.clone() for n, p in model.state_dict().items()}, score()
+    anchor = {n: p.detach().clone() for n, p in model.named_parameters()}
+    fisher = diagonal_fisher(model, [(first, labels)])
+    after = {}
+    for alpha in (0.0, 1e4):
+        model.load_state_dict(trained)
+        train(second, others, WeightPlasticity(anchor, fisher, alpha))
+        after[alpha] = score()
+    assert before > 0.9
+    assert after[0.0] < 0.7 < 0.85 < after[1e4]
+
+
+def without(tensors, name):
+    return {n: t for n, t in tensors.items() if n != name}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda a, f: (a, without(f, "scale"), 1.0), "'scale' is missing from fisher"),
+        (lambda a, f: (without(a, "scale"), f, 1.0), "'scale' is missing from anchor"),
+        (lambda a, f: ({}, {}, 1.0), "anchor names no weights"),
+        (lambda a, f: (a, f | {"layer.bias": torch.ones(3)}, 1.0), r"'layer.bias' has shape \(3,\)"),
+        (lambda a, f: (a, f | {"scale": torch.tensor(-0.5)}, 1.0), "'scale' is negative: -0.5"),
+        (lambda a, f: (a, f | {"scale": torch.tensor(torch.nan)}, 1.0), "'scale' is not finite"),
+        (lambda a, f: (a, f, -1.0), "alpha is negative: -1"),
+        (lambda a, f: (a, f, float("inf")), "alpha is not finite"),
+    ],
+)
+def test_names_the_culprit(weights, spoil, message):
+    anchor, fisher, _ = weights
+    with pytest.raises(ValueError, match=message):
+        WeightPlasticity(*spoil(anchor, fisher))
+
+
+@pytest.mark.parametrize("call", ["loss", "add_gradient_"])
+def test_names_the_weight_that_does_not_fit(weights, call):
+    anchor, fisher, theta = weights
+    use = getattr(WeightPlasticity(anchor, fisher, 1.0), call)
+    with pytest.raises(ValueError, match="'scale' is missing from parameters"):
+        use(without(theta, "scale"))
+    with pytest.raises(ValueError, match=r"'layer.bias' has shape \(5,\); its anchor has \(4,\)"):
+        use(theta | {"layer.bias": torch.ones(5)})
