@@ -112,7 +112,10 @@ def without(tensors, name):
         (lambda a, f: (a, without(f, "scale"), 1.0), "'scale' is missing from fisher"),
         (lambda a, f: (without(a, "scale"), f, 1.0), "'scale' is missing from anchor"),
         (lambda a, f: ({}, {}, 1.0), "anchor names no weights"),
-        (lambda a, f: (a, f | {"layer.bias": torch.ones(3)}, 1.0), r"'layer.bias' has shape \(3,\)"),
+        (
+            lambda a, f: (a, f | {"layer.bias": torch.ones(3)}, 1.0),
+            r"'layer.bias' has shape \(3,\)",
+        ),
         (lambda a, f: (a, f | {"scale": torch.tensor(-0.5)}, 1.0), "'scale' is negative: -0.5"),
         (lambda a, f: (a, f | {"scale": torch.tensor(torch.nan)}, 1.0), "'scale' is not finite"),
         (lambda a, f: (a, f, -1.0), "alpha is negative: -1"),

@@ -84,8 +84,9 @@ def _read_mnist(root: Path) -> tuple[_Array, _Array, _Array, _Array]:
         try:
             MNIST(str(root), download=True)  # verifies the archives
         except (RuntimeError, OSError) as error:
+            reason = " ".join(str(error).split())
             raise DataError(
-                f"{missing[0]} is missing and cannot be downloaded ({error}); set data.root to "
+                f"{missing[0]} is missing and cannot be downloaded ({reason}); set data.root to "
                 "the folder that holds MNIST/raw"
             ) from error
     for file, expected in files.items():

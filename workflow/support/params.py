@@ -40,7 +40,7 @@ class Training(Section):
     depth: Annotated[int, Field(ge=2)]
     iterations: Count
     batch_size: Count
-    learning_rate: Positive
+    learning_rate: Annotated[float, Field(gt=0, le=10)]
     weight_decay: NonNegative
 
 

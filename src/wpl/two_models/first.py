@@ -94,9 +94,9 @@ def train_first(
         {
             "stop": np.repeat([CONVERGED, *map(str, stops)], len(seeds)),
             "seed": [*seeds] * len(reached),
-            "iteration": reached.flatten(),
-            "accuracy_valid": mlp.accuracy(runs, *valid),
-            "accuracy_test": mlp.accuracy(runs, *images.flat("test")),
+            "iteration": reached.flatten().numpy(),
+            "accuracy_valid": mlp.accuracy(runs, *valid).numpy(),
+            "accuracy_test": mlp.accuracy(runs, *images.flat("test")).numpy(),
         }
     )
     return theta, table

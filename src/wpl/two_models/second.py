@@ -107,8 +107,8 @@ def train_second(
         records.append(
             runs.assign(
                 iteration=iteration,
-                accuracy_first=mlp.accuracy(first_now, *test),
-                accuracy_second=mlp.accuracy(second, *test),
+                accuracy_first=mlp.accuracy(first_now, *test).numpy(),
+                accuracy_second=mlp.accuracy(second, *test).numpy(),
             )
         )
 

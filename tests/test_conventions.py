@@ -1,0 +1,75 @@
+"""The rules of the house that a machine can hold: one name in five places, sizes, lists in step."""
+
+import re
+import tomllib
+
+import pytest
+import yaml
+from workspace import ROOT
+
+VERBS = ("prepare", "train", "estimate", "search", "retrain", "evaluate", "plot")
+RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", re.MULTILINE | re.DOTALL)
+RULES = {
+    name: body
+    for file in (ROOT / "workflow" / "rules").glob("*.smk")
+    for name, body in RULE.findall(file.read_text())
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_one_name_in_five_places(rule):
+    body = RULES[rule]
+    assert rule.startswith(VERBS)
+    assert f'"../scripts/{rule}.py"' in body
+    assert f'code("{rule}")' in body
+    assert f'"logs/{rule}' in body
+    assert set(re.findall(r'"results/(\w+)/', body)) == {rule}
+    captions = re.findall(r'caption="../report/(\w+)\.rst"', body)
+    assert not captions or rule in captions
+    assert all((ROOT / f"workflow/report/{caption}.rst").is_file() for caption in captions)
+
+
+def test_every_script_has_its_rule():
+    scripts = {p.stem for p in (ROOT / "workflow/scripts").glob("*_*.py")}
+    assert scripts == set(RULES)
+
+
+def test_the_library_knows_nothing_of_the_workflow():
+    for file in (ROOT / "src").rglob("*.py"):
+        assert not re.search(
+            r"import (snakemake|support|dvc)\b|from (snakemake|support|dvc)\b", file.read_text()
+        )
+
+
+def test_scripts_read_their_rule_and_not_the_configuration():
+    for file in (ROOT / "workflow/scripts").glob("*.py"):
+        assert "snakemake.config" not in file.read_text()
+
+
+def test_nothing_is_unpickled():
+    for file in [*(ROOT / "src").rglob("*.py"), *(ROOT / "workflow").rglob("*.py")]:
+        assert not re.search(r"pickle|torch\.load\(|joblib", file.read_text()), file
+
+
+def test_every_output_of_the_workflow_is_one_output_of_dvc(recorded):
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["workflow"]
+    outputs = [next(iter(o.items())) for o in stage["outs"] + stage["metrics"]]
+    assert all(settings["persist"] for _, settings in outputs)
+    files = recorded.results()
+    assert len(files) > 30
+    for file in files:
+        owners = [path for path, _ in outputs if file == path or file.startswith(path + "/")]
+        assert len(owners) == 1, (file, owners)
+        assert not (recorded.path / file).is_symlink(), file
+
+
+def test_the_conda_environment_has_the_ranges_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["workflow"]
+    environment = yaml.safe_load((ROOT / "workflow/envs/wpl.yaml").read_text())["dependencies"]
+    alias = {"torch": "pytorch", "lazy-loader": "lazy_loader", "matplotlib": "matplotlib-base"}
+    names = [re.match(r"([\w-]+)(.*)", w).groups() for w in wanted]
+    expected = {
+        alias.get(n, n) + r.replace("==", "=") for n, r in names if n not in ("dvc", "snakemake")
+    }
+    assert {d for d in environment if not d.startswith("python")} == expected

@@ -1,0 +1,105 @@
+"""DVC around the workflow: experiments, comparison, sharing."""
+
+import json
+import shutil
+
+import pytest
+from workspace import Workspace
+
+WPL = ["train_second/shared1/wpl", "train_second/shared2/wpl"]
+JUDGED = ["evaluate_forgetting", "plot_convergence", "plot_forgetting", "plot_tradeoff"]
+
+
+def test_what_is_recorded_is_up_to_date_for_both_tools(project):
+    assert "Nothing to be done" in project("snakemake --cores all")
+    assert "didn't change" in project("dvc repro")
+    assert "up to date" in project("dvc status")
+    assert project("git status --porcelain") == ""
+    assert project.ran() == []
+
+
+def test_an_experiment_and_back(project):
+    """Changing a number runs what depends on it; going back restores, it does not compute."""
+    before = project.results()
+    project("dvc exp run --quiet --name weaker -S wpl.alpha=3")
+    assert project.ran() == sorted(WPL + JUDGED)
+
+    changed = json.loads(project("dvc metrics diff --json"))
+    file = "results/evaluate_forgetting/headline.json"
+    assert "reduction" in changed["diff"][file]["converged"] or changed["diff"][file]
+    assert "wpl.alpha" in project("dvc params diff")
+    shown = project("dvc exp show --csv")
+    assert "weaker" in shown
+    assert f"{file}:converged.reduction" in shown
+    assert "params.yaml:wpl.alpha" in shown or "wpl.alpha" in shown
+    project("dvc plots diff HEAD --out plots")
+    page = (project.path / "plots/index.html").read_text()
+    assert "A while B trains" in page
+    assert "tradeoff" in page
+
+    project("dvc exp run --quiet -S wpl.alpha=1000.0")
+    assert project.ran() == ["evaluate_forgetting"]
+    assert project.results() == before
+    assert "Nothing to be done" in project("snakemake --cores all")
+
+
+def test_an_experiment_in_a_copy_shares_finished_jobs(project):
+    finished = project.path / ".jobcache"
+    before = set(finished.iterdir())
+    project("dvc exp run --quiet --temp --name aside -S wpl.alpha=3")
+    new = {path.name for path in finished.iterdir()} - {path.name for path in before}
+    assert len({name.partition("_")[0].partition(".")[0] for name in new}) == len(WPL) + 3
+    assert "Nothing to be done" in project("snakemake --cores all")
+    project("dvc exp apply aside --quiet")
+    assert "Nothing to be done" in project("snakemake --cores all")
+    assert "didn't change" in project("dvc repro")
+
+
+def test_a_run_of_snakemake_is_recorded_without_running_again(project):
+    project.set("wpl.alpha", 3.0)
+    project("snakemake --cores all --quiet all")
+    project.ran()
+    after = project.results()
+    project("dvc repro --quiet")
+    assert project.ran() == []
+    assert "up to date" in project("dvc status")
+    assert project.results() == after
+
+
+def test_a_colleague_pulls_everything_and_runs_nothing(project, tmp_path):
+    project(f"dvc remote add --quiet --default store {tmp_path / 'store'}")
+    project("git commit --quiet --all --message remote && dvc push --quiet")
+    clone = Workspace(tmp_path / "clone")
+    project(f"git clone --quiet . {clone.path}")
+    clone("dvc pull --quiet")
+    assert "Nothing to be done" in clone("snakemake --cores all")
+    assert "didn't change" in clone("dvc repro")
+    assert clone.ran() == []
+    assert clone.results() == project.results()
+    clone("dvc exp run --quiet -S wpl.alpha=3")
+    assert clone.ran() == sorted(WPL + JUDGED)
+
+
+@pytest.mark.parametrize("lost", ["results", ".snakemake"])
+def test_lost_files_are_checked_out_not_computed(project, lost):
+    before = project.results()
+    shutil.rmtree(project.path / lost)
+    if lost == ".snakemake":
+        printed = project("snakemake --cores all", fails=True)
+        assert "results/ is there without .snakemake/metadata" in printed
+    project("git checkout --quiet . && dvc checkout --quiet")
+    assert "Nothing to be done" in project("snakemake --cores all")
+    assert project.results() == before
+
+
+def test_links_into_the_cache_of_dvc_are_refused(project):
+    project("dvc config --local cache.type hardlink && dvc checkout --relink --quiet")
+    printed = project("snakemake --cores all", fails=True)
+    assert "dvc config --local cache.type reflink,copy && dvc checkout --relink" in printed
+    project("dvc config --local cache.type reflink,copy && dvc checkout --relink --quiet")
+    assert "Nothing to be done" in project("snakemake --cores all")
+
+
+def test_a_mistyped_parameter_is_refused(project):
+    assert "alpah" in project("dvc exp run -S wpl.alpah=3", fails=True)
+    assert project.ran() == []

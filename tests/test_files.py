@@ -1,0 +1,113 @@
+"""Files are written whole, read back the same, and refused when they are not what they should be."""
+
+import json
+import pickle
+import resource
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from wpl.artifact import ArtifactError, load_tensors, save_tensors
+from wpl.files import atomic, save_json, save_table
+
+
+@pytest.fixture
+def stored(tmp_path):
+    path = tmp_path / "folder" / "weights.safetensors"
+    tensors = {"b": torch.randn(3, 2), "a": torch.arange(4)}
+    save_tensors(path, "fisher", tensors, seeds=[1, 2], fisher={"kind": "mc", "samples": 7})
+    return path, tensors
+
+
+def test_tensors_and_metadata_come_back(stored):
+    path, tensors = stored
+    found, about = load_tensors(path, "fisher")
+    assert all(torch.equal(found[name], t) for name, t in tensors.items())
+    assert found.keys() == tensors.keys()
+    assert about["seeds"] == [1, 2]
+    assert about["fisher"] == {"kind": "mc", "samples": 7}
+    assert about["torch"] == torch.__version__
+
+
+def test_bytes_do_not_depend_on_the_order_of_names(stored, tmp_path):
+    path, tensors = stored
+    turned = dict(reversed(tensors.items()))
+    save_tensors(
+        tmp_path / "b", "fisher", turned, fisher={"samples": 7, "kind": "mc"}, seeds=[1, 2]
+    )
+    assert path.read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def flip(raw):
+    return raw[:-5] + bytes([raw[-5] ^ 1]) + raw[-4:]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (flip, "expected sha256 .* the file is damaged"),
+        (lambda raw: raw[:-10], "damaged"),
+        (lambda raw: raw[:5], "damaged"),
+        (lambda raw: b"", "damaged"),
+        (lambda raw: pickle.dumps({"a": 1}), "not a tensor file of this project"),
+        (
+            lambda raw: raw.replace(b'version\\": 1', b'version\\": 2'),
+            "expected version 1, found 2",
+        ),
+        (lambda raw: raw.replace(b'"fisher\\"', b'"models\\"'), "expected kind 'fisher', found"),
+    ],
+)
+def test_what_is_not_sound_is_refused_by_name(stored, spoil, message):
+    path, _ = stored
+    raw = path.read_bytes()
+    path.write_bytes(spoil(raw))
+    assert path.read_bytes() != raw
+    with pytest.raises(ArtifactError, match=message) as error:
+        load_tensors(path, "fisher")
+    assert str(path) in str(error.value)
+
+
+def test_missing_file_and_wrong_kind_are_named(stored):
+    path, _ = stored
+    with pytest.raises(ArtifactError, match="expected kind 'second', found 'fisher'"):
+        load_tensors(path, "second")
+    with pytest.raises(ArtifactError, match="none.safetensors: cannot be read: No such file"):
+        load_tensors(path.with_name("none.safetensors"), "fisher")
+
+
+def test_an_interrupted_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic(path) as temporary:
+        temporary.write_text("ne")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_what_was_there(stored):
+    path, _ = stored
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save_tensors(path, "fisher", {"a": torch.ones(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_numbers_of_a_table_come_back_exactly(tmp_path):
+    table = pd.DataFrame({"x": np.random.default_rng(0).normal(size=50) * 1e-7})
+    save_table(tmp_path / "t.csv", table)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), table, check_exact=True)
+
+
+def test_metrics_are_valid_json(tmp_path):
+    save_json(tmp_path / "m.json", {"a": {"b": float("nan")}, "c": [1.5, float("inf")]})
+    text = (tmp_path / "m.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == {"a": {"b": None}, "c": [1.5, None]}

@@ -1,0 +1,98 @@
+"""params.yaml is checked before the first job; each fault is named by its key."""
+
+import math
+import typing
+
+import pytest
+import yaml
+from snakemake.exceptions import WorkflowError
+from workspace import ROOT, overlay
+
+from support import params
+from wpl.fisher import Kind
+from wpl.two_models.second import Arm
+
+DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+@pytest.mark.parametrize("file", ["params.yaml", *(p.name for p in (ROOT / "config").iterdir())])
+def test_what_the_project_ships_is_valid(file):
+    path = ROOT / file if file == "params.yaml" else ROOT / "config" / file
+    params.validate(overlay(DEFAULT, yaml.safe_load(path.read_text())))
+
+
+def change(key, value):
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return overlay(DEFAULT, value)
+
+
+FAULTS = [
+    ("wpl.alpah", 1, "unknown key 'wpl.alpah'; did you mean 'alpha'?"),
+    ("sedes", [1], "unknown key 'sedes'; did you mean 'seeds'?"),
+    ("zzz", 1, "unknown key 'zzz'"),
+    ("wpl.alpha", -1, "wpl.alpha: Input should be greater than or equal to 0; got -1"),
+    ("wpl.alpha", math.nan, "wpl.alpha: Input should be a finite number; got nan"),
+    ("l2.alpha", math.inf, "l2.alpha: Input should be a finite number; got inf"),
+    ("wpl.alpha", "3", "wpl.alpha: Input should be a valid number; got '3'"),
+    ("wpl", 3, "wpl: Input should be a valid dictionary or instance of Anchor; got 3"),
+    ("seeds", [], "seeds: List should have at least 1 item"),
+    ("seeds", [1, 1], "seeds: the same value stands there twice: [1, 1]"),
+    ("seeds", [-1], "seeds.0: Input should be greater than or equal to 0; got -1"),
+    ("seeds", 3, "seeds: Input should be a valid list; got 3"),
+    ("width", 2.5, "width: Input should be a valid integer; got 2.5"),
+    ("width", True, "width: Input should be a valid integer; got True"),
+    ("data.source", "minst", "data.source: Input should be 'digits' or 'mnist'; got 'minst'"),
+    ("data.valid_share", 1.0, "data.valid_share: Input should be less than 1; got 1.0"),
+    ("first.stops", [0.5, 55], "first.stops.1: Input should be less than 1; got 55"),
+    ("first.stops", [0.5, 0.5], "first.stops: the same value stands there twice"),
+    ("first.iterations", 0, "first.iterations: Input should be greater than or equal to 1; got 0"),
+    ("first.learning_rate", 0, "first.learning_rate: Input should be greater than 0; got 0"),
+    ("second.batch_size", "64", "second.batch_size: Input should be a valid integer; got '64'"),
+    ("fisher.kind", "true", "fisher.kind: Input should be 'empirical', 'mc' or 'exact'"),
+    ("compare.arms", ["none", "wlp"], "compare.arms.1: Input should be 'none', 'wpl'"),
+    ("compare.arms", ["wpl"], "compare.arms: 'none' must be one of the arms"),
+    ("compare.shared", [4], "compare.shared: models of 4 and 6 layers can share at most 3; got 4"),
+    ("compare.headline", 5, "compare.headline: 5 is not one of compare.shared, [1, 2, 3]"),
+    ("tradeoff.alphas", [], "tradeoff.alphas: List should have at least 1 item"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), FAULTS)
+def test_a_fault_is_named(key, value, message):
+    with pytest.raises(WorkflowError) as error:
+        params.validate(change(key, value))
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(f"params: {message}")
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(WorkflowError, match="missing key 'fisher'"):
+        params.validate({key: value for key, value in DEFAULT.items() if key != "fisher"})
+
+
+def test_all_faults_are_named_at_once():
+    with pytest.raises(WorkflowError) as error:
+        params.validate(overlay(change("width", 0), {"wpl": {"alpha": -1}}))
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_the_form_is_canonical():
+    turned = dict(reversed(change("wpl.alpha", 1000).items()))
+    assert repr(params.validate(turned)) == repr(params.validate(DEFAULT))
+
+
+def test_choices_are_those_of_the_library():
+    assert typing.get_args(params.Arm) == typing.get_args(Arm)
+    choices = params.Fisher.model_fields["kind"].annotation
+    assert typing.get_args(choices) == typing.get_args(Kind)
+
+
+def test_every_parameter_has_a_sentence_or_explains_itself():
+    """A section's keys are explained above them, but for those whose name says all."""
+    plain = {"iterations", "batch_size", "learning_rate", "weight_decay", "depth"}
+    lines = (ROOT / "params.yaml").read_text().splitlines()
+    for before, line in zip(lines, lines[1:], strict=False):
+        key = line.strip().partition(":")[0]
+        if line.strip() and not line.strip().startswith("#") and not line.rstrip().endswith(":"):
+            assert before.strip().startswith("#") or key in plain, line

@@ -1,0 +1,222 @@
+"""The workflow from a new user's side: what a change runs again, and what it leaves alone."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pandas as pd
+import pytest
+from workspace import Workspace
+
+SECOND = [
+    f"train_second/shared{k}/{arm}"
+    for k in (1, 2)
+    for arm in ("frozen", "joint", "l2", "none", "wpl")
+]
+PLOTS = ["plot_convergence", "plot_forgetting", "plot_tradeoff"]
+ALL = ["estimate_fisher", "evaluate_forgetting", *PLOTS, "prepare_data", "train_first", *SECOND]
+JUDGED = {"evaluate_forgetting", *PLOTS}
+
+
+def test_everything_runs_and_shows_forgetting(recorded):
+    results = recorded.path / "results"
+    metrics = json.loads((results / "evaluate_forgetting/metrics.json").read_text())
+    assert set(metrics) == {"shared1", "shared2"}
+    case = metrics["shared2"]["converged"]
+    assert set(case) == {"none", "wpl", "l2", "frozen", "joint"}
+    assert case["none"]["forgetting"] > 0.05
+    assert case["frozen"]["forgetting"] == 0
+    assert case["wpl"]["forgetting"] < case["none"]["forgetting"] / 2
+    assert case["wpl"]["reduction_low"] <= case["wpl"]["reduction"] <= case["wpl"]["reduction_high"]
+    assert all(0 <= arm["forgetting_p"] <= 1 for arm in case.values())
+    headline = json.loads((results / "evaluate_forgetting/headline.json").read_text())
+    assert headline["converged"]["forgetting"] == case["none"]["forgetting"]
+    tradeoff = pd.read_csv(results / "evaluate_forgetting/tradeoff.csv")
+    assert set(tradeoff[tradeoff["arm"] == "wpl"]["alpha"]) == {10.0, 1000.0}
+    for figure in results.glob("plot_*/*.png"):
+        assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_runs_twice_nor_because_of_times(project):
+    for path in project.path.rglob("*"):
+        if path.is_file() and ".git" not in path.parts:
+            os.utime(path, (time.time() - hash(path.name) % 10_000,) * 2)
+    assert "Nothing to be done" in project("snakemake --cores all")
+    assert project.ran() == []
+
+
+def test_same_bytes_on_one_core(recorded, tmp_path):
+    other = Workspace.create(tmp_path / "elsewhere" / "other")
+    other("snakemake --cores 1 --quiet all")
+    assert other.ran() == sorted(ALL)
+    assert other.results() == recorded.results()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("wpl.alpha", 3.0, JUDGED | {"train_second"}),
+        ("l2.alpha", 1000, set()),  # 1000 is 1000.0
+        ("tradeoff.alphas", [20.0], JUDGED | {"train_second"}),
+        ("tradeoff.alphas", [10.0], set()),  # 1000.0 is the own strength of the arms
+        ("second.iterations", 90, JUDGED | {"train_second"}),
+        ("compare.arms", ["none", "wpl", "l2"], JUDGED),
+        ("fisher.samples", 90, JUDGED | {"train_second", "estimate_fisher"}),
+        ("first.iterations", 310, JUDGED | {"train_second", "estimate_fisher", "train_first"}),
+        ("data.seed", 1, {name.partition("/")[0] for name in ALL}),
+    ],
+)
+def test_a_parameter_reruns_what_reads_it(project, key, value, expected):
+    project.set(key, value)
+    assert set(project.planned()) == expected
+
+
+def test_alpha_reruns_the_jobs_of_its_arm(project):
+    project.set("wpl.alpha", 3.0)
+    assert project.planned()["train_second"] == 2
+    project("snakemake --cores all --quiet all")
+    assert project.ran() == sorted(
+        ["train_second/shared1/wpl", "train_second/shared2/wpl", *JUDGED]
+    )
+    project.set("wpl.alpha", 1000.0)
+    project("snakemake --cores all --quiet all")
+    assert project.ran() == ["evaluate_forgetting"], "finished jobs are kept"
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("plasticity", JUDGED | {"train_second"}),
+        ("evaluation", JUDGED),
+        ("fisher", JUDGED | {"train_second", "estimate_fisher"}),
+        ("two_models/findings", JUDGED),
+        ("image_sources", {name.partition("/")[0] for name in ALL}),
+    ],
+)
+def test_an_edit_of_the_library_reruns_the_jobs_that_import_it(project, module, expected):
+    with (project.path / f"src/wpl/{module}.py").open("a") as file:
+        file.write("\n# An edit.\n")
+    assert set(project.planned()) == expected
+
+
+def test_an_edit_that_changes_no_result_stops_there(project):
+    """The reader of images changes, the images do not: nothing is trained again."""
+    with (project.path / "src/wpl/image_sources.py").open("a") as file:
+        file.write("\n# An edit.\n")
+    project("snakemake --cores all --quiet all --until prepare_data")
+    assert project.ran() == ["prepare_data"]
+    assert "Nothing to be done" in project("snakemake --cores all")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("wpl.alpah", 1, "params: unknown key 'wpl.alpah'; did you mean 'alpha'?"),
+        ("seeds", [1, 1], "params: seeds: the same value stands there twice: [1, 1]"),
+    ],
+)
+def test_bad_params_stop_before_the_first_job(project, key, value, message):
+    before = project.results()
+    project.set(key, value)
+    printed = project("snakemake --cores all", fails=True)
+    assert message in printed
+    assert "Traceback" not in printed
+    assert project.ran() == []
+    assert project.results() == before
+
+
+def test_a_failing_job_is_explained_in_one_line_and_loses_nothing(project):
+    before = project.results()
+    project.set("fisher.samples", 5000)
+    printed = project("snakemake --cores all", fails=True)
+    expected = (
+        "error: estimate_fisher: fisher.samples is 5000, but there are only 1293 training images"
+    )
+    assert expected in printed
+    assert "Traceback" not in printed
+    project.set("fisher.samples", 100)
+    assert "Nothing to be done" in project("snakemake --cores all")
+    assert project.results() == before
+
+
+def test_a_damaged_input_is_named_not_used(project):
+    file = project.path / "results/estimate_fisher/fisher.safetensors"
+    raw = bytearray(file.read_bytes())
+    raw[-9] ^= 1
+    file.write_bytes(raw)
+    project.set("second.iterations", 61)
+    printed = project("snakemake --cores all", fails=True)
+    assert "results/estimate_fisher/fisher.safetensors: expected sha256" in printed
+
+
+def test_results_that_nothing_asks_for_are_removed_by_a_full_run_only(project):
+    project.set("compare.arms", ["none", "wpl", "l2", "frozen"])
+    project("snakemake --cores all --quiet all --until train_second")
+    assert (project.path / "results/train_second/shared1/joint.csv").exists()
+    project("snakemake --cores all --quiet all")
+    assert not list((project.path / "results").rglob("joint.*"))
+    assert project.ran() == sorted(JUDGED)
+
+
+def test_a_killed_run_goes_on_where_it_was(project):
+    """SIGKILL of Snakemake with jobs running: no orphan, no lock to remove, only their jobs again."""
+    expected = project.results()
+    shutil.rmtree(project.path / "results")
+    shutil.rmtree(project.path / ".snakemake")
+    shutil.rmtree(project.path / ".jobcache")
+    run = subprocess.Popen(
+        ["snakemake", "--cores", "all", "--quiet", "all"],
+        cwd=project.path,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    second = project.path / "logs/train_second"
+    wait_until(lambda: len(list(second.rglob("*.log"))) >= 3)
+    run.kill()
+    run.wait()
+    wait_until(lambda: not processes_in(project.path))
+    begun = set(project.ran())
+    project("snakemake --cores all --quiet all")
+    again = set(project.ran())
+    assert begun | again == set(ALL)
+    assert len(begun & again) <= 2
+    assert project.results() == expected
+
+
+def wait_until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def processes_in(folder):
+    """Scripts of the workflow that still run there."""
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    return [line for line in listed.stdout.splitlines() if f"{folder}/.snakemake/scripts" in line]
+
+
+def test_a_second_run_at_once_is_refused(project):
+    lock = subprocess.Popen(
+        ["flock", ".snakemake/run.flock", "sleep", "60"], cwd=project.path, start_new_session=True
+    )
+    try:
+        time.sleep(0.3)
+        project.set("wpl.alpha", 5.0)
+        printed = project("snakemake --cores all", fails=True)
+    finally:
+        os.killpg(lock.pid, signal.SIGTERM)
+        lock.wait()
+    assert "another snakemake is running in this directory" in printed
+    assert project.ran() == []
+
+
+def test_the_report_holds_figures_and_findings(project):
+    project("snakemake --report report.html --quiet all")
+    page = (project.path / "report.html").read_text()
+    for name in ("forgetting.png", "convergence.png", "tradeoff.png", "findings.html"):
+        assert name in page

@@ -1,0 +1,112 @@
+"""A copy of the project in which a test may run, change and break things."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = Path(sys.executable).parent
+
+
+def overlay(params, changes):
+    """Lay changes over params, as Snakemake's --configfile does."""
+    merged = dict(params)
+    for key, value in changes.items():
+        deep = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = overlay(merged[key], value) if deep else value
+    return merged
+
+
+class Workspace:
+    """A working copy of the project with the parameters of config/smoke.yaml."""
+
+    def __init__(self, path):
+        self.path = path
+
+    @classmethod
+    def create(cls, path):
+        """Copy what git knows and does not ignore; results are left out."""
+        listed = subprocess.check_output(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT
+        )
+        for name in filter(None, listed.decode().split("\0")):
+            if (ROOT / name).is_file() and not name.startswith("results/") and name != "dvc.lock":
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, path / name)
+        self = cls(path)
+        smoke = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+        params = yaml.safe_load((ROOT / "params.yaml").read_text())
+        (path / "params.yaml").write_text(yaml.safe_dump(overlay(params, smoke), sort_keys=False))
+        self("git init -q -b main . && git add -A && git commit -q -m start")
+        return self
+
+    def copy(self, path):
+        shutil.copytree(self.path, path, symlinks=True)
+        return Workspace(path)
+
+    def __call__(self, command, *, fails=False):
+        """Run a shell command here; return what it printed."""
+        process = subprocess.run(
+            command,
+            shell=True,
+            cwd=self.path,
+            env=self.environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert (process.returncode != 0) == fails, f"{command}\n{process.stdout}"
+        return process.stdout
+
+    def environment(self):
+        """A user's environment, without what a run around the tests may have set."""
+        dropped = ("SNAKEMAKE", "PYTHONPATH", "CORES", "WORKFLOW_PID", "DVC")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+        name = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b"}
+        name |= {"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
+        return kept | name | {"PATH": f"{COMMANDS}{os.pathsep}{kept['PATH']}"}
+
+    def edit(self, file, old, new):
+        text = (self.path / file).read_text()
+        assert old in text, f"{old!r} is not in {file}"
+        (self.path / file).write_text(text.replace(old, new))
+
+    def set(self, key, value):
+        """Change one number of params.yaml."""
+        for name in reversed(key.split(".")):
+            value = {name: value}
+        params = yaml.safe_load((self.path / "params.yaml").read_text())
+        text = yaml.safe_dump(overlay(params, value), sort_keys=False)
+        (self.path / "params.yaml").write_text(text)
+
+    def planned(self):
+        """The rules that a run would run."""
+        printed = self("snakemake --dry-run --cores 1 --quiet rules")
+        table = printed.partition("Job stats:")[2].splitlines()
+        return {line.split()[0]: int(line.split()[1]) for line in table if _is_row(line)}
+
+    def ran(self):
+        """The jobs that have run since the last call, by their logs."""
+        logs = self.path / "logs"
+        names = sorted(str(p.relative_to(logs).with_suffix("")) for p in logs.rglob("*.log"))
+        shutil.rmtree(logs, ignore_errors=True)
+        return names
+
+    def results(self):
+        """All results by name, bytes."""
+        found = (self.path / "results").rglob("*")
+        return {
+            str(p.relative_to(self.path)): p.read_bytes()
+            for p in sorted(found)
+            if p.is_file() and p.name != ".gitignore"
+        }
+
+
+def _is_row(line):
+    words = line.split()
+    return len(words) == 2 and words[1].isdigit() and words[0] not in ("total", "all")
