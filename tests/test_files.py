@@ -1,4 +1,4 @@
-"""Files are written whole, read back the same, and refused when they are not what they should be."""
+"""Files are written whole, come back the same, and are refused when they are not sound."""
 
 import json
 import pickle
@@ -73,16 +73,21 @@ def test_missing_file_and_wrong_kind_are_named(stored):
     path, _ = stored
     with pytest.raises(ArtifactError, match="expected kind 'second', found 'fisher'"):
         load_tensors(path, "second")
-    with pytest.raises(ArtifactError, match="none.safetensors: cannot be read: No such file"):
+    with pytest.raises(ArtifactError, match=r"none\.safetensors: cannot be read: No such file"):
         load_tensors(path.with_name("none.safetensors"), "fisher")
 
 
 def test_an_interrupted_write_leaves_what_was_there(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), atomic(path) as temporary:
-        temporary.write_text("ne")
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with atomic(path) as temporary:
+            temporary.write_text("ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

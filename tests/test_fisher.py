@@ -100,7 +100,7 @@ def loop(model, inputs, labels):
     total = [torch.zeros_like(p) for p in model.parameters()]
     for x, y in zip(inputs, labels, strict=True):
         for t, g in zip(total, score(model, x, y), strict=True):
-            t += g**2
+            t.add_(g**2)
     return [t / len(inputs) for t in total]
 
 
@@ -112,7 +112,7 @@ def expectation(model, inputs):
         for labels in itertools.product(range(p.shape[1]), repeat=len(p)):
             weight = torch.prod(p[torch.arange(len(p)), list(labels)])
             for t, g in zip(total, score(model, x, torch.tensor(labels)), strict=True):
-                t += weight * g**2
+                t.add_(weight * g**2)
     return [t / len(inputs) for t in total]
 
 

@@ -137,8 +137,10 @@ def test_a_failing_job_is_explained_in_one_line_and_loses_nothing(project):
     )
     assert expected in printed
     assert "Traceback" not in printed
+    assert project.ran() == ["estimate_fisher"]
     project.set("fisher.samples", 100)
-    assert "Nothing to be done" in project("snakemake --cores all")
+    project("snakemake --cores all --quiet all")
+    assert project.ran() == ["evaluate_forgetting"], "the others are restored"
     assert project.results() == before
 
 
@@ -162,7 +164,7 @@ def test_results_that_nothing_asks_for_are_removed_by_a_full_run_only(project):
 
 
 def test_a_killed_run_goes_on_where_it_was(project):
-    """SIGKILL of Snakemake with jobs running: no orphan, no lock to remove, only their jobs again."""
+    """SIGKILL of Snakemake with jobs running: no orphan, no lock to remove, no job lost."""
     expected = project.results()
     shutil.rmtree(project.path / "results")
     shutil.rmtree(project.path / ".snakemake")

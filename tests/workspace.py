@@ -54,6 +54,7 @@ class Workspace:
         process = subprocess.run(
             command,
             shell=True,
+            check=False,
             cwd=self.path,
             env=self.environment(),
             text=True,
@@ -91,9 +92,10 @@ class Workspace:
         return {line.split()[0]: int(line.split()[1]) for line in table if _is_row(line)}
 
     def ran(self):
-        """The jobs that have run since the last call, by their logs."""
+        """The jobs that have run since the last call: a job that is only restored logs nothing."""
         logs = self.path / "logs"
-        names = sorted(str(p.relative_to(logs).with_suffix("")) for p in logs.rglob("*.log"))
+        written = [p for p in logs.rglob("*.log") if p.stat().st_size]
+        names = sorted(str(p.relative_to(logs).with_suffix("")) for p in written)
         shutil.rmtree(logs, ignore_errors=True)
         return names
 

@@ -5,6 +5,7 @@ import os
 import select
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,19 +20,23 @@ def job(snakemake: Any) -> Iterator[None]:
     that names the culprit; anything else is a fault of ours, and its traceback is kept.
     """
     _end_with(int(os.environ["WORKFLOW_PID"]))
+    name = " ".join([snakemake.rule, *(f"{k}={v}" for k, v in snakemake.wildcards.items())])
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", buffering=1) as stream:
+        stream.write(f"{name}\n")
+        start = time.perf_counter()
         try:
             with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
                 yield
         except (ValueError, FloatingPointError, OSError) as error:
-            fault = f"{snakemake.rule} {dict(snakemake.wildcards) or ''}: {error}"
+            fault = f"{name}: {error}"
             traceback.print_exc(file=stream)
         except Exception:
-            fault = traceback.format_exc()
+            fault = f"{name}: {traceback.format_exc()}"
             stream.write(fault)
         else:
+            stream.write(f"done in {time.perf_counter() - start:.1f} s\n")
             return
     sys.stderr.write(f"error: {fault}\n")
     sys.exit(1)
