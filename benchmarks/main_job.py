@@ -1,0 +1,44 @@
+"""How long the main job takes, and how long a run that has nothing to do.
+
+    python benchmarks/main_job.py
+
+Copies the project as git knows it into a temporary folder and times, there: the first run of
+`snakemake --cores all`; a second one; one after a change of `wpl.alpha`; `dvc repro`, which then
+records what is there; a second one.
+"""
+
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def seconds(command: str, folder: Path) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, shell=True, check=True, cwd=folder, **QUIET)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "project"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+        shutil.rmtree(folder / "results", ignore_errors=True)
+        run = "snakemake --cores all"
+        first = seconds(run, folder)
+        rows = [("first run", first), ("second run, nothing to do", seconds(run, folder))]
+        params = folder / "params.yaml"
+        params.write_text(params.read_text().replace("  alpha: 1000.0", "  alpha: 300.0", 1))
+        rows.append(("after a change of wpl.alpha", seconds(run, folder)))
+        rows.append(("dvc repro, records it", seconds("dvc repro", folder)))
+        rows.append(("dvc repro, nothing to do", seconds("dvc repro", folder)))
+        for name, time_taken in rows:
+            print(f"{name:28} {time_taken:6.1f} s  {time_taken / first:5.0%} of the first run")
+
+
+if __name__ == "__main__":
+    main()
