@@ -10,6 +10,9 @@ from wpl.evaluation import bootstrap_interval, paired_test
 ENOUGH = 0.9
 """The share of the forgetting that both anchors must remove where their costs are compared."""
 
+SIGNIFICANT = 0.05
+"""The p-value below which a difference counts as shown."""
+
 
 def findings(scores: pd.DataFrame, compared: pd.DataFrame, alphas: Mapping[str, float]) -> str:
     """Write the findings of one number of shared layers, as Markdown.
@@ -41,11 +44,14 @@ def findings(scores: pd.DataFrame, compared: pd.DataFrame, alphas: Mapping[str, 
                 f"(p = {row.forgetting_p:.3f}); B pays {_points(row, 'cost')} "
                 f"(p = {row.cost_p:.3f})."
             ]
+        if "frozen" in set(rows["arm"]):
+            lines += [f"- {_against_freezing(runs, _at(rows, 'wpl', alphas['wpl']))}"]
         if "l2" in set(rows["arm"]):
             lines += [f"- {sentence}" for sentence in _fisher_or_any_anchor(runs, rows)]
     return "\n".join(lines) + "\n"
 
 
+_UNDECIDED = "no difference is shown"
 _NAMES = {"wpl": "WPL", "l2": "The uniform anchor (L2)"}
 
 
@@ -63,17 +69,30 @@ def _fisher_or_any_anchor(runs: pd.DataFrame, rows: pd.DataFrame) -> Iterator[st
             return
         best[arm] = enough.loc[enough["cost"].idxmin()]
     wpl, l2 = (_second(runs, arm, best[arm].alpha) for arm in ("wpl", "l2"))
-    gain, p = float((wpl - l2).mean()), paired_test(wpl, l2)
-    low, high = bootstrap_interval(lambda d: d.mean(axis=-1), wpl - l2)
-    verdict = "no difference is shown"
-    if p < 0.05:
-        verdict = "the Fisher information helps" if gain > 0 else "the uniform anchor is better"
+    gain, sign = _gain(wpl, l2)
+    verdict = ("the uniform anchor is better", _UNDECIDED, "the Fisher information helps")[sign + 1]
     yield (
-        f"Removing at least {ENOUGH:.0%} costs B {best['wpl'].cost * 100:.1f} points with WPL "
-        f"(α = {best['wpl'].alpha:g}) and {best['l2'].cost * 100:.1f} with L2 "
-        f"(α = {best['l2'].alpha:g}): WPL leaves B {gain * 100:+.1f} points "
-        f"[{low * 100:+.1f}, {high * 100:+.1f}], p = {p:.3f}; **{verdict}**."
+        f"Removing at least {ENOUGH:.0%}, on the grid of strengths tried, costs B "
+        f"{best['wpl'].cost * 100:.1f} points with WPL (α = {best['wpl'].alpha:g}) and "
+        f"{best['l2'].cost * 100:.1f} with L2 (α = {best['l2'].alpha:g}): WPL leaves B {gain}; "
+        f"**{verdict}**."
     )
+
+
+def _against_freezing(runs: pd.DataFrame, wpl: pd.Series) -> str:
+    gain, _ = _gain(_second(runs, "wpl", wpl.alpha), _second(runs, "frozen", 0.0))
+    return (
+        f"Freezing the shared layers forgets nothing; WPL forgets {wpl.forgetting * 100:.1f} points "
+        f"and leaves B {gain}, compared with that."
+    )
+
+
+def _gain(first: Any, second: Any) -> tuple[str, int]:
+    """Compare two sets of scores: the gain in words, and its sign where one is shown, else 0."""
+    low, high = bootstrap_interval(lambda d: d.mean(axis=-1), first - second)
+    gain, p = (first - second).mean(), paired_test(first, second)
+    text = f"{gain * 100:+.1f} points [{low * 100:+.1f}, {high * 100:+.1f}], p = {p:.3f}"
+    return text, 0 if p >= SIGNIFICANT else 1 if gain > 0 else -1
 
 
 def _second(runs: pd.DataFrame, arm: str, alpha: float) -> Any:
