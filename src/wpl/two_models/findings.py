@@ -82,8 +82,8 @@ def _fisher_or_any_anchor(runs: pd.DataFrame, rows: pd.DataFrame) -> Iterator[st
 def _against_freezing(runs: pd.DataFrame, wpl: pd.Series) -> str:
     gain, _ = _gain(_second(runs, "wpl", wpl.alpha), _second(runs, "frozen", 0.0))
     return (
-        f"Freezing the shared layers forgets nothing; WPL forgets {wpl.forgetting * 100:.1f} points "
-        f"and leaves B {gain}, compared with that."
+        "Freezing the shared layers forgets nothing; compared with that, WPL forgets "
+        f"{wpl.forgetting * 100:.1f} points and leaves B {gain}."
     )
 
 
