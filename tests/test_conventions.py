@@ -1,4 +1,4 @@
-"""The rules of the house that a machine can hold: one name in five places, sizes, lists in step."""
+"""The rules of the house that a machine can hold: one name in five places, lists in step."""
 
 import re
 import tomllib
@@ -61,6 +61,12 @@ def test_every_output_of_the_workflow_is_one_output_of_dvc(recorded):
         owners = [path for path, _ in outputs if file == path or file.startswith(path + "/")]
         assert len(owners) == 1, (file, owners)
         assert not (recorded.path / file).is_symlink(), file
+
+
+def test_every_figure_is_a_plot_of_dvc(recorded):
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    figures = {file for file in recorded.results() if file.endswith(".png")}
+    assert figures == {name for name in plots if isinstance(name, str)}
 
 
 def test_the_conda_environment_has_the_ranges_of_the_package():

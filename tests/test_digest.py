@@ -29,7 +29,8 @@ def test_covers_what_is_imported(script):
     path = SCRIPTS / f"{script}.py"
     printed = subprocess.check_output([sys.executable, "-c", LOADED, str(path), str(ROOT)])
     loaded = set(json.loads(printed)) | {str(path)}
-    assert loaded == {str(f) for f in digest.project_files(script, ROOT)}
+    files, _ = digest.executed(script, ROOT)
+    assert loaded == {str(f) for f in files}
 
 
 @pytest.fixture
@@ -51,7 +52,9 @@ def tree(tmp_path):
 
 
 def test_follows_every_form_of_import(tree):
-    found = {f.relative_to(tree).as_posix() for f in digest.project_files("train_it", tree)}
+    files, packages = digest.executed("train_it", tree)
+    found = {f.relative_to(tree).as_posix() for f in files}
+    assert packages == {"numpy"}
     everything = {f.relative_to(tree).as_posix() for f in tree.rglob("*.py")}
     assert found == everything - {"src/pack/other.py"}
 
@@ -69,12 +72,22 @@ def test_changes_with_the_code_and_not_with_its_place_or_time(tree, tmp_path_fac
     assert compute("train_it", moved) != before
 
 
+def test_changes_with_the_version_of_a_package(tree, monkeypatch):
+    compute = digest.code_digest.__wrapped__
+    before = compute("train_it", tree)
+    version = digest.metadata.version("numpy")
+    monkeypatch.setattr(digest.metadata, "version", lambda _: f"{version}+local")
+    assert compute("train_it", tree) == before, "the build for another platform"
+    monkeypatch.setattr(digest.metadata, "version", lambda _: "0.0")
+    assert compute("train_it", tree) != before
+
+
 def test_a_name_that_a_package_hands_on_lazily_is_refused(tree):
     (tree / "workflow/scripts/train_it.py").write_text("from pack import value")
     with pytest.raises(WorkflowError, match="import 'value' from its own module, not from pack"):
-        digest.project_files("train_it", tree)
+        digest.executed("train_it", tree)
 
 
 def test_an_unknown_script_is_named(tree):
     with pytest.raises(WorkflowError, match=r"there is no script train_that\.py"):
-        digest.project_files("train_that", tree)
+        digest.executed("train_that", tree)

@@ -6,7 +6,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from workspace import Workspace
+from workspace import Workspace, wait_until
 
 WPL = ["train_second/shared1/wpl", "train_second/shared2/wpl"]
 JUDGED = ["evaluate_forgetting", "plot_convergence", "plot_forgetting", "plot_tradeoff"]
@@ -56,6 +56,15 @@ def test_an_experiment_in_a_copy_shares_finished_jobs(project):
     project("dvc exp apply aside --quiet")
     assert "Nothing to be done" in project("snakemake --cores all")
     assert "didn't change" in project("dvc repro")
+
+
+def test_queued_experiments_run_side_by_side(project):
+    project("dvc exp run --quiet --queue -S 'wpl.alpha=2.0,4.0'")
+    project("CORES=1 dvc queue start --jobs 2")
+    wait_until(lambda: project("dvc queue status").count("Success") == 2, seconds=120)
+    shown = pd.read_csv(io.StringIO(project("dvc exp show --csv")))
+    found = shown.dropna(subset="Experiment").set_index("wpl.alpha")["converged.reduction"]
+    assert found[2.0] < found[4.0]
 
 
 def test_a_run_of_snakemake_is_recorded_without_running_again(project):

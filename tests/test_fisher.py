@@ -7,9 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import wpl.fisher as fisher_module
 from wpl import diagonal_fisher
 
 KINDS = ("empirical", "mc", "exact")
+# Of torch, for attention: slow under vmap, and right.
+pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop")
 
 
 class LanguageModel(nn.Module):
@@ -126,7 +129,6 @@ def draws(model, inputs, generator):
     return torch.tensor(labels).reshape(p.shape[:-1])
 
 
-@pytest.mark.filterwarnings("ignore:There is a performance drop")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [1, 2, 9])
 def test_equals_the_loop(case, kind, size):
@@ -199,7 +201,8 @@ def test_leaves_the_model_as_it_was():
         ({"parameters": []}, "no parameters"),
         ({"batches": []}, "no samples"),
         ({"batches": [(torch.ones(2, 6), torch.tensor([0, 4]))]}, r"\[0, 4\); got 0 to 4"),
-        ({"batches": [(torch.ones(2, 6), torch.tensor([0]))]}, "expected logits"),
+        ({"batches": [(torch.ones(2, 6), torch.tensor([0]))]}, "expected targets"),
+        ({"batches": [(torch.ones(2, 3, 2, 6), torch.ones(2))]}, "expected logits"),
         ({"batches": [(torch.ones(2, 6) * torch.nan, torch.tensor([0, 1]))]}, "is not finite"),
     ],
 )
@@ -207,6 +210,49 @@ def test_names_the_culprit(change, message):
     arguments = {"batches": [(torch.ones(2, 6), torch.tensor([0, 1]))], **change}
     with pytest.raises(ValueError, match=message):
         diagonal_fisher(perceptron(), **arguments)
+
+
+def test_a_tied_parameter_has_one_value_under_all_its_names():
+    torch.manual_seed(0)
+    model, (x, y) = LanguageModel().double(), tokens(3, 2)
+    names = ["decoder.weight", "embedding.weight"]
+    fisher = diagonal_fisher(model, [(x, y)], parameters=names)
+    assert list(fisher) == names
+    assert torch.equal(fisher["decoder.weight"], fisher["embedding.weight"])
+    whole = diagonal_fisher(model, [(x, y)])
+    torch.testing.assert_close(fisher["decoder.weight"], whole["embedding.weight"])
+
+
+@pytest.mark.parametrize("kind", ["mc", "exact"])
+def test_targets_are_used_by_the_empirical_kind_only(kind):
+    torch.manual_seed(0)
+    model, (x, y) = perceptron().double(), rows(5, 6)
+    found = [
+        diagonal_fisher(model, [(x, t)], kind=kind, generator=torch.Generator().manual_seed(0))
+        for t in (y, torch.full_like(y, -1))
+    ]
+    assert all(torch.equal(found[0][name], f) for name, f in found[1].items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_memory_for_gradients_is_bounded_without_effect_on_the_result(monkeypatch, kind):
+    torch.manual_seed(0)
+    model, (x, y) = transformer().double(), tokens(3, 2)
+    seed = torch.Generator().manual_seed
+    whole = diagonal_fisher(model, [(x, y)], kind=kind, generator=seed(0))
+    monkeypatch.setattr(fisher_module, "_SCRATCH", 1000)
+    pieces = diagonal_fisher(model, [(x, y)], kind=kind, generator=seed(0))
+    for name, f in whole.items():
+        torch.testing.assert_close(pieces[name], f, rtol=1e-12, atol=1e-18)
+
+
+def test_a_model_that_draws_in_eval_mode_is_refused():
+    class Noisy(nn.Linear):
+        def forward(self, x):
+            return super().forward(F.dropout(x, 0.5, training=True))
+
+    with pytest.raises(RuntimeError, match="random"):
+        diagonal_fisher(Noisy(6, 4).double(), [rows(5, 6)])
 
 
 def test_batch_norm_without_running_statistics_is_refused():

@@ -143,6 +143,17 @@ def test_a_damaged_file_is_named(small_mnist, tmp_path, spoil):
         read_images("mnist", root=tmp_path / "data", **SPLIT)
 
 
+def test_an_unknown_source_is_named():
+    with pytest.raises(DataError, match="no data source 'minst'; known are digits, mnist"):
+        read_images("minst", root=Path("unused"), **SPLIT)
+
+
+@pytest.mark.parametrize("key", ["valid_share", "test_share"])
+def test_a_share_too_small_for_all_classes_is_named(key):
+    with pytest.raises(DataError, match=rf"data\.{key}: 0\.001 of \d+ images"):
+        read_images("digits", root=Path("unused"), **SPLIT | {key: 0.001})
+
+
 def test_no_network_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
     with pytest.raises(DataError, match=r"is missing and cannot be downloaded .* set data.root"):

@@ -11,7 +11,8 @@ from workspace import ROOT, overlay
 
 from support import params
 from wpl.fisher import Kind
-from wpl.two_models.second import Arm
+from wpl.image_sources import Source
+from wpl.two_models.names import ARM_NAMES, Arm
 
 DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
 
@@ -52,7 +53,8 @@ FAULTS = [
     ("second.batch_size", "64", "second.batch_size: Input should be a valid integer; got '64'"),
     ("fisher.kind", "true", "fisher.kind: Input should be 'empirical', 'mc' or 'exact'"),
     ("compare.arms", ["none", "wlp"], "compare.arms.1: Input should be 'none', 'wpl'"),
-    ("compare.arms", ["wpl"], "compare.arms: 'none' must be one of the arms"),
+    ("compare.arms", ["wpl", "none"], "compare.arms: 'l2' must be one of the arms"),
+    ("first.check_every", 9999, "first.check_every: 9999 is more than first.iterations, 3000"),
     ("compare.shared", [4], "compare.shared: models of 4 and 6 layers can share at most 3; got 4"),
     ("compare.headline", 5, "compare.headline: 5 is not one of compare.shared, [1, 2, 3]"),
     ("tradeoff.alphas", [], "tradeoff.alphas: List should have at least 1 item"),
@@ -84,9 +86,11 @@ def test_the_form_is_canonical():
 
 
 def test_choices_are_those_of_the_library():
-    assert typing.get_args(params.Arm) == typing.get_args(Arm)
-    choices = params.Fisher.model_fields["kind"].annotation
-    assert typing.get_args(choices) == typing.get_args(Kind)
+    kind = params.Fisher.model_fields["kind"].annotation
+    source = params.Data.model_fields["source"].annotation
+    assert typing.get_args(kind) == typing.get_args(Kind)
+    assert typing.get_args(source) == typing.get_args(Source)
+    assert tuple(ARM_NAMES) == typing.get_args(Arm)
 
 
 def test_every_parameter_has_a_sentence_or_explains_itself():

@@ -121,6 +121,12 @@ def without(tensors, name):
         (lambda a, f: (a, f | {"scale": torch.tensor(torch.nan)}, 1.0), "'scale' is not finite"),
         (lambda a, f: (a, f, -1.0), "alpha is negative: -1"),
         (lambda a, f: (a, f, float("inf")), "alpha is not finite"),
+        (lambda a, f: (a, f, torch.ones(2)), r"alpha must be a number or have shape \(4,\)"),
+        (lambda a, f: (a | {"scale": torch.tensor(torch.inf)}, f, 1.0), "the anchor of 'scale' is"),
+        (
+            lambda a, f: (a, {n: x.float() for n, x in f.items()}, 1e39),
+            "alpha times the Fisher information of 'layer.weight' is not finite",
+        ),
     ],
 )
 def test_names_the_culprit(weights, spoil, message):

@@ -26,5 +26,5 @@ def test_what_does_not_fill_a_batch_is_left_for_the_next_epoch():
 
 
 def test_too_few_samples_are_refused():
-    with pytest.raises(ValueError, match="a batch of 11 needs more than the 10 samples"):
+    with pytest.raises(ValueError, match="batch_size is 11, but there are only 10 samples"):
         batch_order(10, batch_size=11, iterations=1, generator=generator(0, "x"))

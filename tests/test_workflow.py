@@ -2,20 +2,21 @@
 
 import json
 import os
+import re
 import shutil
-import signal
 import subprocess
 import time
 
 import pandas as pd
 import pytest
-from workspace import Workspace
+from workspace import ROOT, Workspace, wait_until
 
 SECOND = [
     f"train_second/shared{k}/{arm}"
     for k in (1, 2)
     for arm in ("frozen", "joint", "l2", "none", "wpl")
 ]
+WPL = ["train_second/shared1/wpl", "train_second/shared2/wpl"]
 PLOTS = ["plot_convergence", "plot_forgetting", "plot_tradeoff"]
 ALL = ["estimate_fisher", "evaluate_forgetting", *PLOTS, "prepare_data", "train_first", *SECOND]
 JUDGED = {"evaluate_forgetting", *PLOTS}
@@ -78,9 +79,7 @@ def test_alpha_reruns_the_jobs_of_its_arm(project):
     project.set("wpl.alpha", 3.0)
     assert project.planned()["train_second"] == 2
     project("snakemake --cores all --quiet all")
-    assert project.ran() == sorted(
-        ["train_second/shared1/wpl", "train_second/shared2/wpl", *JUDGED]
-    )
+    assert project.ran() == sorted([*WPL, *JUDGED])
     project.set("wpl.alpha", 1000.0)
     project("snakemake --cores all --quiet all")
     assert project.ran() == ["evaluate_forgetting"], "finished jobs are kept"
@@ -155,11 +154,15 @@ def test_a_damaged_input_is_named_not_used(project):
 
 
 def test_results_that_nothing_asks_for_are_removed_by_a_full_run_only(project):
+    (project.path / "results/train_second/notes.md").write_text("mine")
+    (project.path / "results/train_second/.wpl.csv.77.tmp").write_text("of a job that was killed")
     project.set("compare.arms", ["none", "wpl", "l2", "frozen"])
     project("snakemake --cores all --quiet all --until train_second")
     assert (project.path / "results/train_second/shared1/joint.csv").exists()
     project("snakemake --cores all --quiet all")
     assert not list((project.path / "results").rglob("joint.*"))
+    assert not list((project.path / "results").rglob(".*.tmp"))
+    assert (project.path / "results/train_second/notes.md").read_text() == "mine"
     assert project.ran() == sorted(JUDGED)
 
 
@@ -169,13 +172,7 @@ def test_a_killed_run_goes_on_where_it_was(project):
     shutil.rmtree(project.path / "results")
     shutil.rmtree(project.path / ".snakemake")
     shutil.rmtree(project.path / ".jobcache")
-    run = subprocess.Popen(
-        ["snakemake", "--cores", "all", "--quiet", "all"],
-        cwd=project.path,
-        env=project.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    run = begin(project)
     second = project.path / "logs/train_second"
     wait_until(lambda: len(list(second.rglob("*.log"))) >= 3)
     run.kill()
@@ -189,11 +186,14 @@ def test_a_killed_run_goes_on_where_it_was(project):
     assert project.results() == expected
 
 
-def wait_until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
+def begin(project):
+    return subprocess.Popen(
+        ["snakemake", "--cores", "all", "--quiet", "all"],
+        cwd=project.path,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def processes_in(folder):
@@ -203,18 +203,26 @@ def processes_in(folder):
 
 
 def test_a_second_run_at_once_is_refused(project):
-    lock = subprocess.Popen(
-        ["flock", ".snakemake/run.flock", "sleep", "60"], cwd=project.path, start_new_session=True
+    project.set("wpl.alpha", 5.0)
+    first = begin(project)
+    wait_until((project.path / "logs/train_second").exists)
+    printed = project("snakemake --cores all", fails=True)
+    assert "cannot be locked" in printed
+    assert first.wait() == 0
+    assert project.ran() == sorted([*WPL, *JUDGED])
+
+
+def test_a_run_of_everything_covers_every_rule(project):
+    planned = project("snakemake --dry-run --forceall --cores 1 --quiet rules")
+    rules = re.findall(
+        r"^rule (\w+):", (ROOT / "workflow/rules/two_models.smk").read_text(), re.MULTILINE
     )
-    try:
-        time.sleep(0.3)
-        project.set("wpl.alpha", 5.0)
-        printed = project("snakemake --cores all", fails=True)
-    finally:
-        os.killpg(lock.pid, signal.SIGTERM)
-        lock.wait()
-    assert "another snakemake is running in this directory" in printed
-    assert project.ran() == []
+    assert all(f"\n{rule} " in planned for rule in rules)
+
+
+def test_the_number_of_threads_is_part_of_what_a_job_is(project):
+    planned = project("snakemake --dry-run --cores 2 --set-threads train_first=2 --quiet rules")
+    assert "\ntrain_first " in planned
 
 
 def test_the_report_holds_figures_and_findings(project):

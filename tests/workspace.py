@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -112,3 +113,10 @@ class Workspace:
 def _is_row(line):
     words = line.split()
     return len(words) == 2 and words[1].isdigit() and words[0] not in ("total", "all")
+
+
+def wait_until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)

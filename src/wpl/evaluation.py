@@ -53,12 +53,13 @@ def reduction(forgetting_arm: ArrayLike, forgetting_none: ArrayLike) -> Any:
         forgetting_none: Forgetting without, ``(..., seed)``.
 
     Returns:
-        ``(...)``: 1 where nothing is forgotten any more, 0 where nothing is gained, negative where
-        the arm forgets more; NaN where there is no forgetting to remove.
+        ``(...)``: 1 where nothing is forgotten any more (above 1 where the first model ends better
+        than it began), 0 where nothing is gained, negative where the arm forgets more; NaN where
+        there is no forgetting to remove.
     """
     arm, none = (np.asarray(f, dtype=float).mean(-1) for f in (forgetting_arm, forgetting_none))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(none != 0, 1 - arm / none, np.nan)[()]
+        return np.where(none > 0, 1 - arm / none, np.nan)[()]
 
 
 def bootstrap_interval(
@@ -68,10 +69,13 @@ def bootstrap_interval(
     resamples: int = 9999,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Compute a percentile bootstrap interval of a statistic of paired samples.
+    """Compute an expanded percentile bootstrap interval of a statistic of paired samples.
 
     Seeds are drawn with replacement; the samples keep their pairing (the same seeds are drawn
-    from each). Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), ch. 13.
+    from each). The plain percentile interval is too narrow for few seeds (for the mean of ten it
+    covers 90 % in place of 95 %); its tails are expanded, which mends that from about ten seeds on
+    (95 %; with five 92 %, with three 76 %). Source:
+    Hesterberg, "What Teachers Should Know About the Bootstrap" (2015), section 5.2.
 
     Args:
         statistic: Maps samples ``(..., seed)`` to numbers ``(...)``, for example ``reduction``.
@@ -84,7 +88,7 @@ def bootstrap_interval(
         The lower and upper end. With one seed there is nothing to resample: both are NaN.
 
     Raises:
-        ValueError: If the samples differ in length or are empty.
+        ValueError: If the samples differ in length, are empty or hold a number that is not finite.
     """
     arrays = _paired(*samples)
     count = len(arrays[0])
@@ -92,7 +96,8 @@ def bootstrap_interval(
         return math.nan, math.nan
     picks = np.random.default_rng(seed).integers(count, size=(resamples, count))
     values = statistic(*(a[picks] for a in arrays))
-    tail = (1 - confidence) / 2
+    student = stats.t.ppf((1 - confidence) / 2, count - 1)
+    tail = stats.norm.cdf(student * math.sqrt(count / (count - 1)))
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
@@ -112,7 +117,7 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> float:
         The p-value, in (0, 1].
 
     Raises:
-        ValueError: If the samples differ in length or are empty.
+        ValueError: If the samples differ in length, are empty or hold a number that is not finite.
     """
     a, b = _paired(first, second)
     if len(a) == 1:
@@ -135,4 +140,6 @@ def _paired(*samples: ArrayLike) -> list[_Floats]:
     lengths = [a.shape for a in arrays]
     if any(shape != lengths[0] or len(shape) != 1 for shape in lengths) or lengths[0] == (0,):
         raise ValueError(f"samples must be paired, non-empty sequences; got shapes {lengths}")
+    if not all(np.isfinite(a).all() for a in arrays):
+        raise ValueError(f"samples must be finite; got {arrays}")
     return arrays

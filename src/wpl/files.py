@@ -1,14 +1,17 @@
 """Tables, metrics and text: written whole or not at all."""
 
+from __future__ import annotations
+
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:  # the library itself does not need pandas
+    import pandas as pd
 
 
 @contextmanager

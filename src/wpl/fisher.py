@@ -16,7 +16,7 @@ from torch.func import functional_call, grad, vjp, vmap
 
 Kind = Literal["empirical", "mc", "exact"]
 
-# Scratch for per-sample gradients, in elements (256 MB of float32): bounds memory, not results.
+# Scratch for gradients, in elements (256 MB of float32): bounds memory, not results.
 _SCRATCH = 2**26
 
 
@@ -30,9 +30,10 @@ def diagonal_fisher(
 ) -> dict[str, Tensor]:
     """Estimate the diagonal Fisher information of a classifier or language model.
 
-    The model is evaluated in eval mode (dropout off, batch norm on its running statistics) and
-    left in the mode it was in. A parameter used several times, or under several names, counts
-    with the sum of its contributions to each sample's gradient.
+    Samples are differentiated together with ``torch.func``, or one after the other where it cannot
+    vectorise the model (``nn.LSTM``). The model is evaluated in eval mode (dropout off, batch norm
+    on its running statistics) and left in the mode it was in. A parameter used several times, or
+    under several names, counts with the sum of its contributions to each sample's gradient.
 
     Args:
         model: Maps inputs ``(batch, ...)`` to logits ``(batch, class)`` or ``(batch, time,
@@ -41,8 +42,8 @@ def diagonal_fisher(
             time)``. The result does not depend on how the samples are cut into batches.
         kind: Where the labels of the score come from: ``"empirical"``, the targets given;
             ``"mc"``, one draw per position from the model's prediction; ``"exact"``, the
-            expectation over the model's prediction (the targets are not used). See Kunstner et
-            al., "Limitations of the empirical Fisher approximation" (2019), for the difference.
+            expectation over the model's prediction. The latter two do not use the targets. See
+            Kunstner et al., "Limitations of the empirical Fisher approximation" (2019).
         parameters: Names, as in ``model.named_parameters()``, of the parameters wanted. By
             default, all that require a gradient.
         generator: Source of the draws of ``"mc"``.
@@ -57,13 +58,13 @@ def diagonal_fisher(
     """
     if kind not in get_args(Kind):
         raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}; got {kind!r}")
-    wanted = _select(model, parameters)
-    size = sum(p.numel() for p in wanted.values())
+    wanted, names = _select(model, parameters)
     total = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in wanted.items()}
+    size = sum(p.numel() for p in wanted.values())
     samples = 0
     with _eval_mode(model):
 
-        def logits_of(params: dict[str, Tensor], x: Tensor) -> Tensor:
+        def logits_of(params: _Params, x: Tensor) -> Tensor:
             logits: Tensor = functional_call(model, params, (x.unsqueeze(0),))
             return logits.squeeze(0)  # (class) or (time, class)
 
@@ -75,18 +76,19 @@ def diagonal_fisher(
         for inputs, targets in batches:
             with torch.no_grad():
                 logits = model(inputs)
-            _check_shapes(inputs, targets, logits)
+            _check_logits(inputs, logits)
+            if kind == "empirical":
+                _check_targets(targets, logits)
             labels = _draw(logits, generator) if kind == "mc" else targets
-            gradients = logits[0].numel() if kind == "exact" else 1  # of each sample
-            rows = max(1, _SCRATCH // (gradients * size))
+            vectors = logits[0].numel() if kind == "exact" else 1  # back-propagated per sample
+            rows = max(1, _vectors_at_once(size, logits[0]) // vectors)
             for x, y in zip(inputs.split(rows), labels.split(rows), strict=True):
-                per_sample = _map_rows(of_sample, x, y)
-                for name, square in per_sample.items():
+                for name, square in _map_rows(of_sample, x, y).items():
                     total[name] += square.sum(0, dtype=torch.float64)
             samples += len(inputs)
     if samples == 0:
         raise ValueError("batches holds no samples")
-    fisher = {name: (total[name] / samples).to(p.dtype) for name, p in wanted.items()}
+    fisher = {name: (total[used] / samples).to(wanted[used].dtype) for name, used in names.items()}
     for name, f in fisher.items():
         if not f.isfinite().all():
             raise ValueError(f"the Fisher information of {name!r} is not finite")
@@ -127,22 +129,42 @@ def _exact(logits_of: _Logits) -> _Squares:
     def squares(params: _Params, x: Tensor, _: Tensor) -> _Params:
         logits: Tensor
         logits, pullback = vjp(lambda p: logits_of(p, x), params)  # type: ignore[misc]
-        classes = logits.shape[-1]
-        p = logits.detach().reshape(-1, classes).softmax(-1)  # (time, class)
-        score = p.sqrt().unsqueeze(-1) * (torch.eye(classes).to(p) - p.unsqueeze(-2))
-        position = torch.eye(len(p)).to(p)
-        vectors = torch.einsum("tck,ts->tcsk", score, position).reshape(-1, *logits.shape)
-        scores = _map_rows(lambda vector: pullback(vector)[0], vectors)
-        return {name: g.square().sum(0) for name, g in scores.items()}
+        p = logits.detach().reshape(-1, logits.shape[-1]).softmax(-1)  # (time, class)
+        positions = torch.arange(len(p), device=p.device)
+        classes = torch.arange(p.shape[1], device=p.device)
+
+        def score(position: Tensor, label: Tensor) -> _Params:
+            here, drawn = (positions == position).to(p), (classes == label).to(p)
+            prediction = here @ p  # (class)
+            vector = (prediction @ drawn).sqrt() * torch.outer(here, drawn - prediction)
+            gradient: _Params = pullback(vector.reshape(logits.shape))[0]
+            return gradient
+
+        pairs = torch.cartesian_prod(positions, classes)
+        at_once = _vectors_at_once(sum(v.numel() for v in params.values()), logits)
+        total = {name: torch.zeros_like(v) for name, v in params.items()}
+        for some in pairs.split(at_once):
+            for name, g in _map_rows(score, some[:, 0], some[:, 1]).items():
+                total[name] = total[name] + g.square().sum(0)
+        return total
 
     return squares
+
+
+def _vectors_at_once(size: int, logits: Tensor) -> int:
+    """How many vectors of one sample to back-propagate together."""
+    return max(1, _SCRATCH // (size + logits.numel()))
 
 
 def _map_rows(function: Callable[..., _Params], *rows: Tensor) -> _Params:
     """Apply a function to each row: vectorised, or in a loop where torch.func cannot (nn.LSTM)."""
     try:
         result: _Params = vmap(function)(*rows)
-    except RuntimeError:
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if "randomness" in str(error):  # drawn in eval mode: there is no one gradient to square
+            raise
         each = [function(*row) for row in zip(*rows, strict=True)]
         result = {name: torch.stack([row[name] for row in each]) for name in each[0]}
     return result
@@ -168,7 +190,15 @@ def _draw(logits: Tensor, generator: torch.Generator | None) -> Tensor:
     )
 
 
-def _select(model: nn.Module, parameters: Iterable[str] | None) -> _Params:
+def _select(model: nn.Module, parameters: Iterable[str] | None) -> tuple[_Params, dict[str, str]]:
+    """Look up parameters; one that has several names is differentiated once.
+
+    Returns:
+        The parameters, each by one name; and for each name asked for, that name.
+
+    Raises:
+        ValueError: If a name is unknown, or none is given.
+    """
     known = dict(model.named_parameters(remove_duplicate=False))
     if parameters is None:
         names = [name for name, p in model.named_parameters() if p.requires_grad]
@@ -179,17 +209,25 @@ def _select(model: nn.Module, parameters: Iterable[str] | None) -> _Params:
         raise ValueError(f"the model has no parameter {unknown[0]!r}; it has {', '.join(known)}")
     if not names:
         raise ValueError("no parameters to estimate the Fisher information of")
-    return {name: known[name].detach() for name in names}
+    first = {id(known[name]): name for name in reversed(names)}
+    used = {name: first[id(known[name])] for name in names}
+    return {name: known[name].detach() for name in dict.fromkeys(used.values())}, used
 
 
-def _check_shapes(inputs: Tensor, targets: Tensor, logits: Tensor) -> None:
-    if logits.ndim not in (2, 3) or logits.shape[:-1] != targets.shape:
+def _check_logits(inputs: Tensor, logits: Tensor) -> None:
+    if logits.ndim not in (2, 3) or len(logits) != len(inputs):
         raise ValueError(
-            "expected logits (batch, class) or (batch, time, class) and targets of the same shape "
-            f"without class; got logits {tuple(logits.shape)}, targets {tuple(targets.shape)}"
+            f"expected logits (batch, class) or (batch, time, class) for {len(inputs)} samples; "
+            f"got {tuple(logits.shape)}"
         )
-    if len(inputs) != len(targets):
-        raise ValueError(f"got {len(inputs)} inputs and {len(targets)} targets in one batch")
+
+
+def _check_targets(targets: Tensor, logits: Tensor) -> None:
+    if targets.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"expected targets {tuple(logits.shape[:-1])} for logits {tuple(logits.shape)}; "
+            f"got {tuple(targets.shape)}"
+        )
     if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) < logits.shape[-1]:
         raise ValueError(
             f"targets must lie in [0, {logits.shape[-1]}); got {int(targets.min())} to "

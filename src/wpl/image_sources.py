@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -46,17 +46,22 @@ def read_images(
         The images, as they were read.
 
     Raises:
-        DataError: If files are missing and cannot be downloaded, or fail their checksum.
+        DataError: If files are missing and cannot be downloaded, or fail their checksum; if a
+            share leaves a part without images of some class.
     """
     if source == "digits":
         images, labels = load_digits(return_X_y=True)
         pixels = images.reshape(-1, 1, 8, 8).astype(np.uint8)  # grey levels 0 to 16
-        rest, test = _split(labels, test_share, derive(seed, "split", "test"))
+        rest, test = _split(labels, "test", test_share, seed)
         test_pixels, test_labels = pixels[test], labels[test]
         pixels, labels = pixels[rest], labels[rest]
-    else:
+    elif source == "mnist":
         pixels, labels, test_pixels, test_labels = _read_mnist(root)
-    train, valid = _split(labels, valid_share, derive(seed, "split", "valid"))
+    else:
+        known = ", ".join(get_args(Source))
+        raise DataError(f"there is no data source {source!r}; known are {known}")
+    train, valid = _split(labels, "valid", valid_share, seed)
+    content = (pixels, labels, test_pixels, test_labels)
     return Images(
         {
             "train": _tensor(pixels[train]),
@@ -68,7 +73,11 @@ def read_images(
             "valid": _tensor(labels[valid]),
             "test": _tensor(test_labels),
         },
-        {"source": source, "sha256": hashlib.sha256(pixels.tobytes()).hexdigest(), "seed": seed},
+        {
+            "source": source,
+            "sha256": hashlib.sha256(b"".join(a.tobytes() for a in content)).hexdigest(),
+            "seed": seed,
+        },
     )
 
 
@@ -102,11 +111,17 @@ def _read_mnist(root: Path) -> tuple[_Array, _Array, _Array, _Array]:
     )
 
 
-def _split(labels: _Array, share: float, seed: int) -> tuple[_Array, _Array]:
+def _split(labels: _Array, part: str, share: float, seed: int) -> tuple[_Array, _Array]:
     """Cut sample numbers in two, ``share`` of each class in the second part."""
-    first, second = train_test_split(
-        np.arange(len(labels)), test_size=share, stratify=labels, random_state=seed % 2**32
-    )
+    try:
+        first, second = train_test_split(
+            np.arange(len(labels)),
+            test_size=share,
+            stratify=labels,
+            random_state=derive(seed, "split", part) % 2**32,
+        )
+    except ValueError as error:
+        raise DataError(f"data.{part}_share: {share} of {len(labels)} images: {error}") from error
     return np.sort(first), np.sort(second)
 
 

@@ -32,8 +32,9 @@ class WeightPlasticity:
                 along the first dimension of every weight its own strength.
 
         Raises:
-            ValueError: If names or shapes of ``anchor`` and ``fisher`` differ, if the Fisher
-                information is negative or not finite anywhere, or if α is.
+            ValueError: If names or shapes of ``anchor`` and ``fisher`` differ, if the anchor is not
+                finite, if the Fisher information or α is negative or not finite, or if α has
+                another shape.
         """
         if not anchor:
             raise ValueError("anchor names no weights")
@@ -42,11 +43,12 @@ class WeightPlasticity:
                 missing = "fisher" if name in anchor else "anchor"
                 raise ValueError(f"{name!r} is missing from {missing}")
             _check_shape(f"the Fisher information of {name!r}", fisher[name], anchor[name])
-            _check_values(f"the Fisher information of {name!r}", fisher[name])
-        strength = torch.as_tensor(alpha)
-        _check_values("alpha", strength)
+            _check_not_negative(f"the Fisher information of {name!r}", fisher[name])
+            _check_finite(f"the anchor of {name!r}", anchor[name])
+        strength = torch.as_tensor(alpha, dtype=torch.float64)
+        _check_not_negative("alpha", strength)
         self._anchor = {name: a.detach().clone() for name, a in anchor.items()}
-        self._weight = {name: _times(strength, fisher[name].detach()) for name in anchor}
+        self._weight = {name: _times(strength, name, fisher[name].detach()) for name in anchor}
 
     def loss(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """Compute α/2 Σ F (θ − θ̂)², a scalar that autograd can follow.
@@ -96,11 +98,16 @@ class WeightPlasticity:
         return [parameters[name] for name in self._anchor]
 
 
-def _times(alpha: Tensor, fisher: Tensor) -> Tensor:
-    strength = alpha.to(fisher)
-    return (
-        strength.reshape(-1, *[1] * (fisher.ndim - 1)) * fisher if alpha.ndim else strength * fisher
-    )
+def _times(alpha: Tensor, name: str, fisher: Tensor) -> Tensor:
+    if alpha.ndim and alpha.shape != fisher.shape[:1]:
+        raise ValueError(
+            f"alpha must be a number or have shape {tuple(fisher.shape[:1])}, one for each model "
+            f"stacked in {name!r}; got shape {tuple(alpha.shape)}"
+        )
+    ones = [1] * (fisher.ndim - alpha.ndim)
+    weight = alpha.to(fisher).reshape([*alpha.shape, *ones]) * fisher
+    _check_finite(f"alpha times the Fisher information of {name!r}", weight)
+    return weight
 
 
 def _check_shape(what: str, value: Tensor, anchor: Tensor) -> None:
@@ -110,8 +117,12 @@ def _check_shape(what: str, value: Tensor, anchor: Tensor) -> None:
         )
 
 
-def _check_values(what: str, value: Tensor) -> None:
+def _check_finite(what: str, value: Tensor) -> None:
     if not value.isfinite().all():
         raise ValueError(f"{what} is not finite")
+
+
+def _check_not_negative(what: str, value: Tensor) -> None:
+    _check_finite(what, value)
     if (value < 0).any():
         raise ValueError(f"{what} is negative: {value.min().item():g}")

@@ -35,7 +35,7 @@ def batch_order(
     """
     per_epoch = samples // batch_size
     if per_epoch == 0:
-        raise ValueError(f"a batch of {batch_size} needs more than the {samples} samples given")
+        raise ValueError(f"batch_size is {batch_size}, but there are only {samples} samples")
     epochs = -(-iterations // per_epoch)
     order = [
         torch.randperm(samples, generator=generator)[: per_epoch * batch_size]

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(workflow.basedir)
-sys.path.insert(0, str(ROOT / "workflow"))
+sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "src")]
 
 from support import digest, workspace
 from support.params import validate
@@ -16,6 +16,8 @@ config.update(validate(config))
 SEEDS = config["seeds"]
 STOPS = ["converged", *map(str, config["first"]["stops"])]
 ARMS = config["compare"]["arms"]
+# An arm has a strength if it has a section with one.
+ALPHAS = {arm: config[arm]["alpha"] for arm in ARMS if arm in config}
 
 
 wildcard_constraints:
@@ -30,12 +32,17 @@ def code(script):
 
 def strengths(arm, shared):
     """The values of α at which an arm is run: its own, and those of the trade-off."""
-    if arm not in ("wpl", "l2"):
+    if arm not in ALPHAS:
         return [0.0]
     sweep = (
         config["tradeoff"]["alphas"] if shared == config["compare"]["headline"] else []
     )
-    return sorted({config[arm]["alpha"], *sweep})
+    return sorted({ALPHAS[arm], *sweep})
+
+
+def used_threads(wildcards, threads):
+    """As one of a job's params: sums round differently on another number of threads."""
+    return threads
 
 
 workspace.set_environment(ROOT)

@@ -35,6 +35,7 @@ rule train_first:
         seeds=SEEDS,
         width=config["width"],
         first=config["first"],
+        threads=used_threads,
         code=code("train_first"),
     message:
         "Training the first model, all seeds side by side"
@@ -56,6 +57,7 @@ rule estimate_fisher:
     params:
         seeds=SEEDS,
         fisher=config["fisher"],
+        threads=used_threads,
         code=code("estimate_fisher"),
     message:
         "Estimating the Fisher information of the first models"
@@ -84,6 +86,7 @@ rule train_second:
         stops=STOPS,
         width=config["width"],
         second=config["second"],
+        threads=used_threads,
         code=code("train_second"),
     message:
         "Training the second model, {wildcards.shared} layers shared, arm {wildcards.arm}"
@@ -121,8 +124,9 @@ rule evaluate_forgetting:
     conda:
         "../envs/wpl.yaml"
     params:
-        alphas={arm: config[arm]["alpha"] for arm in ("wpl", "l2")},
+        alphas=ALPHAS,
         headline=config["compare"]["headline"],
+        fisher=config["fisher"],
         code=code("evaluate_forgetting"),
     message:
         "Comparing the arms"

@@ -15,7 +15,8 @@ with job(snakemake):
     scores = comparison.final_scores(history)
     compared = comparison.compare(scores)
     of_headline = compared[compared["shared"] == headline]
-    text = findings(scores[scores["shared"] == headline], of_headline, alphas)
+    runs = scores[scores["shared"] == headline]
+    text = findings(runs, of_headline, alphas, snakemake.params.fisher)
 
     cases = comparison.headline_runs(compared, alphas)
     save_table(snakemake.output.curves, curves)

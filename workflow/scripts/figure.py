@@ -1,27 +1,22 @@
 """The look that all figures share."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from wpl.evaluation import bootstrap_interval
 from wpl.files import atomic
 
 matplotlib.use("Agg")
 sns.set_theme(context="paper", style="ticks", palette="colorblind")
 
-BAND = ("ci", 95)
-"""Bands are 95 % bootstrap intervals of the mean over seeds."""
 
-NAMES = {
-    "none": "no remedy",
-    "wpl": "WPL",
-    "l2": "L2 to the anchor",
-    "frozen": "shared layers frozen",
-    "joint": "A and B together",
-}
-"""What the arms are called in figures."""
+def band(values: Any) -> tuple[float, float]:
+    """Give the 95 % bootstrap interval of the mean over seeds, as in the tables."""
+    return bootstrap_interval(lambda v: v.mean(axis=-1), values)
 
 
 def save(figure: Figure, path: str) -> None:

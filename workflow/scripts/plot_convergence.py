@@ -3,13 +3,14 @@
 import pandas as pd
 import seaborn as sns
 
-from figure import BAND, NAMES, save
+from figure import band, save
 from job import job
+from wpl.two_models.names import ARM_NAMES, stop_title
 
 with job(snakemake):
     curves = pd.read_csv(snakemake.input[0], dtype={"stop": str})
     curves = curves[curves["shared"] == snakemake.params.shared]
-    curves = curves[curves["arm"].isin(["none", "wpl"])].replace({"arm": NAMES})
+    curves = curves[curves["arm"].isin(["none", "wpl"])].replace({"arm": ARM_NAMES})
     long = curves.rename(columns={"accuracy_first": "A", "accuracy_second": "B"}).melt(
         ["stop", "arm", "seed", "iteration"], ["A", "B"], "model", "accuracy"
     )
@@ -21,14 +22,13 @@ with job(snakemake):
         style="arm",
         col="stop",
         kind="line",
-        errorbar=BAND,
-        seed=0,
+        errorbar=band,
         height=3.2,
         aspect=0.95,
     )
     for stop, axes in grid.axes_dict.items():
         start = curves[(curves["stop"] == stop) & (curves["iteration"] == 0)]
         axes.axhline(start["accuracy_first"].mean(), color="grey", lw=1, ls=":", label="A before")
-        axes.set_title("A converged" if stop == "converged" else f"A stopped at {stop}")
+        axes.set_title(stop_title(stop))
     grid.set_axis_labels("iteration of B", "test accuracy")
     save(grid.figure, snakemake.output[0])

@@ -3,21 +3,21 @@
 import pandas as pd
 import seaborn as sns
 
-from figure import BAND, NAMES, save
+from figure import band, save
 from job import job
+from wpl.two_models.names import ARM_NAMES, CONVERGED
 
 with job(snakemake):
     curves = pd.read_csv(snakemake.input[0], dtype={"stop": str})
-    curves = curves[(curves["stop"] == "converged") & curves["arm"].isin(["none", "wpl"])]
+    curves = curves[(curves["stop"] == CONVERGED) & curves["arm"].isin(["none", "wpl"])]
     grid = sns.relplot(
-        curves.replace({"arm": NAMES}),
+        curves.replace({"arm": ARM_NAMES}),
         x="iteration",
         y="accuracy_first",
         hue="shared",
         col="arm",
         kind="line",
-        errorbar=BAND,
-        seed=0,
+        errorbar=band,
         palette=sns.color_palette("viridis_r", curves["shared"].nunique()),
         height=3.4,
         aspect=1.15,

@@ -3,8 +3,9 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from figure import NAMES, save
+from figure import save
 from job import job
+from wpl.two_models.names import ARM_NAMES, stop_title
 
 with job(snakemake):
     table = pd.read_csv(snakemake.input[0], dtype={"stop": str})
@@ -14,7 +15,7 @@ with job(snakemake):
     )
     for stop, axes in zip(stops, panels[0], strict=True):
         case = table[table["stop"] == stop].sort_values("alpha")
-        for color, arm in enumerate(NAMES):
+        for color, arm in enumerate(a for a in ARM_NAMES if a in set(case["arm"])):
             rows = case[case["arm"] == arm]
             axes.errorbar(
                 rows["second"],
@@ -29,12 +30,12 @@ with job(snakemake):
                 markersize=4,
                 lw=1.2,
                 elinewidth=0.6,
-                label=NAMES[arm],
+                label=ARM_NAMES[arm],
             )
         axes.axhline(case["before"].iloc[0], color="grey", lw=1, ls=":")
-        axes.set_title("A converged" if stop == "converged" else f"A stopped at {stop}")
+        axes.set_title(stop_title(stop))
         axes.set_xlabel("test accuracy of B")
     panels[0][0].set_ylabel("test accuracy of A after B")
     handles = panels[0][0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=len(NAMES), frameon=False)
+    figure.legend(*handles, loc="outside lower center", ncols=len(ARM_NAMES), frameon=False)
     save(figure, snakemake.output[0])

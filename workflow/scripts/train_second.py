@@ -9,7 +9,7 @@ from wpl.two_models.second import train_second
 with job(snakemake):
     params = snakemake.params
     models, _ = load_tensors(snakemake.input.models, "first")
-    fisher, _ = load_tensors(snakemake.input.fisher, "fisher")
+    fisher, about = load_tensors(snakemake.input.fisher, "fisher")
     case = {name: params[name] for name in ("arm", "shared", "alphas", "seeds", "stops")}
     weights, history = train_second(
         load_images(snakemake.input.images),
@@ -19,5 +19,5 @@ with job(snakemake):
         width=params.width,
         **params.second,
     )
-    save_tensors(snakemake.output.models, "second", weights, **case)
+    save_tensors(snakemake.output.models, "second", weights, **case, fisher=about["fisher"])
     save_table(snakemake.output.history, history)

@@ -1,8 +1,8 @@
 """Digest of the code that a script runs: library code is an input of a job like any other.
 
 Snakemake does not see edits in ``src/``. With this digest among a rule's params it does, by
-content: a job runs again when a module that it imports has changed, whenever the files were
-written, and an edit elsewhere leaves it alone.
+content: a job runs again when a module that it imports has changed, or the version of a package,
+whenever the files were written; an edit elsewhere leaves it alone.
 """
 
 import ast
@@ -10,39 +10,56 @@ import hashlib
 import json
 from collections.abc import Iterator
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+PROJECT = "wpl"
+
 
 @cache
 def code_digest(script: str, root: Path) -> str:
-    """Digest a script of ``workflow/scripts`` and all project modules that it imports."""
-    files = project_files(script, root)
+    """Digest a script of ``workflow/scripts``, what it imports of the project, and versions."""
+    files, packages = executed(script, root)
     texts = {file.relative_to(root).as_posix(): file.read_text("utf-8") for file in files}
-    return hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()[:16]
+    versions = {package: _version(package) for package in packages}
+    identity = json.dumps([sorted(texts.items()), sorted(versions.items())])
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
-def project_files(script: str, root: Path) -> set[Path]:
-    """Find the files of the project that running a script executes, the script's own included.
+def executed(script: str, root: Path) -> tuple[set[Path], set[str]]:
+    """Find what running a script executes.
 
     Returns:
-        Absolute paths.
+        The files of the project, the script's own included, as absolute paths; and the names of
+        the installed packages that they import.
 
     Raises:
         WorkflowError: If there is no such script, or an import hides which module it needs.
     """
     files: set[Path] = set()
+    packages: set[str] = set()
     todo = [script]
     while todo:
         name = todo.pop()
         file = _find(name, root)
-        if file is not None and file not in files:
+        if file is None:
+            packages.update(_distributions().get(name.partition(".")[0], []))
+        elif file not in files:
             files.add(file)
             todo += _imports(name, file, root)
     if not files:
         raise WorkflowError(f"there is no script {script}.py in {root / 'workflow/scripts'}")
-    return files
+    return files, packages - {PROJECT}
+
+
+_distributions = cache(metadata.packages_distributions)
+
+
+def _version(package: str) -> str:
+    """Give a package's version without the local part, which differs between platforms."""
+    return metadata.version(package).partition("+")[0]
 
 
 def _find(module: str, root: Path) -> Path | None:

@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 from snakemake.exceptions import WorkflowError
 
+from wpl.two_models.names import Arm
+
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0)]
-Arm = Literal["none", "wpl", "l2", "frozen", "joint"]
 
 
 class Section(BaseModel):
@@ -97,9 +98,14 @@ class Params(Section):
                 f"compare.headline: {self.compare.headline} is not one of compare.shared, "
                 f"{self.compare.shared}"
             )
-        missing = {"none", "wpl"} - set(self.compare.arms)
+        missing = {"none", "wpl", "l2"} - set(self.compare.arms)
         if missing:
             raise ValueError(f"compare.arms: {min(missing)!r} must be one of the arms")
+        if self.first.check_every > self.first.iterations:
+            raise ValueError(
+                f"first.check_every: {self.first.check_every} is more than first.iterations, "
+                f"{self.first.iterations}"
+            )
         return self
 
 

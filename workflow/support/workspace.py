@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +12,7 @@ from snakemake.exceptions import WorkflowError
 RESULTS = Path("results")
 METADATA = Path(".snakemake/metadata")
 LOCKS = Path(".snakemake/locks")
+HALF_WRITTEN = re.compile(r"\..+\.(\d+\.tmp|copy)")  # as files.atomic and materialise name them
 
 
 def set_environment(root: Path) -> None:
@@ -94,7 +96,8 @@ def materialise(dag: Any) -> None:
 def prune(workflow: Any) -> list[str]:
     """Remove results that no current parameter asks for, after a run of everything.
 
-    A run of a part (a target, ``--until``, ``--batch``) removes nothing.
+    Only what the workflow made is removed, with what a killed job left half-written; other files
+    are their owner's. A run of a part (a target, ``--until``, ``--batch``) removes nothing.
 
     Returns:
         The files removed.
@@ -108,8 +111,9 @@ def prune(workflow: Any) -> list[str]:
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif path.name != ".gitignore" and str(path) not in wanted:
+        elif str(path) not in wanted and (
+            HALF_WRITTEN.fullmatch(path.name) or workflow.persistence._delete_record(str(path))
+        ):
             path.unlink()
-            workflow.persistence._delete_record(str(path))
             removed.append(str(path))
     return removed

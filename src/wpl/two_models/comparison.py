@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wpl.evaluation import bootstrap_interval, forgetting, paired_test, reduction
+from wpl.two_models.names import CONVERGED
 
 CASE = ["shared", "stop"]
-CONVERGED = "converged"
 _Floats = NDArray[np.float64]
 
 

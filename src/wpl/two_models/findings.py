@@ -1,82 +1,89 @@
 """Say in words what the comparison found, for and against the weight plasticity loss."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from wpl.evaluation import bootstrap_interval, paired_test
+from wpl.two_models.names import ARM_NAMES, stop_title
 
 ENOUGH = 0.9
-"""The share of the forgetting that both anchors must remove where their costs are compared."""
+"""The share of the forgetting that an anchor must remove where costs are compared."""
 
 SIGNIFICANT = 0.05
 """The p-value below which a difference counts as shown."""
 
 
-def findings(scores: pd.DataFrame, compared: pd.DataFrame, alphas: Mapping[str, float]) -> str:
+def findings(
+    scores: pd.DataFrame,
+    compared: pd.DataFrame,
+    alphas: Mapping[str, float],
+    fisher: Mapping[str, Any],
+) -> str:
     """Write the findings of one number of shared layers, as Markdown.
 
     Args:
-        scores: As from ``final_scores``, with the arms ``none`` and ``wpl`` at least.
+        scores: As from ``final_scores``, with the arms ``none``, ``wpl`` and ``l2`` at least.
         compared: ``compare(scores)``.
         alphas: Strength of each arm that has one.
+        fisher: Kind and number of samples of the Fisher information, without which a strength
+            means nothing.
 
     Returns:
         A document.
     """
-    lines = ["# Findings", ""]
-    lines += [f"Means of {compared['seeds'].max()} seeds, 95 % bootstrap intervals, paired tests."]
+    lines = [
+        "# Findings",
+        "",
+        f"Means of {compared['seeds'].max()} seeds, 95 % bootstrap intervals, paired tests. "
+        f"Fisher information: {fisher['kind']}, of {fisher['samples']} samples.",
+    ]
     for stop, rows in compared.groupby("stop", sort=False):
         runs = scores[scores["stop"] == stop]
         none = rows[rows["arm"] == "none"].iloc[0]
-        where = "A converged" if stop == "converged" else f"A stopped at {stop}"
-        lines += ["", f"## {where}", ""]
-        lines += [
-            f"- Without a remedy A falls from {none.before:.1%} to {none.after:.1%}: it loses "
+        sentences = [
+            f"Without a remedy A goes from {none.before:.1%} to {none.after:.1%}: it loses "
             f"{_points(none, 'forgetting')}. B reaches {none.second:.1%}."
         ]
-        for arm in [a for a in ("wpl", "l2") if a in set(rows["arm"])]:
-            row = _at(rows, arm, alphas[arm])
-            lines += [
-                f"- {_NAMES[arm]} (α = {row.alpha:g}) removes {row.reduction:.1%} "
-                f"[{row.reduction_low:.1%}, {row.reduction_high:.1%}] of the forgetting "
-                f"(p = {row.forgetting_p:.3f}); B pays {_points(row, 'cost')} "
-                f"(p = {row.cost_p:.3f})."
-            ]
+        if none.forgetting > 0:
+            sentences += [_remedy(_at(rows, arm, alpha)) for arm, alpha in alphas.items()]
+            sentences += [_fisher_or_any_anchor(runs, rows)]
+        else:
+            sentences += ["There is no forgetting to remove."]
         if "frozen" in set(rows["arm"]):
-            lines += [f"- {_against_freezing(runs, _at(rows, 'wpl', alphas['wpl']))}"]
-        if "l2" in set(rows["arm"]):
-            lines += [f"- {sentence}" for sentence in _fisher_or_any_anchor(runs, rows)]
+            sentences += [_against_freezing(runs, _at(rows, "wpl", alphas["wpl"]))]
+        lines += ["", f"## {stop_title(stop)}", "", *(f"- {sentence}" for sentence in sentences)]
     return "\n".join(lines) + "\n"
 
 
-_UNDECIDED = "no difference is shown"
-_NAMES = {"wpl": "WPL", "l2": "The uniform anchor (L2)"}
-
-
-def _fisher_or_any_anchor(runs: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:
-    """Compare wpl and l2 where each removes enough forgetting at the lowest cost to B.
-
-    Yields:
-        A sentence.
-    """
-    best = {}
-    for arm in ("wpl", "l2"):
-        enough = rows[(rows["arm"] == arm) & (rows["reduction"] >= ENOUGH)]
-        if enough.empty:
-            yield f"{_NAMES[arm]} removes {ENOUGH:.0%} of the forgetting at no strength tried."
-            return
-        best[arm] = enough.loc[enough["cost"].idxmin()]
-    wpl, l2 = (_second(runs, arm, best[arm].alpha) for arm in ("wpl", "l2"))
-    gain, sign = _gain(wpl, l2)
-    verdict = ("the uniform anchor is better", _UNDECIDED, "the Fisher information helps")[sign + 1]
-    yield (
-        f"Removing at least {ENOUGH:.0%}, on the grid of strengths tried, costs B "
-        f"{best['wpl'].cost * 100:.1f} points with WPL (α = {best['wpl'].alpha:g}) and "
-        f"{best['l2'].cost * 100:.1f} with L2 (α = {best['l2'].alpha:g}): WPL leaves B {gain}; "
-        f"**{verdict}**."
+def _remedy(row: pd.Series) -> str:
+    return (
+        f"{ARM_NAMES[row.arm]} (α = {row.alpha:g}) removes {row.reduction:.1%} "
+        f"[{row.reduction_low:.1%}, {row.reduction_high:.1%}] of the forgetting "
+        f"(p = {row.forgetting_p:.3f}); B pays {_points(row, 'cost')} (p = {row.cost_p:.3f})."
     )
+
+
+def _fisher_or_any_anchor(runs: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """Compare wpl and l2 where each removes enough forgetting at the lowest cost to B."""
+    enough = rows[(rows["reduction"] >= ENOUGH) & rows["arm"].isin(["wpl", "l2"])]
+    best = {arm: of.loc[of["cost"].idxmin()] for arm, of in enough.groupby("arm")}
+    costs = [
+        f"with {ARM_NAMES[arm]} (α = {best[arm].alpha:g}) it costs B {_points(best[arm], 'cost')}"
+        if arm in best
+        else f"{ARM_NAMES[arm]} does not at any strength tried"
+        for arm in ("wpl", "l2")
+    ]
+    if len(best) == 2:
+        wpl, l2 = (_second(runs, arm, best[arm].alpha) for arm in ("wpl", "l2"))
+        gain, sign = _gain(wpl, l2)
+        costs += [f"the first leaves B {gain}"]
+        verdicts = ("the uniform anchor is better", "no difference is shown", "Fisher helps")
+        verdict = verdicts[sign + 1]
+    else:
+        verdict = f"only {ARM_NAMES[next(iter(best))]} does it" if best else "neither does it"
+    return f"To remove at least {ENOUGH:.0%}: {'; '.join(costs)}. **Verdict: {verdict}.**"
 
 
 def _against_freezing(runs: pd.DataFrame, wpl: pd.Series) -> str:

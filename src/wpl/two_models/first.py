@@ -12,8 +12,7 @@ from wpl.seeding import generator
 from wpl.two_models import mlp
 from wpl.two_models.adam import Adam
 from wpl.two_models.batches import batches
-
-CONVERGED = "converged"
+from wpl.two_models.names import CONVERGED
 
 
 def train_first(

@@ -1,7 +1,6 @@
 """Train the second model on weights that it shares with the first, by one arm."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import pandas as pd
 import torch
@@ -15,14 +14,7 @@ from wpl.two_models import mlp
 from wpl.two_models.adam import Adam
 from wpl.two_models.batches import batches
 from wpl.two_models.importance import uniform
-
-Arm = Literal["none", "wpl", "l2", "frozen", "joint"]
-"""What is done about forgetting.
-
-none: nothing. wpl: shared weights are anchored in proportion to their Fisher information. l2: they
-are anchored uniformly, as strongly on average. frozen: they do not move, the bound on forgetting.
-joint: both models are trained together, the bound on accuracy.
-"""
+from wpl.two_models.names import Arm
 
 
 def train_second(
@@ -45,7 +37,10 @@ def train_second(
 ) -> tuple[mlp.Parameters, pd.DataFrame]:
     """Train the second model after every first model, all seeds, stops and strengths side by side.
 
-    A seed has the same initial weights and the same batches in every arm: arms are paired.
+    The arms: ``none`` does nothing about forgetting; ``wpl`` anchors the shared weights in
+    proportion to their Fisher information, ``l2`` uniformly and as strongly on average; ``frozen``
+    does not move them, the bound on forgetting; ``joint`` trains both models together, the bound
+    on accuracy. A seed has the same initial weights and batches in every arm: arms are paired.
 
     Args:
         images: The data, the same task for both models.
