@@ -220,11 +220,6 @@ def test_a_run_of_everything_covers_every_rule(project):
     assert all(f"\n{rule} " in planned for rule in rules)
 
 
-def test_the_number_of_threads_is_part_of_what_a_job_is(project):
-    planned = project("snakemake --dry-run --cores 2 --set-threads train_first=2 --quiet rules")
-    assert "\ntrain_first " in planned
-
-
 def test_the_report_holds_figures_and_findings(project):
     project("snakemake --report report.html --quiet all")
     page = (project.path / "report.html").read_text()

@@ -40,11 +40,6 @@ def strengths(arm, shared):
     return sorted({ALPHAS[arm], *sweep})
 
 
-def used_threads(wildcards, threads):
-    """As one of a job's params: sums round differently on another number of threads."""
-    return threads
-
-
 workspace.set_environment(ROOT)
 if workflow.is_main_process:
     workspace.heal()

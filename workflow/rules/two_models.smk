@@ -35,7 +35,6 @@ rule train_first:
         seeds=SEEDS,
         width=config["width"],
         first=config["first"],
-        threads=used_threads,
         code=code("train_first"),
     message:
         "Training the first model, all seeds side by side"
@@ -57,7 +56,6 @@ rule estimate_fisher:
     params:
         seeds=SEEDS,
         fisher=config["fisher"],
-        threads=used_threads,
         code=code("estimate_fisher"),
     message:
         "Estimating the Fisher information of the first models"
@@ -86,7 +84,6 @@ rule train_second:
         stops=STOPS,
         width=config["width"],
         second=config["second"],
-        threads=used_threads,
         code=code("train_second"),
     message:
         "Training the second model, {wildcards.shared} layers shared, arm {wildcards.arm}"

@@ -20,6 +20,9 @@ def job(snakemake: Any) -> Iterator[None]:
     that names the culprit; anything else is a fault of ours, and its traceback is kept.
     """
     _end_with(int(os.environ["WORKFLOW_PID"]))
+    if "torch" in sys.modules:
+        # Sums round differently on another number of threads, which Snakemake does not see.
+        sys.modules["torch"].set_num_threads(1)
     name = " ".join([snakemake.rule, *(f"{k}={v}" for k, v in snakemake.wildcards.items())])
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)

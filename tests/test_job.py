@@ -1,0 +1,58 @@
+"""What every script does around its one call of the library."""
+
+import os
+import subprocess
+import sys
+
+from workspace import ROOT
+
+SCRIPT = """
+import sys
+from types import SimpleNamespace
+
+import torch
+from job import job
+
+torch.set_num_threads(2)
+rule = SimpleNamespace(rule="train_it", wildcards={"arm": "wpl"}, log=[sys.argv[1]])
+with job(rule):
+    print("threads", torch.get_num_threads())
+    exec(sys.argv[2])
+"""
+
+
+def run(tmp_path, body):
+    """Run a script with the given body; its exit code, what the user sees, and its log."""
+    environment = os.environ | {"WORKFLOW_PID": str(os.getpid())}
+    environment["PYTHONPATH"] = os.pathsep.join([f"{ROOT}/src", f"{ROOT}/workflow/scripts"])
+    log = tmp_path / "logs" / "it.log"
+    process = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(log), body],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return process.returncode, process.stdout + process.stderr, log.read_text()
+
+
+def test_a_job_runs_on_one_thread_and_says_so_in_its_log(tmp_path):
+    """Sums round differently on another number of threads, which is no part of a job's identity."""
+    code, shown, log = run(tmp_path, "pass")
+    assert (code, shown) == (0, "")
+    first, printed, last = log.splitlines()
+    assert (first, printed) == ("train_it arm=wpl", "threads 1")
+    assert last.startswith("done in ")
+
+
+def test_what_a_user_can_mend_is_one_line(tmp_path):
+    code, shown, log = run(tmp_path, "raise ValueError('seed 3 is too slow')")
+    assert (code, shown) == (1, "error: train_it arm=wpl: seed 3 is too slow\n")
+    assert "Traceback" in log
+
+
+def test_a_fault_of_ours_keeps_its_traceback(tmp_path):
+    code, shown, log = run(tmp_path, "undefined")
+    assert code == 1
+    assert "Traceback" in shown
+    assert "NameError" in log
