@@ -92,6 +92,17 @@ def test_a_colleague_pulls_everything_and_runs_nothing(project, tmp_path):
     assert clone.ran() == sorted(WPL + JUDGED)
 
 
+def test_a_clone_without_the_cache_makes_everything(project, tmp_path):
+    """Its figures and tables come with git, without a record of what made them."""
+    clone = Workspace(tmp_path / "clone")
+    project(f"git clone --quiet . {clone.path}")
+    assert (clone.path / "results/plot_tradeoff/tradeoff.png").exists()
+    everything = project("snakemake --dry-run --forceall --cores 1 --quiet rules")
+    planned = clone("snakemake --dry-run --cores 1 --quiet rules")
+    assert planned.partition("Job stats:")[2].split("total")[0] in everything
+    assert clone.planned()["train_second"] == 10
+
+
 @pytest.mark.parametrize("lost", ["results", ".snakemake"])
 def test_lost_files_are_checked_out_not_computed(project, lost):
     before = project.results()
