@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,10 +40,14 @@ class Images:
         Returns:
             Features ``(sample, channel · height · width)``, float32, and labels ``(sample)``.
         """
-        train = self.pixels["train"].float()
-        mean, deviation = train.mean((0, 2, 3)), train.std((0, 2, 3))  # (channel)
+        mean, deviation = self._scale
         pixels = (self.pixels[part].float() - mean[:, None, None]) / deviation[:, None, None]
         return pixels.flatten(1), self.labels[part]
+
+    @cached_property
+    def _scale(self) -> tuple[Tensor, Tensor]:
+        train = self.pixels["train"].float()
+        return train.mean((0, 2, 3)), train.std((0, 2, 3))  # (channel) each
 
 
 def save_images(path: Path | str, images: Images) -> None:

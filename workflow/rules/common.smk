@@ -10,11 +10,12 @@ sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "src")]
 
 from support import digest, workspace
 from support.params import validate
+from wpl.two_models.names import CONVERGED
 
 given = config.copy()
 config.update(validate(config))
 SEEDS = config["seeds"]
-STOPS = ["converged", *map(str, config["first"]["stops"])]
+STOPS = [CONVERGED, *map(str, config["first"]["stops"])]
 ARMS = config["compare"]["arms"]
 # An arm has a strength if it has a section with one.
 ALPHAS = {arm: config[arm]["alpha"] for arm in ARMS if arm in config}

@@ -73,12 +73,14 @@ def train_second(
     runs = pd.MultiIndex.from_product(
         [stops, alphas, seeds], names=["stop", "alpha", "seed"]
     ).to_frame(index=False)
+    titles = [f"{arm}: {dict(run)}" for _, run in runs.iterrows()]
+    variants = len(stops) * len(alphas)
     names = mlp.layer_names(shared)
 
     before = _spread(first, len(alphas))
     widths = [inputs.shape[1], *[width] * (depth - 1), images.classes]
     fresh = mlp.init(widths, [generator(seed, "train_second", "init") for seed in seeds])
-    second = {name: _repeat(p, len(stops) * len(alphas)) for name, p in fresh.items()}
+    second = {name: _repeat(p, variants) for name, p in fresh.items()}
     second |= {name: before[name].clone() for name in names}
     first_now = before | {name: second[name] for name in names}
 
@@ -98,7 +100,7 @@ def train_second(
     records = []
 
     def record(iteration: int) -> None:
-        mlp.check_finite(trained, [f"{arm}: {dict(run)}" for _, run in runs.iterrows()])
+        mlp.check_finite(trained, titles)
         records.append(
             runs.assign(
                 iteration=iteration,
@@ -118,8 +120,8 @@ def train_second(
     for iteration, (x_seed, y_seed) in enumerate(stream):
         if iteration % record_every == 0:
             record(iteration)
-        x = _repeat(x_seed, len(stops) * len(alphas))  # (run, feature, batch)
-        y = _repeat(y_seed, len(stops) * len(alphas))  # (run, batch)
+        x = _repeat(x_seed, variants)  # (run, feature, batch)
+        y = _repeat(y_seed, variants)  # (run, batch)
         loss = F.cross_entropy(mlp.forward(second, x), y, reduction="sum")
         if arm == "joint":
             loss = loss + F.cross_entropy(mlp.forward(first_now, x), y, reduction="sum")
