@@ -13,7 +13,8 @@ import torch
 from torchvision.datasets import MNIST
 
 from wpl import image_sources
-from wpl.image_sources import DataError, read_images
+from wpl.data_files import DataError
+from wpl.image_sources import read_images
 from wpl.images import PARTS, load_images, save_images
 
 SPLIT = {"valid_share": 0.1, "test_share": 0.2, "seed": 0}

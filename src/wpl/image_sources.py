@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
+from wpl.data_files import DataError, missing, verify
 from wpl.images import Images
 from wpl.seeding import derive
 
@@ -23,10 +24,6 @@ _MNIST_FILES = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-
-
-class DataError(ValueError):
-    """Data is missing, cannot be downloaded, or is not what it should be."""
 
 
 def read_images(
@@ -88,20 +85,14 @@ def _read_mnist(root: Path) -> tuple[_Array, _Array, _Array, _Array]:
     from torchvision.datasets import MNIST  # noqa: PLC0415 - slow, and digits does not need it
 
     files = {root / "MNIST" / "raw" / name: md5 for name, md5 in _MNIST_FILES.items()}
-    missing = [file for file in files if not file.is_file()]
-    if missing:
+    absent = [file for file in files if not file.is_file()]
+    if absent:
         try:
             MNIST(str(root), download=True)  # verifies the archives
         except (RuntimeError, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise DataError(
-                f"{missing[0]} is missing and cannot be downloaded ({reason}); set data.root to "
-                "the folder that holds MNIST/raw"
-            ) from error
-    for file, expected in files.items():
-        found = hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
-        if found != expected:
-            raise DataError(f"{file}: expected MD5 {expected}, found {found}; delete the file")
+            remedy = "set data.root to the folder that holds MNIST/raw"
+            raise missing(absent[0], error, remedy) from error
+    verify(files)
     train, test = (MNIST(str(root), train=train) for train in (True, False))
     return (
         train.data.unsqueeze(1).numpy(),
