@@ -10,8 +10,8 @@ from snakemake.exceptions import WorkflowError
 from workspace import ROOT, overlay
 
 from support import params
+from wpl import image_sources, text_sources
 from wpl.fisher import Kind
-from wpl.image_sources import Source
 from wpl.two_models.names import ARM_NAMES, Arm
 
 DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -58,6 +58,9 @@ FAULTS = [
     ("compare.shared", [4], "compare.shared: models of 4 and 6 layers can share at most 3; got 4"),
     ("compare.headline", 5, "compare.headline: 5 is not one of compare.shared, [1, 2, 3]"),
     ("tradeoff.alphas", [], "tradeoff.alphas: List should have at least 1 item"),
+    ("text.source", "ptp", "text.source: Input should be 'manual', 'ptb' or 'folder'; got 'ptp'"),
+    ("text.vocabulary", 1, "text.vocabulary: Input should be greater than or equal to 2; got 1"),
+    ("text.valid_share", 0.95, "text.valid_share: with test_share 1.05 of the text"),
 ]
 
 
@@ -89,7 +92,9 @@ def test_choices_are_those_of_the_library():
     kind = params.Fisher.model_fields["kind"].annotation
     source = params.Data.model_fields["source"].annotation
     assert typing.get_args(kind) == typing.get_args(Kind)
-    assert typing.get_args(source) == typing.get_args(Source)
+    assert typing.get_args(source) == typing.get_args(image_sources.Source)
+    text = params.Text.model_fields["source"].annotation
+    assert typing.get_args(text) == typing.get_args(text_sources.Source)
     assert tuple(ARM_NAMES) == typing.get_args(Arm)
 
 

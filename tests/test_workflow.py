@@ -110,6 +110,24 @@ def test_an_edit_that_changes_no_result_stops_there(project):
     assert "Nothing to be done" in project("snakemake --cores all")
 
 
+def test_text_of_ones_own_is_read_again_when_it_changes(project, tmp_path):
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"{part}.txt").write_text(f"once upon a {part}\n")
+    project.set("text.source", "folder")
+    project.set("text.root", str(tmp_path))
+    run = "snakemake --cores all results/prepare_text/text.safetensors"
+    project(run)
+    assert project.ran() == ["prepare_text"]
+    assert "Nothing to be done" in project(run)
+    (tmp_path / "valid.txt").write_text("they lived\n")
+    project(run)
+    assert project.ran() == ["prepare_text"]
+    (tmp_path / "test.txt").write_text("\n")
+    assert "error: prepare_text: " + str(tmp_path / "test.txt") + " holds no word" in project(
+        run, fails=True
+    )
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [

@@ -41,6 +41,15 @@ def strengths(arm, shared):
     return sorted({ALPHAS[arm], *sweep})
 
 
+def text_files():
+    """Files that may change under the same name; those of the other sources are fixed."""
+    if config["text"]["source"] != "folder":
+        return []
+    return [
+        f"{config['text']['root']}/{part}.txt" for part in ("train", "valid", "test")
+    ]
+
+
 workspace.set_environment(ROOT)
 if workflow.is_main_process:
     workspace.heal()

@@ -73,6 +73,24 @@ class Tradeoff(Section):
     alphas: Annotated[list[Positive], Field(min_length=1)]
 
 
+class Text(Section):
+    source: Literal["manual", "ptb", "folder"]
+    root: str
+    vocabulary: Annotated[int, Field(ge=2)]
+    valid_share: Share
+    test_share: Share
+    seed: Seed
+
+    @model_validator(mode="after")
+    def leaves_something_to_train_on(self) -> "Text":
+        held_out = self.valid_share + self.test_share
+        if held_out >= 1:
+            raise ValueError(
+                f"valid_share: with test_share {held_out:g} of the text; it must be less than 1"
+            )
+        return self
+
+
 class Params(Section):
     seeds: Annotated[list[Seed], Field(min_length=1)]
     data: Data
@@ -84,6 +102,7 @@ class Params(Section):
     wpl: Anchor
     l2: Anchor
     tradeoff: Tradeoff
+    text: Text
 
     @model_validator(mode="after")
     def fits(self) -> "Params":
