@@ -11,9 +11,9 @@ def derive(seed: int, *purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
 
 
-def generator(seed: int, *purpose: str) -> torch.Generator:
-    """Make a generator on the CPU for one purpose of a root seed."""
-    return torch.Generator().manual_seed(derive(seed, *purpose))
+def generator(seed: int, *purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
+    """Make a generator for one purpose of a root seed, by default on the CPU."""
+    return torch.Generator(device).manual_seed(derive(seed, *purpose))
 
 
 def batch_order(

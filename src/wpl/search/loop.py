@@ -1,0 +1,83 @@
+"""Architecture search with shared weights, with and without a remedy for forgetting."""
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from wpl.search.descent import ExplodedError
+from wpl.search.epoch import score, train_children, train_controller
+from wpl.search.protocol import Task
+from wpl.search.settings import Plasticity, Policy, Training
+from wpl.search.state import State
+
+_log = logging.getLogger(__name__)
+
+
+def search(
+    task: Task,
+    *,
+    seed: int,
+    training: Training,
+    plasticity: Plasticity | None,
+    policy: Policy | None,
+    checkpoint: Path,
+) -> dict[str, pd.DataFrame]:
+    """Search a space of architectures that share one set of weights.
+
+    After each epoch everything is written to ``checkpoint``; a search that finds one goes on from
+    there, and ends with the same bytes as one that was not interrupted. A child that explodes
+    takes the search back to the last good epoch, once, with other random numbers.
+
+    Args:
+        task: Data, space and shared model, freshly made.
+        seed: Root seed of the run.
+        training: How the shared weights are trained.
+        plasticity: How earlier children are protected; None if they are not.
+        policy: How the controller learns; None if architectures are drawn evenly.
+        checkpoint: The file; its folder is made.
+
+    Returns:
+        The tables, each with the epoch: ``children``, ``policy`` and ``scores``, as in ``epoch``.
+
+    Raises:
+        FloatingPointError: If a child explodes a second time; names epoch and genotype.
+        ArtifactError: If the checkpoint is damaged.
+    """
+    state = State(task, seed=seed, plasticity=plasticity, policy=policy)
+    if checkpoint.exists():
+        state.load(checkpoint)
+        _log.info("going on after epoch %d", state.epoch)
+    else:
+        state.save(checkpoint)
+    while state.epoch < training.epochs:
+        try:
+            children = train_children(task, state, training=training)
+        except ExplodedError as error:
+            _roll_back(state, checkpoint, error)
+            continue
+        rows = {
+            "children": children,
+            "policy": train_controller(task, state),
+            "scores": score(task, state, training=training),
+        }
+        for name, new in rows.items():
+            stamp = {"epoch": state.epoch, "work": state.work}
+            state.tables[name] += [stamp | row for row in new]
+        state.epoch += 1
+        state.save(checkpoint)
+        _log.info("epoch %d of %d is done", state.epoch, training.epochs)
+    return {name: pd.DataFrame(rows) for name, rows in state.tables.items()}
+
+
+def _roll_back(state: State, checkpoint: Path, error: ExplodedError) -> None:
+    """Go back to the last good epoch, if that has not been tried."""
+    epoch, rollbacks = state.epoch, state.rollbacks
+    if rollbacks:
+        raise FloatingPointError(
+            f"epoch {epoch}, {error}, a second time; try a lower search.learning_rate"
+        ) from error
+    _log.warning("epoch %d, %s: back to the start of the epoch", epoch, error)
+    state.load(checkpoint)
+    state.rollbacks = rollbacks + 1
+    state.save(checkpoint)
