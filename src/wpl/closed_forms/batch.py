@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from wpl.closed_forms import per_sample
 from wpl.closed_forms.recorder import Recorder
+from wpl.closed_forms.rows import FIRST
 from wpl.closed_forms.scores import Scores
 from wpl.closed_forms.sums import Sums
 
@@ -28,12 +29,14 @@ def add_squares_(
         inputs: ``(batch, ...)``.
         scores_of: What to back-propagate, given the logits; called once.
     """
+    inputs = inputs.detach()  # an alias of its own, to be marked
     if len(inputs) == 1:
         with torch.no_grad():
             scores = scores_of(forward(model, inputs))
         _add_rest_(sums, parameters, set(sums.of), model, inputs, scores)
         return
     recorder = Recorder(parameters.values(), sums, len(inputs), with_gradient=False)
+    recorder.mark(inputs, FIRST)
     with torch.enable_grad(), recorder:
         logits = forward(model, inputs)
     if recorder.is_sound(logits):
@@ -91,7 +94,7 @@ def forward(model: nn.Module, inputs: Tensor) -> Tensor:
         ValueError: If the logits have another shape.
     """
     before = _random_state(inputs.device)
-    logits: Tensor = model(inputs.detach())
+    logits: Tensor = model(inputs)
     if not torch.equal(before, _random_state(inputs.device)):
         raise RuntimeError(
             "the model draws random numbers in eval mode: its samples have no one gradient"
