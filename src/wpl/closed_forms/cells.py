@@ -1,0 +1,183 @@
+"""Recurrent cells with their derivatives, and the loop over time around them."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Cell(Protocol):
+    """One step of a recurrent layer; gates are stacked ``(sample, gate · width)``."""
+
+    def forward(self, zx: Tensor, zh: Tensor, states: list[Tensor]) -> list[Tensor]:
+        """Make the next states from the gates' inputs; ``zx`` and ``zh`` may be overwritten."""
+
+    def backward(
+        self, zx: Tensor, zh: Tensor, old: list[Tensor], new: list[Tensor], d: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Make the gradients of both inputs of the gates, and direct ones of the old states."""
+
+
+class Lstm:
+    """i, f, g, o: c' = f∘c + i∘g, h' = o∘tanh c'."""
+
+    separate = False  # whether inputs and state meet before the gates' functions only
+
+    def forward(self, zx: Tensor, zh: Tensor, states: list[Tensor]) -> list[Tensor]:
+        """See ``Cell``; ``zx`` keeps the values of the gates."""
+        width = states[0].shape[1]
+        z = zx.add_(zh)
+        z[:, : 2 * width].sigmoid_()
+        z[:, 2 * width : 3 * width].tanh_()
+        z[:, 3 * width :].sigmoid_()
+        i, f, g, o = z.split(width, 1)
+        c = (f * states[1]).addcmul_(i, g)
+        return [o * c.tanh(), c]
+
+    def backward(
+        self, zx: Tensor, zh: Tensor, old: list[Tensor], new: list[Tensor], d: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """See ``Cell``."""
+        width = old[0].shape[1]
+        i, f, g, o = zx.split(width, 1)
+        dh, dc = d
+        tanh = new[1].tanh()
+        dc = dc + dh * o * (1 - tanh * tanh)
+        dz = torch.empty_like(zx)
+        di, df, dg, do = dz.split(width, 1)
+        torch.mul(dc * g, i * (1 - i), out=di)
+        torch.mul(dc * old[1], f * (1 - f), out=df)
+        torch.mul(dc * i, 1 - g * g, out=dg)
+        torch.mul(dh * tanh, o * (1 - o), out=do)
+        return dz, dz, [torch.zeros_like(dh), dc * f]
+
+
+class Gru:
+    """r, z, n: n = tanh(x_n + r∘h_n), h' = (1 − z)∘n + z∘h."""
+
+    separate = True
+
+    def forward(self, zx: Tensor, zh: Tensor, states: list[Tensor]) -> list[Tensor]:
+        """See ``Cell``; ``zx`` keeps the values of the gates, ``zh`` its last third."""
+        (h,) = states
+        width = h.shape[1]
+        zx[:, : 2 * width].add_(zh[:, : 2 * width]).sigmoid_()
+        r, z, n = zx.split(width, 1)
+        n.addcmul_(r, zh[:, 2 * width :]).tanh_()
+        return [n + z * (h - n)]
+
+    def backward(
+        self, zx: Tensor, zh: Tensor, old: list[Tensor], new: list[Tensor], d: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """See ``Cell``."""
+        (h,), (dh,) = old, d
+        width = h.shape[1]
+        r, z, n = zx.split(width, 1)
+        dx = torch.empty_like(zx)
+        dr, dz, dn = dx.split(width, 1)
+        torch.mul(dh * (1 - z), 1 - n * n, out=dn)
+        torch.mul(dh * (h - n), z * (1 - z), out=dz)
+        torch.mul(dn * zh[:, 2 * width :], r * (1 - r), out=dr)
+        return dx, torch.cat([dr, dz, dn * r], 1), [dh * z]
+
+
+class Rnn:
+    """h' = φ(x + h), φ the hyperbolic tangent or the rectifier."""
+
+    separate = False
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        """Take φ."""
+        self._function = function
+
+    def forward(self, zx: Tensor, zh: Tensor, states: list[Tensor]) -> list[Tensor]:
+        """See ``Cell``."""
+        return [self._function(zx + zh)]
+
+    def backward(
+        self, zx: Tensor, zh: Tensor, old: list[Tensor], new: list[Tensor], d: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """See ``Cell``."""
+        (h,), (dh,) = new, d
+        dz = dh * (1 - h * h) if self._function is torch.tanh else dh * (h > 0)
+        return dz, dz, [torch.zeros_like(dh)]
+
+
+CELLS: dict[str, Any] = {
+    "lstm": Lstm(),
+    "gru": Gru(),
+    "rnn_tanh": Rnn(torch.tanh),
+    "rnn_relu": Rnn(torch.relu),
+}
+Receive = Callable[[Tensor, Tensor, Tensor], None]
+
+
+class Unrolled(torch.autograd.Function):
+    """A layer over time, ``(time, sample, feature)``; hands the gates' gradients on."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        cell: Any,
+        receive: Receive,
+        anchor: Tensor,
+        x: Tensor,
+        h: Tensor,
+        c: Tensor | None,
+        w_x: Tensor,
+        w_h: Tensor,
+        b_x: Tensor | None,
+        b_h: Tensor | None,
+    ) -> tuple[Tensor, ...]:
+        """Run through time.
+
+        Returns:
+            The output, and the last of each state.
+        """
+        time, batch, _ = x.shape
+        zx = torch.nn.functional.linear(x.reshape(time * batch, -1), w_x, b_x)
+        zx = zx.view(time, batch, -1)
+        states = [[h] if c is None else [h, c]]
+        zhs = []
+        transposed = w_h.t()
+        for t in range(time):
+            h = states[-1][0]
+            zh = h @ transposed if b_h is None else torch.addmm(b_h, h, transposed)
+            states.append(cell.forward(zx[t], zh, states[-1]))
+            zhs.append(zh if cell.separate else None)
+        ctx.kept = cell, receive, x, zx, zhs, states
+        ctx.save_for_backward(w_x, w_h)
+        return torch.stack([s[0] for s in states[1:]]), *(s.clone() for s in states[-1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Run back through time.
+
+        Returns:
+            The gradients of the tensors that need one.
+        """
+        cell, receive, x, zx, zhs, states = ctx.kept
+        w_x, w_h = ctx.saved_tensors
+        d_out, *d = gradients
+        dx = torch.empty_like(zx)
+        dh = torch.empty_like(zx) if cell.separate else dx
+        for t in reversed(range(len(zx))):
+            d[0] = d[0] + d_out[t]
+            dx[t], dh[t], d = cell.backward(zx[t], zhs[t], states[t], states[t + 1], d)
+            d[0] = torch.addmm(d[0], dh[t], w_h)
+        before = torch.stack([s[0] for s in states[:-1]])
+        receive(before, dx, dh)
+        flat_x, flat_h = dx.flatten(0, 1), dh.flatten(0, 1)
+        needed = ctx.needs_input_grad[3:]
+        made: list[Callable[[], Tensor]] = [
+            lambda: (flat_x @ w_x).view_as(x),
+            lambda: d[0],
+            lambda: d[1],
+            lambda: flat_x.t() @ x.flatten(0, 1),
+            lambda: flat_h.t() @ before.flatten(0, 1),
+            lambda: flat_x.sum(0),
+            lambda: flat_h.sum(0),
+        ]
+        found = [make() if need else None for make, need in zip(made, needed, strict=True)]
+        return None, None, None, *found

@@ -1,0 +1,31 @@
+"""Buffers that are used again: fresh ones cost page faults, as much as the arithmetic on them."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+SCRATCH = 2**24  # bytes of a buffer at most, where the work can be cut
+TILE = 3 * 2**18  # bytes of a buffer that stays in one core's cache, beside what is added to
+
+
+class Scratch:
+    """Buffers by name; each call with a name overwrites what the last one gave."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._buffers: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+
+    def empty(self, name: str, shape: Sequence[int], like: Tensor) -> Tensor:
+        """Give a buffer with any content, with the data type and device of ``like``."""
+        size = math.prod(shape)
+        key = (name, like.dtype, like.device)
+        buffer = self._buffers.get(key)
+        if buffer is None or buffer.numel() < size:
+            buffer = self._buffers[key] = like.new_empty(size)
+        return buffer[:size].view(shape)
+
+    def square(self, name: str, tensor: Tensor) -> Tensor:
+        """Square into a buffer."""
+        return torch.mul(tensor, tensor, out=self.empty(name, tensor.shape, tensor))

@@ -1,0 +1,68 @@
+"""Squares of a convolution's weight gradients as products of unfolded images."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from wpl.closed_forms.linear import add_over_time_
+from wpl.closed_forms.scratch import SCRATCH, Scratch
+
+Pair = tuple[int, ...]
+
+
+def add_unfolded_squares_(
+    total: Tensor,
+    x: Tensor,
+    g: Tensor,
+    geometry: tuple[Pair, Pair, Pair],
+    scratch: Scratch,
+) -> None:
+    """Add the squares of each sample's gradient of an ungrouped convolution.
+
+    Args:
+        total: The sum ``(out, in, height, width)``.
+        x: Inputs ``(sample, in, y, x)``.
+        g: Gradients of the outputs ``(sample, out, y, x)``.
+        geometry: Stride, padding and dilation.
+        scratch: Buffers.
+    """
+    stride, padding, dilation = geometry
+    kernel = total.shape[2:]
+    if tuple(kernel) == (1, 1) and padding == (0, 0):
+        picked = x[:, :, :: stride[0], :: stride[1]][:, :, : g.shape[2], : g.shape[3]]
+        a, columns = picked.flatten(2).transpose(1, 2), g.flatten(2).transpose(1, 2)
+        add_over_time_(total.view(total.shape[:2]), a, columns, scratch)
+    else:
+        _add_rows_of_the_kernel_(total, x, g, geometry, scratch)
+
+
+def _add_rows_of_the_kernel_(
+    total: Tensor,
+    x: Tensor,
+    g: Tensor,
+    geometry: tuple[Pair, Pair, Pair],
+    scratch: Scratch,
+) -> None:
+    """Unfold along the kernel's width only: each of its rows is then a view, shifted."""
+    (down, right), (above, left), (apart_y, apart_x) = geometry
+    out, channels, tall, wide = total.shape
+    height, width = g.shape[2:]
+    sums = total.new_zeros(tall, out, wide * channels)
+    columns = g.flatten(2).transpose(1, 2)
+    images = x.permute(0, 2, 3, 1)
+    unfolded = (x.shape[2] + 2 * above) * width * wide * channels + height * width * out
+    step = max(1, SCRATCH // (2 * unfolded * x.element_size()))
+    for some_x, some_g in zip(images.split(step), columns.split(step), strict=True):
+        padded = F.pad(some_x, (0, 0, left, left, above, above)).contiguous()
+        strides = padded.stride()
+        for phase in sorted({(dy * apart_y) % down for dy in range(tall)}):
+            rows = padded[:, phase::down]
+            patches = rows.as_strided(
+                (len(rows), rows.shape[1], width, wide, channels),
+                (*rows.stride()[:2], strides[2] * right, strides[2] * apart_x, strides[3]),
+            ).reshape(len(rows), rows.shape[1] * width, wide * channels)
+            for dy in range(tall):
+                skipped, here = divmod(dy * apart_y, down)
+                if here == phase:
+                    a = patches[:, skipped * width : (skipped + height) * width]
+                    add_over_time_(sums[dy], a, some_g, scratch)
+    total.add_(sums.view(tall, out, wide, channels).permute(1, 3, 0, 2))
