@@ -1,0 +1,188 @@
+"""Long searches survive: interrupted, killed, exploded, or with a damaged checkpoint."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from itertools import count
+from pathlib import Path
+
+import pytest
+import torch
+from pandas.testing import assert_frame_equal
+from tiny_search import CASES, PairTask, plasticity, policy, run, text_task
+
+from wpl.artifact import ArtifactError, load_tensors
+
+
+class InterruptedSearch(Exception):  # noqa: N818
+    """What stops a search."""
+
+
+class Altered:
+    """A task whose n-th training loss in this process is what a function makes of it."""
+
+    def __init__(self, task, at, change):
+        self._task, self._at, self._change, self._calls = task, at, change, count()
+
+    def __getattr__(self, name):
+        return getattr(self._task, name)
+
+    def loss(self, *given):
+        loss = self._task.loss(*given)
+        return self._change(loss) if next(self._calls) in self._at else loss
+
+
+def stop(loss):
+    raise InterruptedSearch
+
+
+def nan(loss):
+    return loss * float("nan")
+
+
+def assert_same(found, expected):
+    assert list(found) == list(expected)
+    for name, table in expected.items():
+        assert_frame_equal(found[name], table, check_exact=True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_search_that_is_stopped_in_each_epoch_ends_with_the_same_bytes(case, tmp_path):
+    """An epoch has 6 losses: a process that stops at its 9th ends one epoch, and part of one."""
+    whole = run(text_task(), tmp_path / "whole", **CASES[case]())
+    stops = 0
+    while True:
+        try:
+            task = Altered(text_task(), [8 - stops], stop)
+            broken = run(task, tmp_path / "broken", **CASES[case]())
+            break
+        except InterruptedSearch:
+            stops += 1
+            _, about = load_tensors(tmp_path / "broken", "search")
+            assert about["epoch"] == stops
+    assert stops == 2
+    assert_same(broken, whole)
+    assert (tmp_path / "broken").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_a_search_that_is_done_is_only_read(tmp_path):
+    whole = run(text_task(), tmp_path / "state", **CASES["enas and wpl"]())
+    before = (tmp_path / "state").read_bytes()
+    task = Altered(text_task(), [0], stop)
+    assert_same(run(task, tmp_path / "state", **CASES["enas and wpl"]()), whole)
+    assert (tmp_path / "state").read_bytes() == before
+
+
+def test_a_longer_search_goes_on_from_a_shorter_one(tmp_path):
+    whole = run(text_task(), tmp_path / "whole", exhaustive=32, candidates=0, epochs=3)
+    run(text_task(), tmp_path / "state", exhaustive=32, candidates=0, epochs=2)
+    longer = run(text_task(), tmp_path / "state", exhaustive=32, candidates=0, epochs=3)
+    assert_same(longer, whole)
+
+
+SLOW = """
+import sys, time, torch
+from pathlib import Path
+from tiny_search import CASES, run, text_task
+
+torch.set_num_threads(1)
+task = text_task()
+quick = task.loss
+def loss(*given):
+    time.sleep(0.02)
+    return quick(*given)
+task.loss = loss
+run(task, Path(sys.argv[1]), epochs=8, **CASES["enas and wpl"]())
+"""
+
+
+def test_a_search_that_is_killed_ends_with_the_same_bytes(tmp_path):
+    """At a random moment after it has begun; 8 epochs take at least a second."""
+    checkpoint = tmp_path / "killed"
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "src")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(checkpoint)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+    )
+    while not checkpoint.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(random.uniform(0.05, 0.9))
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    _, about = load_tensors(checkpoint, "search")
+    assert about["epoch"] < 8
+
+    broken = run(text_task(), checkpoint, epochs=8, **CASES["enas and wpl"]())
+    whole = run(text_task(), tmp_path / "whole", epochs=8, **CASES["enas and wpl"]())
+    assert_same(broken, whole)
+    assert checkpoint.read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b[:-9] + b"?" + b[-8:]])
+def test_a_damaged_checkpoint_is_named(damage, tmp_path):
+    checkpoint = tmp_path / "state.safetensors"
+    run(text_task(), checkpoint, epochs=1)
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    with pytest.raises(ArtifactError, match=r"state\.safetensors: .*damaged"):
+        run(text_task(), checkpoint, epochs=2)
+
+
+@pytest.mark.parametrize("change", [nan, lambda loss: loss * 1e6])
+@pytest.mark.parametrize("case", CASES)
+def test_one_explosion_goes_back_once_and_ends_well(case, change, tmp_path, caplog):
+    """In the second epoch; the first one stands."""
+    whole = run(text_task(), tmp_path / "whole", **CASES[case]())
+    task = Altered(text_task(), [9], change)
+    tables = run(task, tmp_path / "state", **CASES[case]())
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    (warning,) = warnings
+    assert warning.startswith("epoch 1, 0:")
+    assert warning.endswith("nats, above 14.9787: back to the start of the epoch")
+    children = tables["children"]
+    assert children["epoch"].tolist() == whole["children"]["epoch"].tolist()
+    assert_frame_equal(children[:3], whole["children"][:3], check_exact=True)
+    again = whole["children"][3:6]
+    assert (children[3:6]["loss"].to_numpy() != again["loss"].to_numpy()).all(), "other numbers"
+    tensors, about = load_tensors(tmp_path / "state", "search")
+    assert about["rollbacks"] == 1
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_lasting_explosions_name_epoch_and_genotype(epoch, tmp_path):
+    task = Altered(text_task(), range(6 * epoch, 1000), nan)
+    message = rf"epoch {epoch}, 0:\w+ \d:\w+: the cross-entropy is nan nats, .*, a second time"
+    with pytest.raises(FloatingPointError, match=message):
+        run(task, tmp_path / "state", protect=plasticity(), learn=policy())
+
+
+def test_a_search_that_went_back_remembers_it_when_it_is_resumed(tmp_path):
+    """Exploded at the first loss, stopped in the next epoch; a second explosion is one too many."""
+    task = Altered(Altered(text_task(), [0], nan), [10], stop)
+    with pytest.raises(InterruptedSearch):
+        run(task, tmp_path / "state")
+    with pytest.raises(FloatingPointError, match="a second time"):
+        run(Altered(text_task(), [3], nan), tmp_path / "state")
+    resumed = run(text_task(), tmp_path / "state")
+    whole = run(Altered(text_task(), [0], nan), tmp_path / "whole")
+    assert_same(resumed, whole)
+    assert (tmp_path / "state").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_an_error_of_another_kind_is_no_explosion(tmp_path):
+    with pytest.raises(InterruptedSearch):
+        run(Altered(PairTask(), [0], stop), tmp_path / "state")
+    assert load_tensors(tmp_path / "state", "search")[1]["rollbacks"] == 0
+
+
+def test_a_checkpoint_is_whole_with_every_part_of_the_state(tmp_path):
+    run(text_task(), tmp_path / "state", **CASES["enas and wpl"]())
+    tensors, about = load_tensors(tmp_path / "state", "search")
+    groups = {name.partition(".")[0] for name in tensors}
+    assert groups == {"shared", "fisher", "anchor", "controller", "reinforce"}
+    assert (about["epoch"], about["batch"]) == (3, 18)
+    assert tensors["reinforce.baseline"].dtype == torch.float64
