@@ -9,9 +9,9 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from workspace import ROOT, overlay
 
-from support import params
+from support import params, search_params
 from wpl import image_sources, text_sources
-from wpl.fisher import Kind
+from wpl.closed_forms.scores import Kind
 from wpl.two_models.names import ARM_NAMES, Arm
 
 DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -51,7 +51,7 @@ FAULTS = [
     ("first.iterations", 0, "first.iterations: Input should be greater than or equal to 1; got 0"),
     ("first.learning_rate", 0, "first.learning_rate: Input should be greater than 0; got 0"),
     ("second.batch_size", "64", "second.batch_size: Input should be a valid integer; got '64'"),
-    ("fisher.kind", "true", "fisher.kind: Input should be 'empirical', 'mc' or 'exact'"),
+    ("fisher.kind", "true", "fisher.kind: Input should be 'empirical', 'mc', 'exact' or 'sketch'"),
     ("compare.arms", ["none", "wlp"], "compare.arms.1: Input should be 'none', 'wpl'"),
     ("compare.arms", ["wpl", "none"], "compare.arms: 'l2' must be one of the arms"),
     ("first.check_every", 9999, "first.check_every: 9999 is more than first.iterations, 3000"),
@@ -60,6 +60,29 @@ FAULTS = [
     ("tradeoff.alphas", [], "tradeoff.alphas: List should have at least 1 item"),
     ("text.source", "ptp", "text.source: Input should be 'manual', 'ptb' or 'folder'; got 'ptp'"),
     ("text.vocabulary", 1, "text.vocabulary: Input should be greater than or equal to 2; got 1"),
+    (
+        "search.small.nodes",
+        3,
+        "search.small.nodes: 384 cells are more than training.exhaustive, 32",
+    ),
+    ("search.small.enas", ["none"], "search.small.enas: 'wpl' must be one of the arms"),
+    ("search.full.uniform", ["wpl"], "search.full.uniform: 'none' must be one of the arms"),
+    ("search.full.enas", [], "search.full.enas: List should have at least 1 item"),
+    (
+        "search.plasticity.warmup",
+        8,
+        "search.plasticity.warmup: 8 is not less than training.epochs, 8",
+    ),
+    ("search.plasticity.decay_from", 8, "search.plasticity.decay_from: 8 is not less than"),
+    (
+        "search.plasticity.protect",
+        ["edges"],
+        "search.plasticity.protect.0: Input should be 'embedding'",
+    ),
+    ("search.plasticity.rate", 0, "search.plasticity.rate: Input should be greater than 0; got 0"),
+    ("search.model.dropout", 1.0, "search.model.dropout: Input should be less than 1; got 1.0"),
+    ("search.trainig", {}, "unknown key 'search.trainig'; did you mean 'training'?"),
+    ("search.device", "gpu", "search.device: Input should be 'auto', 'cpu' or 'cuda'; got 'gpu'"),
     ("text.valid_share", 0.95, "text.valid_share: with test_share 1.05 of the text"),
 ]
 
@@ -93,6 +116,8 @@ def test_choices_are_those_of_the_library():
     source = params.Data.model_fields["source"].annotation
     assert typing.get_args(kind) == typing.get_args(Kind)
     assert typing.get_args(source) == typing.get_args(image_sources.Source)
+    kind = search_params.Plasticity.model_fields["kind"].annotation
+    assert typing.get_args(kind) == typing.get_args(Kind)
     text = params.Text.model_fields["source"].annotation
     assert typing.get_args(text) == typing.get_args(text_sources.Source)
     assert tuple(ARM_NAMES) == typing.get_args(Arm)

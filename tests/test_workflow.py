@@ -18,8 +18,20 @@ SECOND = [
 ]
 WPL = ["train_second/shared1/wpl", "train_second/shared2/wpl"]
 PLOTS = ["plot_convergence", "plot_forgetting", "plot_tradeoff"]
-ALL = ["estimate_fisher", "evaluate_forgetting", *PLOTS, "prepare_data", "train_first", *SECOND]
 JUDGED = {"evaluate_forgetting", *PLOTS}
+TWO_MODELS = [*JUDGED, "prepare_data", "train_first", "estimate_fisher", *SECOND]
+RUNS = [f"enas/{arm}/seed0" for arm in ("none", "wpl")]
+SEARCHES = [f"search_text/{space}/{run}" for space in ("small", "full") for run in RUNS]
+RETRAINED = [f"retrain_found/{run}" for run in RUNS]
+DRAWN = ("search_forgetting", "reward", "ranking", "found", "cells")
+RANKED = {"evaluate_search", *(f"plot_{name}" for name in DRAWN)}
+ALONE = [*RETRAINED, "retrain_random/seed0", "train_standalone/seed0/cells0"]
+ALL = [*TWO_MODELS, "prepare_text", *SEARCHES, *ALONE, *RANKED]
+FISHER = {"estimate_fisher", "search_text", "retrain_found"}
+
+
+def rules(jobs):
+    return {job.partition("/")[0] for job in jobs}
 
 
 def test_everything_runs_and_shows_forgetting(recorded):
@@ -67,7 +79,14 @@ def test_same_bytes_on_one_core(recorded, tmp_path):
         ("compare.arms", ["none", "wpl", "l2"], JUDGED),
         ("fisher.samples", 90, JUDGED | {"train_second", "estimate_fisher"}),
         ("first.iterations", 310, JUDGED | {"train_second", "estimate_fisher", "train_first"}),
-        ("data.seed", 1, {name.partition("/")[0] for name in ALL}),
+        ("data.seed", 1, rules(TWO_MODELS)),
+        ("text.seed", 1, rules(set(ALL) - set(TWO_MODELS))),
+        ("search.plasticity.alpha", 3.0, RANKED | {"search_text", "retrain_found"}),
+        ("search.policy.steps", 5, RANKED | {"search_text", "retrain_found"}),
+        ("search.standalone.batches", 7, RANKED | rules(ALONE)),
+        ("search.standalone.random", 2, RANKED | {"retrain_random"}),
+        ("search.full.enas", ["none", "wpl", "l2"], RANKED | {"search_text", "retrain_found"}),
+        ("search.plasticity.decay_from", 0, set()),  # of an arm that does not run
     ],
 )
 def test_a_parameter_reruns_what_reads_it(project, key, value, expected):
@@ -88,11 +107,16 @@ def test_alpha_reruns_the_jobs_of_its_arm(project):
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("plasticity", JUDGED | {"train_second"}),
-        ("evaluation", JUDGED),
-        ("fisher", JUDGED | {"train_second", "estimate_fisher"}),
+        ("plasticity", JUDGED | RANKED | {"train_second", "search_text", "retrain_found"}),
+        ("evaluation", JUDGED | RANKED),
+        (
+            "fisher",
+            JUDGED | RANKED | FISHER | {"train_second"},
+        ),
         ("two_models/findings", JUDGED),
-        ("image_sources", {name.partition("/")[0] for name in ALL}),
+        ("search/findings", RANKED),
+        ("search/controller", RANKED | {"search_text", "retrain_found"}),
+        ("image_sources", rules(TWO_MODELS)),
     ],
 )
 def test_an_edit_of_the_library_reruns_the_jobs_that_import_it(project, module, expected):
@@ -232,14 +256,14 @@ def test_a_second_run_at_once_is_refused(project):
 
 def test_a_run_of_everything_covers_every_rule(project):
     planned = project("snakemake --dry-run --forceall --cores 1 --quiet rules")
-    rules = re.findall(
-        r"^rule (\w+):", (ROOT / "workflow/rules/two_models.smk").read_text(), re.MULTILINE
-    )
-    assert all(f"\n{rule} " in planned for rule in rules)
+    for file in ("two_models.smk", "search.smk"):
+        text = (ROOT / "workflow/rules" / file).read_text()
+        for rule in re.findall(r"^rule (\w+):", text, re.MULTILINE):
+            assert f"\n{rule} " in planned
 
 
 def test_the_report_holds_figures_and_findings(project):
     project("snakemake --report report.html --quiet all")
     page = (project.path / "report.html").read_text()
-    for name in ("forgetting.png", "convergence.png", "tradeoff.png", "findings.html"):
+    for name in ("forgetting.png", "convergence.png", "tradeoff.png", "findings.html", "found.png"):
         assert name in page

@@ -10,6 +10,7 @@ sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "src")]
 
 from support import digest, workspace
 from support.params import validate
+from wpl.search.names import ARM_NAMES, METHOD_NAMES
 from wpl.two_models.names import CONVERGED
 
 given = config.copy()
@@ -21,9 +22,15 @@ ARMS = config["compare"]["arms"]
 ALPHAS = {arm: config[arm]["alpha"] for arm in ARMS if arm in config}
 
 
+SEARCH = config["search"]
+
+
 wildcard_constraints:
     shared=r"\d+",
-    arm="|".join(ARMS),
+    seed=r"\d+",
+    arm="|".join({*ARMS, *ARM_NAMES}),
+    method="|".join(METHOD_NAMES),
+    space="small|full",
 
 
 def code(script):
@@ -39,15 +46,6 @@ def strengths(arm, shared):
         config["tradeoff"]["alphas"] if shared == config["compare"]["headline"] else []
     )
     return sorted({ALPHAS[arm], *sweep})
-
-
-def text_files():
-    """Files that may change under the same name; those of the other sources are fixed."""
-    if config["text"]["source"] != "folder":
-        return []
-    return [
-        f"{config['text']['root']}/{part}.txt" for part in ("train", "valid", "test")
-    ]
 
 
 workspace.set_environment(ROOT)

@@ -1,6 +1,9 @@
 """What every script does around its one call of the library."""
 
 import contextlib
+import hashlib
+import json
+import logging
 import os
 import select
 import sys
@@ -28,6 +31,7 @@ def job(snakemake: Any) -> Iterator[None]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", buffering=1) as stream:
         stream.write(f"{name}\n")
+        logging.basicConfig(stream=stream, level=logging.INFO, format="%(message)s", force=True)
         start = time.perf_counter()
         try:
             with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
@@ -43,6 +47,24 @@ def job(snakemake: Any) -> Iterator[None]:
             return
     sys.stderr.write(f"error: {fault}\n")
     sys.exit(1)
+
+
+@contextlib.contextmanager
+def unfinished(snakemake: Any) -> Iterator[Path]:
+    """Give a long job a file to keep where it stands; when it is killed, the next try finds it.
+
+    The file is named by what makes the job's result, its params and the content of its inputs: it
+    is found by the same job only. It is removed when the job is done.
+
+    Yields:
+        The file's path, in a folder that nothing else uses.
+    """
+    identity = hashlib.sha256(json.dumps(dict(snakemake.params.items()), sort_keys=True).encode())
+    for file in snakemake.input:
+        identity.update(Path(file).read_bytes())
+    path = Path(".unfinished") / f"{snakemake.rule}-{identity.hexdigest()[:32]}"
+    yield path
+    path.unlink(missing_ok=True)
 
 
 def _end_with(pid: int) -> None:

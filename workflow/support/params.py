@@ -4,29 +4,13 @@ import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from snakemake.exceptions import WorkflowError
 
+from support.search_params import Search
+from support.section import Count, NonNegative, Positive, Section, Seed, Share
 from wpl.two_models.names import Arm
-
-Share = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Seed = Annotated[int, Field(ge=0)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    @model_validator(mode="after")
-    def no_repetition(self) -> "Section":
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, list) and len(set(value)) < len(value):
-                raise ValueError(f"{name}: the same value stands there twice: {value}")
-        return self
 
 
 class Data(Section):
@@ -55,7 +39,7 @@ class Second(Training):
 
 
 class Fisher(Section):
-    kind: Literal["empirical", "mc", "exact"]
+    kind: Literal["empirical", "mc", "exact", "sketch"]
     samples: Count
 
 
@@ -103,6 +87,7 @@ class Params(Section):
     l2: Anchor
     tradeoff: Tradeoff
     text: Text
+    search: Search
 
     @model_validator(mode="after")
     def fits(self) -> "Params":

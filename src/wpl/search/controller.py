@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,12 @@ class Controller(nn.Module):
         self._kinds = [kinds.index(kind) for kind in zip(roles, options, strict=True)]
         self._temperature, self._tanh_constant = temperature, tanh_constant
         self.start = nn.Parameter(torch.empty(hidden))
-        self.cell = skip_init(nn.LSTMCell, hidden, hidden, bias=False)
-        self.decoders = nn.ModuleList(
-            skip_init(nn.Linear, hidden, count, bias=False) for _, count in kinds
-        )
-        # The last choice is the input of nothing.
-        fed = range(1 + max(self._kinds[:-1], default=-1))
-        self.embeddings = nn.ModuleList(skip_init(nn.Embedding, kinds[k][1], hidden) for k in fed)
+        with torch.random.fork_rng(devices=[]):  # layers draw weights, which are drawn anew below
+            self.cell = nn.LSTMCell(hidden, hidden, bias=False)
+            self.decoders = nn.ModuleList(nn.Linear(hidden, n, bias=False) for _, n in kinds)
+            # The last choice is the input of nothing.
+            fed = range(1 + max(self._kinds[:-1], default=-1))
+            self.embeddings = nn.ModuleList(nn.Embedding(kinds[k][1], hidden) for k in fed)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1, generator=generator)
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from wpl.plasticity import WeightPlasticity
 from wpl.search.protocol import Genotype
 
 
@@ -36,24 +35,20 @@ def step(
     learning_rate: float,
     gradient_norm: float,
     weight_decay: float,
-    penalty: WeightPlasticity | None = None,
 ) -> None:
-    """Move weights along the gradient of loss + penalty + λ/2 ‖θ‖², shortened to a norm.
+    """Move weights along the gradient of loss + λ/2 ‖θ‖².
 
     Args:
         parameters: By name, the weights that the loss depends on.
         loss: A scalar.
         learning_rate: Step size.
-        gradient_norm: Longest gradient, penalty included.
+        gradient_norm: Longest gradient of the loss; a longer one is shortened to it.
         weight_decay: λ.
-        penalty: Of the weights that are protected.
     """
     weights = list(parameters.values())
     for p in weights:
         p.grad = None
     loss.backward()
-    if penalty is not None:
-        penalty.add_gradient_(parameters)
     nn.utils.clip_grad_norm_(weights, gradient_norm)
     gradients = [p.grad for p in weights if p.grad is not None]
     with torch.no_grad():

@@ -20,6 +20,10 @@ def train_children(task: Task, state: State, *, training: Training) -> list[Row]
     scored; its Fisher information and its weights are taken into the memory. When all are trained
     they are scored again, as the later ones have left them.
 
+    The penalty takes its proximal step. Its gradient added to that of the loss, as in the paper,
+    diverges under gradient descent where learning rate · α F > 2, which some weight of every child
+    exceeds at any useful α; or, shortened with the rest, takes the place of the loss's.
+
     Args:
         task: Data and shared model.
         state: Of the search: weights, memory and position in the data are moved on.
@@ -36,6 +40,7 @@ def train_children(task: Task, state: State, *, training: Training) -> list[Row]
     dropout = state.generator("dropout", next(task.model.parameters()).device)
     stream = task.batches(state.batch, state.seed)
     limit = training.explosion * task.guessing
+    learning_rate = training.learning_rate_at(state.epoch)
     rows: list[Row] = []
     for _ in range(training.children):
         genotype = state.sample(random)
@@ -48,11 +53,12 @@ def train_children(task: Task, state: State, *, training: Training) -> list[Row]
             step(
                 parameters,
                 loss,
-                learning_rate=training.learning_rate_at(state.epoch),
+                learning_rate=learning_rate,
                 gradient_norm=training.gradient_norm,
                 weight_decay=training.weight_decay,
-                penalty=penalty,
             )
+            if penalty is not None:
+                penalty.pull_(parameters, learning_rate)
             losses.append(loss.detach())
             state.work += 3 * targets.numel()
         state.batch += training.batches

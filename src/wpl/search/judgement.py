@@ -1,19 +1,15 @@
 """What became of the searches: forgetting, ranking against the truth, and what was found."""
 
-from collections.abc import Iterable
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from wpl.evaluation import (
-    bootstrap_interval,
     expected_best_of,
     kendall,
-    paired_test,
     precision_at,
     spearman,
 )
+from wpl.search.winner import best_candidate
 
 RUN = ["space", "method", "arm", "seed"]
 BEST = 5
@@ -70,14 +66,8 @@ def ranking(scores: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
         true = truth[epoch["genotype"]].to_numpy()
         row = dict(zip([*RUN, "epoch"], key, strict=True))
         row |= {"tau": kendall(score, true), "rho": spearman(score, true)}
-        rows.append(row | {"precision": precision_at(BEST, score, true)})
+        rows.append(row | {"precision": precision_at(min(BEST, len(true)), score, true)})
     return pd.DataFrame(rows)
-
-
-def best_candidate(scores: pd.DataFrame) -> pd.Series:
-    """Pick the row of the candidate that a search likes best, by its shared-weight score."""
-    drawn = scores[scores["candidates"] > 0]
-    return drawn.loc[drawn["cross_entropy"].idxmin()]
 
 
 def found(scores: pd.DataFrame) -> pd.DataFrame:
@@ -128,33 +118,22 @@ def against_truth(winners: pd.DataFrame, standalone: pd.DataFrame) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def compare(runs: pd.DataFrame, quantities: Iterable[str], *, by: list[str]) -> pd.DataFrame:
-    """Average quantities over seeds, and compare every arm with ``none``, paired by seed.
+def retrained(found: pd.DataFrame, random: pd.DataFrame) -> pd.DataFrame:
+    """Set what was found in the full space beside random cells, all trained alone alike.
 
     Args:
-        runs: One row per seed of each case and arm, a column per quantity.
-        quantities: Which columns to compare.
-        by: Columns that make a case; each case must hold the arm ``none``.
+        found: Rows of ``train_alone`` of what each run found, with the columns of a run.
+        random: Rows of ``train_alone`` of random cells.
 
     Returns:
-        One row per case, arm and quantity: the mean over seeds and its 95 % bootstrap interval,
-        the difference to ``none`` with its interval, and the p-value of a paired test.
+        One row per run: genotype, test perplexity, and the mean test perplexity of the random cells
+        of the same seed.
     """
-    rows = []
-    for case, of_case in runs.groupby(by, sort=False):
-        arms = {arm: g.sort_values("seed") for arm, g in of_case.groupby("arm", sort=False)}
-        for arm, own in arms.items():
-            for quantity in quantities:
-                value, none = own[quantity].to_numpy(), arms["none"][quantity].to_numpy()
-                if not np.isfinite([value, none]).all():
-                    continue  # rewards, where nothing was rewarded
-                row: dict[str, Any] = dict(zip(by, case, strict=True))
-                row |= {"arm": arm, "quantity": quantity, "seeds": len(own)}
-                row |= _with_interval("value", value) | _with_interval("difference", value - none)
-                rows.append(row | {"p": paired_test(value, none)})
-    return pd.DataFrame(rows)
-
-
-def _with_interval(name: str, values: Any) -> dict[str, float]:
-    low, high = bootstrap_interval(lambda v: v.mean(axis=-1), values)
-    return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
+    chance = np.exp(random["test"]).groupby(random["seed"]).mean()
+    return pd.DataFrame(
+        {
+            **{column: found[column] for column in [*RUN, "genotype"]},
+            "test_perplexity": np.exp(found["test"]),
+            "random_test_perplexity": found["seed"].map(chance),
+        }
+    )

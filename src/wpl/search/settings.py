@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wpl.fisher import Kind
+from wpl.closed_forms.scores import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Training:
         learning_rate: Of gradient descent.
         decay: Factor on the learning rate for each epoch after ``decay_from``.
         decay_from: Number of epochs with the full learning rate.
-        gradient_norm: Longest gradient, penalty included; longer ones are shortened to it.
+        gradient_norm: Longest gradient of the loss; longer ones are shortened to it.
         weight_decay: λ of the loss term λ/2 ‖θ‖².
         explosion: A cross-entropy above this many times that of guessing is an explosion.
         candidates: Architectures drawn at the end, of which the best by shared weights is found.

@@ -1,0 +1,40 @@
+"""Judge the searches, and write the tables behind the figures, the headline and the findings."""
+
+import pandas as pd
+from markdown_it import MarkdownIt
+
+from job import job
+from wpl.files import save_json, save_table, save_text
+from wpl.search import comparison, judgement
+from wpl.search.findings import findings
+
+
+def read(files):
+    """Stack tables; one of a search without a controller has no rows."""
+    return pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
+
+
+with job(snakemake):
+    table = {name: read(files) for name, files in snakemake.input.items()}
+    alone = table["standalone"]
+    forgetting = judgement.forgetting(table["children"])
+    ranking = judgement.ranking(table["scores"], judgement.truth_of(alone))
+    found = judgement.against_truth(judgement.found(table["scores"]), alone)
+    retrained = judgement.retrained(table["found"], table["random"])
+    runs = comparison.quantities(
+        forgetting, table["policy"], ranking, found, retrained, warmup=snakemake.params.warmup
+    )
+    compared = comparison.compare(runs)
+    text = findings(compared, warmup=snakemake.params.warmup)
+
+    save_table(snakemake.output.forgetting, forgetting)
+    save_table(snakemake.output.policy, table["policy"])
+    save_table(snakemake.output.ranking, ranking)
+    save_table(snakemake.output.truth, alone)
+    save_table(snakemake.output.found, found)
+    save_table(snakemake.output.retrained, retrained)
+    save_table(snakemake.output.comparison, compared)
+    save_table(snakemake.output.mean_curves, comparison.mean_curves(forgetting, ranking))
+    save_json(snakemake.output.headline, comparison.headline(compared, runs))
+    save_text(snakemake.output.findings, text)
+    save_text(snakemake.output.page, MarkdownIt().render(text))

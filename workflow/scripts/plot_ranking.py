@@ -1,0 +1,27 @@
+"""Plot Kendall's τ between shared-weight score and truth over the epochs of a search."""
+
+import pandas as pd
+import seaborn as sns
+
+from figure import band, save
+from job import job
+from wpl.search.names import ARM_NAMES, METHOD_NAMES
+
+with job(snakemake):
+    table = pd.read_csv(snakemake.input[0])
+    grid = sns.relplot(
+        table.replace({"arm": ARM_NAMES, "method": METHOD_NAMES}),
+        x="epoch",
+        y="tau",
+        hue="arm",
+        col="method",
+        kind="line",
+        errorbar=band,
+        height=3.2,
+        aspect=1.2,
+    )
+    for axes in grid.axes.flat:
+        axes.axhline(0, color="grey", lw=1, ls=":")
+    grid.set_titles("{col_name}")
+    grid.set_axis_labels("epoch", "Kendall's τ with the truth")
+    save(grid.figure, snakemake.output[0])
