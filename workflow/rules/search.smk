@@ -133,7 +133,7 @@ rule train_standalone:
 rule retrain_found:
     input:
         text=rules.prepare_text.output.text,
-        scores="results/search_text/full/{method}/{arm}/seed{seed}/scores.csv",
+        scores=expand(rules.search_text.output.scores, space="full", allow_missing=True),
     output:
         scores="results/retrain_found/{method}/{arm}/seed{seed}.csv",
     log:
