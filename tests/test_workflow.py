@@ -22,10 +22,10 @@ JUDGED = {"evaluate_forgetting", *PLOTS}
 TWO_MODELS = [*JUDGED, "prepare_data", "train_first", "estimate_fisher", *SECOND]
 RUNS = [f"enas/{arm}/seed0" for arm in ("none", "wpl")]
 SEARCHES = [f"search_text/{space}/{run}" for space in ("small", "full") for run in RUNS]
-RETRAINED = [f"retrain_found/{run}" for run in RUNS]
+RETRAINED = ["retrain_found/enas/none", "retrain_found/enas/wpl"]
 DRAWN = ("search_forgetting", "reward", "ranking", "found", "cells")
 RANKED = {"evaluate_search", *(f"plot_{name}" for name in DRAWN)}
-ALONE = [*RETRAINED, "retrain_random/seed0", "train_standalone/seed0/cells0"]
+ALONE = [*RETRAINED, "retrain_random", "train_standalone/seed0/cells0"]
 ALL = [*TWO_MODELS, "prepare_text", *SEARCHES, *ALONE, *RANKED]
 FISHER = {"estimate_fisher", "search_text", "retrain_found"}
 

@@ -34,12 +34,9 @@ def runs(pattern, space):
     return [
         file
         for method in METHOD_NAMES
+        for arm in SEARCH[space][method]
         for file in expand(
-            pattern,
-            space=space,
-            method=method,
-            arm=SEARCH[space][method],
-            seed=SEARCH["seeds"],
+            pattern, space=space, method=method, arm=arm, seed=SEARCH["seeds"]
         )
     ]
 
@@ -133,23 +130,28 @@ rule train_standalone:
 rule retrain_found:
     input:
         text=rules.prepare_text.output.text,
-        scores=expand(rules.search_text.output.scores, space="full", allow_missing=True),
+        scores=expand(
+            rules.search_text.output.scores,
+            space="full",
+            seed=SEARCH["seeds"],
+            allow_missing=True,
+        ),
     output:
-        scores="results/retrain_found/{method}/{arm}/seed{seed}.csv",
+        scores="results/retrain_found/{method}/{arm}.csv",
     log:
-        "logs/retrain_found/{method}/{arm}/seed{seed}.log",
+        "logs/retrain_found/{method}/{arm}.log",
     cache: True
     conda:
         "../envs/wpl.yaml"
     params:
         run=lambda wc: {"space": "full", "method": wc.method, "arm": wc.arm},
-        seed=lambda wc: int(wc.seed),
+        seeds=SEARCH["seeds"],
         device=SEARCH["device"],
         model=recurrent("full"),
         training=STANDALONE,
         code=code("retrain_found"),
     message:
-        "Training alone what was found ({wildcards.method}, {wildcards.arm}, seed {wildcards.seed})"
+        "Training alone what was found ({wildcards.method}, {wildcards.arm})"
     script:
         "../scripts/retrain_found.py"
 
@@ -158,21 +160,21 @@ rule retrain_random:
     input:
         text=rules.prepare_text.output.text,
     output:
-        scores="results/retrain_random/seed{seed}.csv",
+        scores="results/retrain_random/cells.csv",
     log:
-        "logs/retrain_random/seed{seed}.log",
+        "logs/retrain_random.log",
     cache: True
     conda:
         "../envs/wpl.yaml"
     params:
-        seed=lambda wc: int(wc.seed),
+        seeds=SEARCH["seeds"],
         cells=SEARCH["standalone"]["random"],
         device=SEARCH["device"],
         model=recurrent("full"),
         training=STANDALONE,
         code=code("retrain_random"),
     message:
-        "Training random cells alone, seed {wildcards.seed}"
+        "Training random cells alone"
     script:
         "../scripts/retrain_random.py"
 
@@ -186,11 +188,11 @@ rule evaluate_search:
         scores=runs(rules.search_text.output.scores, "small"),
         standalone=expand(
             rules.train_standalone.output.scores,
-            seed=SEARCH["seeds"],
+            seed=SEARCH["standalone"]["seeds"],
             first=FIRST_CELLS,
         ),
         found=runs(rules.retrain_found.output.scores, "full"),
-        random=expand(rules.retrain_random.output.scores, seed=SEARCH["seeds"]),
+        random=rules.retrain_random.output.scores,
     output:
         forgetting="results/evaluate_search/forgetting.csv",
         policy="results/evaluate_search/policy.csv",

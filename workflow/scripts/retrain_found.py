@@ -1,4 +1,4 @@
-"""Train alone what a search found in the full space."""
+"""Train alone what the searches of the full space found, one seed after the other."""
 
 import pandas as pd
 
@@ -13,7 +13,9 @@ from wpl.text import load_text
 with job(snakemake):
     params = snakemake.params
     text, _ = load_text(snakemake.input.text)
-    task = TextTask(text, seed=params.seed, device=device(params.device), **params.model)
-    genotype = task.space.parse(best_candidate(pd.read_csv(snakemake.input.scores))["genotype"])
-    row = train_alone(task, genotype, seed=params.seed, **params.training)
-    save_table(snakemake.output.scores, pd.DataFrame([row | params.run]))
+    rows = []
+    for seed, scores in zip(params.seeds, snakemake.input.scores, strict=True):
+        task = TextTask(text, seed=seed, device=device(params.device), **params.model)
+        genotype = task.space.parse(best_candidate(pd.read_csv(scores))["genotype"])
+        rows.append(train_alone(task, genotype, seed=seed, **params.training) | params.run)
+    save_table(snakemake.output.scores, pd.DataFrame(rows))

@@ -14,10 +14,11 @@ from wpl.text import load_text
 with job(snakemake):
     params = snakemake.params
     text, _ = load_text(snakemake.input.text)
-    where, random = device(params.device), generator(params.seed, "retrain_random", "cells")
     rows = []
-    for _ in range(params.cells):
-        task = TextTask(text, seed=params.seed, device=where, **params.model)
-        genotype = draw(task.space, random)
-        rows.append(train_alone(task, genotype, seed=params.seed, **params.training))
+    for seed in params.seeds:
+        random = generator(seed, "retrain_random", "cells")
+        for _ in range(params.cells):
+            task = TextTask(text, seed=seed, device=device(params.device), **params.model)
+            genotype = draw(task.space, random)
+            rows.append(train_alone(task, genotype, seed=seed, **params.training))
     save_table(snakemake.output.scores, pd.DataFrame(rows))

@@ -73,6 +73,7 @@ class Policy(Section):
 
 
 class Standalone(Section):
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     batches: Count
     learning_rate: Positive
     cells_per_job: Count

@@ -87,7 +87,8 @@ def against_truth(winners: pd.DataFrame, standalone: pd.DataFrame) -> pd.DataFra
     """Say how good the found architectures are, and what random search finds for the same work.
 
     Random search trains k architectures alone, k so that the work is that of the search, and takes
-    the one that validation data likes best; its truth is an expectation over all draws of k.
+    the one that validation data likes best; its truth is an expectation over all draws of k, and
+    over the seeds of the training.
 
     Args:
         winners: As from ``found``, of a space whose truth is known.
@@ -98,23 +99,18 @@ def against_truth(winners: pd.DataFrame, standalone: pd.DataFrame) -> pd.DataFra
         rank and regret of random search.
     """
     truth = truth_of(standalone)
-    alone = standalone.groupby("seed")
+    regret, rank = truth - truth.min(), truth.rank(method="min")
+    selects = standalone.pivot_table(index="seed", columns="genotype", values="select")[truth.index]
+
+    def chance(k: int, of: pd.Series) -> float:
+        return float(np.mean([expected_best_of(k, of, select) for select in selects.to_numpy()]))
+
     rows = []
     for run in winners.to_dict("records"):
-        of_seed = alone.get_group(run["seed"]).set_index("genotype").loc[truth.index]
-        k = min(len(truth), max(1, round(run["work"] / of_seed["work"].mean())))
-        select, true = of_seed["select"].to_numpy(), truth.to_numpy()
-        chosen = truth[run["genotype"]]
-        rows.append(
-            run
-            | {
-                "rank": int((true < chosen).sum()) + 1,
-                "regret": chosen - true.min(),
-                "random_k": k,
-                "random_rank": expected_best_of(k, truth.rank().to_numpy(), select),
-                "random_regret": expected_best_of(k, true, select) - true.min(),
-            }
-        )
+        k = min(len(truth), max(1, round(run["work"] / standalone["work"].mean())))
+        row = run | {"rank": rank[run["genotype"]], "regret": regret[run["genotype"]]}
+        row |= {"random_k": k, "random_rank": chance(k, rank), "random_regret": chance(k, regret)}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
