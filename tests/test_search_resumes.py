@@ -160,9 +160,10 @@ def test_lasting_explosions_name_epoch_and_genotype(epoch, tmp_path):
         run(task, tmp_path / "state", protect=plasticity(), learn=policy())
 
 
-def test_a_search_that_went_back_remembers_it_when_it_is_resumed(tmp_path):
-    """Exploded at the first loss, stopped in the next epoch; a second explosion is one too many."""
-    task = Altered(Altered(text_task(), [0], nan), [10], stop)
+@pytest.mark.parametrize("at", [4, 10])
+def test_a_search_that_went_back_remembers_it_when_it_is_resumed(at, tmp_path):
+    """Exploded at once, stopped in the same epoch or the next; a second explosion is too many."""
+    task = Altered(Altered(text_task(), [0], nan), [at], stop)
     with pytest.raises(InterruptedSearch):
         run(task, tmp_path / "state")
     with pytest.raises(FloatingPointError, match="a second time"):
