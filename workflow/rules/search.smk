@@ -184,7 +184,8 @@ rule evaluate_search:
     input:
         children=runs(rules.search_text.output.children, "small")
         + runs(rules.search_text.output.children, "full"),
-        policy=runs(rules.search_text.output.policy, "small"),
+        policy=runs(rules.search_text.output.policy, "small")
+        + runs(rules.search_text.output.policy, "full"),
         scores=runs(rules.search_text.output.scores, "small"),
         standalone=expand(
             rules.train_standalone.output.scores,
@@ -241,6 +242,7 @@ rule plot_search_forgetting:
     conda:
         "../envs/wpl.yaml"
     params:
+        warmup=SEARCH["plasticity"]["warmup"],
         code=code("plot_search_forgetting"),
     message:
         "Plotting forgetting while children are trained in turn"

@@ -8,25 +8,28 @@ from figure import band, save
 from job import job
 from wpl.search.names import ARM_NAMES, METHOD_NAMES
 
-PANELS = {"regret": "regret of what is found, nats", "test_perplexity": "test perplexity"}
+PANELS = {
+    "regret": ("small space: regret of what is found, nats", "random search"),
+    "test_perplexity": ("full space: test perplexity, trained alone", "random cells"),
+}
 
 with job(snakemake):
-    tables = [pd.read_csv(file) for file in snakemake.input]
-    figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for axes, table, (name, title) in zip(panels, tables, PANELS.items(), strict=True):
-        chance = table.drop_duplicates("seed").assign(**{name: table[f"random_{name}"]})
-        both = pd.concat([table, chance.assign(method="random", arm="random")])
-        names = METHOD_NAMES | {"random": "random search"}
+    figure, panels = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
+    for axes, file, quantity in zip(panels, snakemake.input, PANELS, strict=True):
+        found, (title, match) = pd.read_csv(file), PANELS[quantity]
+        found["search"] = found["method"].map(METHOD_NAMES) + ", " + found["arm"].map(ARM_NAMES)
+        chance = found[found["arm"] == "none"].drop_duplicates("seed")
+        chance = chance.assign(**{quantity: chance[f"random_{quantity}"]}, search=match)
         sns.pointplot(
-            both.replace({"arm": ARM_NAMES | {"random": "chance"}, "method": names}),
-            x=name,
-            y="method",
-            hue="arm",
-            dodge=0.5,
+            pd.concat([found, chance]),
+            x=quantity,
+            y="search",
+            hue="search",
+            palette=["C0"] * found["search"].nunique() + ["grey"],
             linestyle="none",
             errorbar=band,
             ax=axes,
         )
+        axes.axvline(chance[quantity].mean(), color="grey", lw=1, ls=":")
         axes.set(xlabel=title, ylabel="")
-        axes.set_title("small space" if name == "regret" else "full space, trained alone")
     save(figure, snakemake.output[0])

@@ -8,29 +8,30 @@ from job import job
 from wpl.search.names import ARM_NAMES
 
 WINDOW = 10
+LABELS = {"reward": "reward, c/perplexity", "entropy": "entropy, nats"}
 
 with job(snakemake):
     table = pd.read_csv(snakemake.input[0])
     table = table[table["arm"].isin(["none", "wpl"])]
     table["step"] = table["step"] // WINDOW * WINDOW
     run = ["space", "arm", "seed", "step"]
-    means = table.groupby(run, as_index=False)[["reward", "entropy"]].mean()
-    long = means.melt(run, ["reward", "entropy"], "quantity")
+    means = table.groupby(run, as_index=False)[list(LABELS)].mean()
     grid = sns.relplot(
-        long.replace({"arm": ARM_NAMES}),
+        means.melt(run, list(LABELS), "quantity").replace({"arm": ARM_NAMES}),
         x="step",
         y="value",
         hue="arm",
-        row="quantity",
-        col="space",
+        row="space",
+        col="quantity",
         kind="line",
         errorbar=band,
         height=2.6,
         aspect=1.5,
-        facet_kws={"sharey": False},
+        facet_kws={"sharey": "col"},
     )
-    grid.set_titles("{col_name} space")
+    grid.set_titles("{row_name} space")
     grid.set_xlabels("step of the controller")
-    for quantity, row in zip(["reward, c/perplexity", "entropy, nats"], grid.axes, strict=True):
-        row[0].set_ylabel(quantity)
+    for row in grid.axes:
+        for axes, label in zip(row, LABELS.values(), strict=True):
+            axes.set_ylabel(label)
     save(grid.figure, snakemake.output[0])

@@ -7,30 +7,34 @@ from figure import band, save
 from job import job
 from wpl.search.names import ARM_NAMES, METHOD_NAMES
 
-PANELS = {"mean": "mean", "best": "mean of the 5 best", "max": "maximum"}
+PANELS = {
+    "mean_points": "mean, perplexity",
+    "best_points": "the 5 best, perplexity",
+    "max_points": "maximum, perplexity",
+    "mean_nats": "mean, nats",
+}
 
 with job(snakemake):
     table = pd.read_csv(snakemake.input[0])
-    table = table[table["arm"].isin(["none", "wpl"])]
+    table = table[table["arm"].isin(["none", "wpl"])].replace({"arm": ARM_NAMES})
     table["case"] = table["method"].map(METHOD_NAMES) + ", " + table["space"] + " space"
-    long = table.rename(columns={f"{k}_points": v for k, v in PANELS.items()}).melt(
-        ["case", "arm", "seed", "epoch"], list(PANELS.values()), "of", "difference"
-    )
     grid = sns.relplot(
-        long.replace({"arm": ARM_NAMES}),
+        table.melt(["case", "arm", "seed", "epoch"], list(PANELS), "measure", "difference"),
         x="epoch",
         y="difference",
         hue="arm",
         row="case",
-        col="of",
+        col="measure",
         kind="line",
         errorbar=band,
-        height=2.6,
-        aspect=1.3,
+        height=2.4,
+        aspect=1.2,
         facet_kws={"sharey": False},
     )
-    for axes in grid.axes.flat:
+    for (case, measure), axes in grid.axes_dict.items():
+        axes.axvspan(-0.5, snakemake.params.warmup - 0.5, color="grey", alpha=0.12, lw=0)
         axes.axhline(0, color="grey", lw=1, ls=":")
-    grid.set_titles("{row_name}: {col_name}")
-    grid.set_axis_labels("epoch", "perplexity after − before")
+        axes.set_yscale("symlog", linthresh=10 if measure != "mean_nats" else 0.1)
+        axes.set_title(f"{case}\n{PANELS[measure]}", fontsize="small")
+    grid.set_axis_labels("epoch", "after − before")
     save(grid.figure, snakemake.output[0])

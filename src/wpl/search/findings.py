@@ -35,9 +35,10 @@ def findings(compared: pd.DataFrame, *, warmup: int) -> str:
         sentences = [_forgetting(rows, arm) for arm in arms]
         if ("none", "tau") in rows:
             sentences += [_ranking(rows, arm) for arm in arms]
-            sentences += [_against_chance(rows, arm, "regret", "nats of regret") for arm in arms]
+            unit = "nats of regret; against random search"
+            sentences += [_against_chance(rows, arm, "regret", unit) for arm in arms]
         if ("none", "test_perplexity") in rows:
-            unit = "test perplexity, trained alone"
+            unit = "test perplexity, trained alone; against random cells"
             sentences += [_against_chance(rows, arm, "test_perplexity", unit) for arm in arms]
         title = f"## {METHOD_NAMES[method]}, {space} space"
         lines += ["", title, "", *(f"- {sentence}" for sentence in sentences)]
@@ -72,8 +73,8 @@ def _ranking(rows: _Rows, arm: SearchArm) -> str:
 def _against_chance(rows: _Rows, arm: SearchArm, quantity: str, unit: str) -> str:
     row = rows[arm, quantity]
     return (
-        f"{ARM_NAMES[arm]}: what is found has {_interval(row, 'value', 3)} {unit}; against random "
-        f"search {_interval(row, 'to_random', 3)}, p = {row.to_random_p:.3f}. "
+        f"{ARM_NAMES[arm]}: what is found has {_interval(row, 'value', 3)} {unit} "
+        f"{_interval(row, 'to_random', 3)}, p = {row.to_random_p:.3f}. "
         f"{_verdict(row, 'to_random', 'Better than chance', 'Worse than chance')}"
     )
 
