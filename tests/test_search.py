@@ -176,22 +176,36 @@ def test_a_penalty_of_no_strength_changes_no_bit(silent, tmp_path):
         assert torch.equal(weight, shared[name])
 
 
+SHARED = ("embedding", "bias", "input", "recurrent")
+
+
+def second_child(folder, protect, **changed):
+    """Where all cells' weights stand after two children, protected and free, and F and θ̂ before."""
+    once = {"epochs": 1, "weight_decay": 0.0} | changed
+    run(text_task(), folder / "first", children=1, protect=protect, **once)
+    run(text_task(), folder / "held", children=2, protect=protect, **once)
+    run(text_task(), folder / "free", children=2, **once)
+    groups = [("first", "fisher"), ("first", "anchor"), ("held", "shared"), ("free", "shared")]
+    return zip(SHARED, *([group(folder / f, g)[n] for n in SHARED] for f, g in groups), strict=True)
+
+
+def test_after_its_step_a_child_is_pulled_to_the_anchor(tmp_path):
+    """θ ← (θ + c θ̂)/(1 + c), c = learning rate · α F: the paper's loss as a proximal step."""
+    for name, fisher, anchor, held, free in second_child(
+        tmp_path, plasticity(alpha=1e6), batches=1, learning_rate=0.5, gradient_norm=100.0
+    ):
+        pull = 0.5 * 1e6 * fisher
+        expected = (free + pull * anchor) / (1 + pull)
+        torch.testing.assert_close(held, expected, rtol=1e-6, atol=2e-8)
+        assert (held - free).abs().max() > 1e-6, name
+
+
 def test_a_huge_strength_holds_what_earlier_children_use(tmp_path):
     """Where the first child's importance is not 0, as it is of words that it did not see."""
-    one = {"epochs": 1, "children": 1, "weight_decay": 0.0}
-    huge = plasticity(alpha=1e15)
-    run(text_task(), tmp_path / "first", **one, protect=huge)
-    run(text_task(), tmp_path / "held", **one | {"children": 2}, protect=huge)
-    run(text_task(), tmp_path / "free", **one | {"children": 2})
-    fisher, anchor = (group(tmp_path / "first", name) for name in ("fisher", "anchor"))
-    for name in ("embedding", "bias", "input", "recurrent"):
-        important = fisher[name] > 1e-9
-        held, free = (
-            (group(tmp_path / end, "shared")[name] - anchor[name])[important].abs().max()
-            for end in ("held", "free")
-        )
-        assert free > 1e-5, name
-        assert held < 1e-3 * free, name
+    for name, fisher, anchor, held, free in second_child(tmp_path, plasticity(alpha=1e15)):
+        moved = [(end - anchor)[fisher > 1e-9].abs().max() for end in (held, free)]
+        assert moved[1] > 1e-5, name
+        assert moved[0] < 1e-3 * moved[1], name
 
 
 def test_only_the_groups_named_are_protected(tmp_path):
