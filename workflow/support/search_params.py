@@ -99,14 +99,11 @@ class Search(Section):
                 f"small.nodes: {size} cells are more than training.exhaustive, "
                 f"{self.training.exhaustive}"
             )
-        if self.plasticity.warmup >= self.training.epochs:
-            raise ValueError(
-                f"plasticity.warmup: {self.plasticity.warmup} is not less than training.epochs, "
-                f"{self.training.epochs}"
-            )
-        if self.plasticity.decay_from >= self.training.epochs and "wpl_decay" in self.small.enas:
-            raise ValueError(
-                f"plasticity.decay_from: {self.plasticity.decay_from} is not less than "
-                f"training.epochs, {self.training.epochs}"
-            )
+        for name in ("warmup", "decay_from"):
+            epoch = getattr(self.plasticity, name)
+            if epoch >= self.training.epochs:
+                raise ValueError(
+                    f"plasticity.{name}: {epoch} is not less than training.epochs, "
+                    f"{self.training.epochs}"
+                )
         return self

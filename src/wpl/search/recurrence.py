@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from wpl.search.recurrent import Activation, RecurrentGenotype
 
@@ -127,6 +128,7 @@ class _Fused(torch.autograd.Function):
         return states[1:]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         states, means, outputs, activated = ctx.kept
         weights, ends = ctx.saved_tensors, ctx.genotype.loose_ends

@@ -1,5 +1,6 @@
 """Where a search stands: all that a later epoch depends on, in memory and on disk."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,9 @@ class State:
         tensors = self._tensors()
         if self.controller is not None:
             tensors |= _prefixed("reinforce", self.reinforce.state())
-        about = {name: getattr(self, name) for name in ("seed", *POSITION, "tables")}
-        save_tensors(path, "search", tensors, **about)
+        about = {name: getattr(self, name) for name in ("seed", *POSITION)}
+        # As text: metadata is sorted, but the order of columns must be kept.
+        save_tensors(path, "search", tensors, **about, tables=json.dumps(self.tables))
 
     @torch.no_grad()
     def load(self, path: Path) -> None:
@@ -123,8 +125,9 @@ class State:
             ArtifactError: If the file is missing, damaged or of another kind.
         """
         saved, about = load_tensors(path, "search")
-        for name in (*POSITION, "tables"):
+        for name in POSITION:
             setattr(self, name, about[name])
+        self.tables = json.loads(about["tables"])
         for name, tensor in self._tensors().items():
             tensor.copy_(saved.pop(name))
         if self.controller is not None:

@@ -140,9 +140,8 @@ class TextTask:
         """Compute c/perplexity of a window."""
         self.model.eval()
         logits = child(inputs)
-        return self._reward_scale / math.exp(
-            F.cross_entropy(logits.flatten(0, 1), targets.flatten()).item()
-        )
+        nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten()).item()
+        return self._reward_scale * math.exp(-nats)  # exp(nats) may overflow
 
     @torch.no_grad()
     def cross_entropy(self, child: RecurrentChild, part: Part) -> float:
