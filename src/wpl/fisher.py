@@ -70,17 +70,18 @@ def diagonal_fisher(
         raise ValueError(f"floor must be finite and not negative; got {floor}")
     wanted, names = _select(model, parameters)
     sums = Sums(wanted.values())
-    samples = 0
+    samples = unit = 0
     with prepared(model, wanted):
         for inputs, targets in batches:
             if len(inputs) == 0:
                 continue
-            scores_of = partial(_scores, kind, targets, draws, generator)
+            unit = unit or len(inputs)  # one batch then needs no division
+            scores_of = partial(_scores, kind, targets, draws, generator, unit**-0.5)
             add_squares_(sums, wanted, model, inputs, scores_of)
             samples += len(inputs)
     if samples == 0:
         raise ValueError("batches holds no samples")
-    mean = {name: sums.of[id(p)].mean(samples) for name, p in wanted.items()}
+    mean = {name: sums.of[id(p)].times(unit / samples) for name, p in wanted.items()}
     _check_finite(mean)
     if floor:
         mean = {name: f.add_(floor) for name, f in mean.items()}
@@ -88,11 +89,16 @@ def diagonal_fisher(
 
 
 def _scores(
-    kind: Kind, targets: Tensor, draws: int, generator: torch.Generator | None, logits: Tensor
+    kind: Kind,
+    targets: Tensor,
+    draws: int,
+    generator: torch.Generator | None,
+    scale: float,
+    logits: Tensor,
 ) -> Scores:
     if kind == "empirical":
         _check_targets(targets, logits)
-    return Scores(kind, logits, targets, draws, generator)
+    return Scores(kind, logits, targets, draws, generator, scale)
 
 
 def _select(
@@ -108,7 +114,8 @@ def _select(
     """
     known = dict(model.named_parameters(remove_duplicate=False))
     if parameters is None:
-        names = [name for name, p in model.named_parameters() if p.requires_grad]
+        once = {id(p): name for name, p in reversed(known.items())}
+        names = [name for name, p in known.items() if p.requires_grad and once[id(p)] == name]
     else:
         names = list(parameters)
     unknown = [name for name in names if name not in known]
@@ -135,6 +142,9 @@ def _check_targets(targets: Tensor, logits: Tensor) -> None:
 
 
 def _check_finite(fisher: dict[str, Tensor]) -> None:
+    sums = torch.stack([f.sum(dtype=torch.promote_types(f.dtype, torch.float32)) for f in fisher.values()])
+    if sums.isfinite().all():
+        return
     for name, f in fisher.items():
-        if not f.sum().isfinite() and not f.isfinite().all():  # a sum may overflow
+        if not f.isfinite().all():  # a sum may overflow
             raise ValueError(f"the Fisher information of {name!r} is not finite")

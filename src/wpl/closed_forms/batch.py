@@ -139,28 +139,25 @@ def prepared(model: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[Non
     Raises:
         ValueError: If a batch norm keeps no running statistics.
     """
-    training = {module: module.training for module in model.modules()}
-    requires = {p: p.requires_grad for p in model.parameters()}
     wanted = {id(p) for p in parameters.values()}
-    model.eval()
-    try:
-        _check_norms(model)
-        for p in requires:
-            p.requires_grad_(id(p) in wanted)
-        yield
-    finally:
-        for module, was in training.items():
-            module.training = was
-        for p, required in requires.items():
-            p.requires_grad_(required)
-
-
-def _check_norms(model: nn.Module) -> None:
+    training = []
     for name, module in model.named_modules():
-        if not isinstance(module, nn.modules.batchnorm._BatchNorm):
-            continue
-        if module.running_mean is None:
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
             raise ValueError(
                 f"batch norm {name!r} keeps no running statistics: in a batch its samples "
                 "depend on each other, and a per-sample gradient does not exist"
             )
+        if module.training:
+            training.append(module)
+    changed = [p for p in model.parameters() if p.requires_grad != (id(p) in wanted)]
+    try:
+        for module in training:
+            module.training = False
+        for p in changed:
+            p.requires_grad_(not p.requires_grad)
+        yield
+    finally:
+        for module in training:
+            module.training = True
+        for p in changed:
+            p.requires_grad_(not p.requires_grad)

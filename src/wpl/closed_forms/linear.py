@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from wpl.closed_forms.rows import FIRST, precise
 from wpl.closed_forms.scratch import SCRATCH, TILE, Scratch
 from wpl.closed_forms.sums import Contribution, Dense, Sum
 
@@ -32,6 +33,9 @@ def linear(
     out = func(input, recorder.stand_in(weight), recorder.stand_in(bias))
 
     def contribute(gradient: Tensor) -> Iterator[tuple[Tensor, Contribution]]:
+        if gradient.ndim == 2 and place == FIRST and recorder.used_once(weight, bias):
+            add_layer_(recorder, weight, bias, precise(saved()), precise(gradient))
+            return
         g = recorder.split(gradient, place)
         if recorder.wants(weight):
             yield weight, Outer(recorder.split(saved(), place), g)
@@ -39,6 +43,18 @@ def linear(
             yield bias, Dense(g.sum(1) if g.shape[1] > 1 else g[:, 0])
 
     return recorder.tap(out, contribute, weight, bias)
+
+
+def add_layer_(
+    recorder: "Recorder", weight: Tensor, bias: Tensor | None, a: Tensor, g: Tensor
+) -> None:
+    """Add the squares of a layer's one use: its weight and bias share the squares of g."""
+    scratch, sums = recorder.sums.scratch, recorder.sums.of
+    squares = None
+    if recorder.wants(weight):
+        squares = add_once_(sums[id(weight)], a, g, scratch)
+    if bias is not None and recorder.wants(bias):
+        sums[id(bias)].add_((g * g if squares is None else squares).sum(0))
 
 
 class Outer:
@@ -75,14 +91,23 @@ class Outer:
             add_over_time_(total.tensor().view(g.shape[2], a.shape[2]), a, g, scratch)
 
 
-def add_once_(total: Sum, a: Tensor, g: Tensor, scratch: Scratch) -> None:
-    """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a²: one product, as large as the weight's gradient would take."""
+def add_once_(total: Sum, a: Tensor, g: Tensor, scratch: Scratch) -> Tensor | None:
+    """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a²: one product, as large as the weight's gradient would take.
+
+    Returns:
+        All g², if they are at hand.
+    """
     step = max(1, SCRATCH // (max(a.shape[1], g.shape[1]) * a.element_size()))
-    for some_a, some_g in zip(a.split(step), g.split(step), strict=True):
-        if total.several:
-            total.keep(some_a, scratch.square("g", some_g))
-        else:
+    if len(a) > step and not total.several:
+        for some_a, some_g in zip(a.split(step), g.split(step), strict=True):
             total.addmm_(scratch.square("g", some_g).t(), scratch.square("a", some_a))
+        return None
+    squares = scratch.square("g", g)
+    if total.several:
+        total.keep(a, squares)
+    else:
+        total.addmm_(squares.t(), scratch.square("a", a))
+    return squares
 
 
 def add_over_time_(total: Tensor, a: Tensor, g: Tensor, scratch: Scratch) -> None:

@@ -26,6 +26,7 @@ class Scores:
         targets: Tensor,
         draws: int,
         generator: torch.Generator | None,
+        scale: float = 1.0,
     ) -> None:
         """Draw what is random.
 
@@ -35,8 +36,10 @@ class Scores:
             targets: Labels in the shape of the logits without class, used by ``"empirical"``.
             draws: Labels (``"mc"``) or signs (``"sketch"``) per sample and position.
             generator: Their source.
+            scale: Factor of all vectors.
         """
-        self._kind, self._logits, self._draws = kind, logits.detach(), draws
+        self._kind, self._logits = kind, logits.detach()
+        self._scale = scale if kind in ("empirical", "exact") else scale / draws**0.5
         self._drawn = targets.unsqueeze(1)  # (batch, draw, ...)
         if kind == "mc":
             self._drawn = _labels(self._logits, draws, generator)
@@ -67,28 +70,28 @@ class Scores:
         if self._kind == "exact":
             vectors = _factors(p)
         elif self._kind == "sketch":
-            vectors = _sketches(p, self._drawn, self._draws)
+            vectors = _sketches(p, self._drawn)
         else:
             vectors = _errors(p, self._drawn)
-        return (v.to(self._logits.dtype) for v in vectors)
+        return (v.mul_(self._scale).to(self._logits.dtype) for v in vectors)
 
 
 def _errors(p: Tensor, labels: Tensor) -> Iterator[Tensor]:
-    """Give p − e_y for each label, over the root of their number."""
+    """Give p − e_y for each label."""
     count = labels.shape[1]
     for k, label in enumerate(labels.unbind(1)):
         error = p if k == count - 1 else p.clone()
         minus = error.new_full((1,), -1).expand(*label.shape, 1)
         error.scatter_add_(-1, label.long().unsqueeze(-1), minus)
-        yield error if count == 1 else error.div_(count**0.5)
+        yield error
 
 
-def _sketches(p: Tensor, signs: Tensor, draws: int) -> Iterator[Tensor]:
+def _sketches(p: Tensor, signs: Tensor) -> Iterator[Tensor]:
     """Give √p∘s − p(√p·s) for random signs s: its covariance is that of the score."""
     root = p.sqrt()
     for sign in signs.unbind(1):
         signed = torch.where(sign, root, -root)
-        yield signed.sub_(p * (root * signed).sum(-1, keepdim=True)).div_(draws**0.5)
+        yield signed.sub_(p * (root * signed).sum(-1, keepdim=True))
 
 
 def _factors(p: Tensor) -> Iterator[Tensor]:

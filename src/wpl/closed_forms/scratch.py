@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 SCRATCH = 2**24  # bytes of a buffer at most, where the work can be cut
+_SMALL = 2**14  # elements
 TILE = 3 * 2**18  # bytes of a buffer that stays in one core's cache, beside what is added to
 
 
@@ -27,5 +28,7 @@ class Scratch:
         return buffer[:size].view(shape)
 
     def square(self, name: str, tensor: Tensor) -> Tensor:
-        """Square into a buffer."""
+        """Square into a buffer, if it is worth one."""
+        if tensor.numel() <= _SMALL:
+            return tensor * tensor
         return torch.mul(tensor, tensor, out=self.empty(name, tensor.shape, tensor))

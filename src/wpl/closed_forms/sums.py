@@ -48,21 +48,27 @@ class Sum:
     def tensor(self) -> Tensor:
         """Give the tensor to add to, in single precision at least."""
         if self._block is None:
-            self._block = torch.zeros(
-                self.shape, dtype=self._dtype, device=self._parameter.device
-            )
+            self._block = torch.zeros(self.shape, dtype=self._dtype, device=self.device)
         return self._block
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameter is."""
+        return self._parameter.device
+
+    def add_(self, value: Tensor) -> None:
+        """Add a tensor that nobody else needs."""
+        if self._block is None and value.dtype == self._dtype:
+            self._block = value.view(self.shape)
+        else:
+            self.tensor().add_(value.view(self.shape))
 
     def addmm_(self, left: Tensor, right: Tensor) -> None:
         """Add a product, in a pass over the sum less where it is the first."""
-        shape = (left.shape[0], right.shape[1])
         if self._block is None:
-            self._block = torch.empty(
-                self.shape, dtype=self._dtype, device=self._parameter.device
-            )
-            torch.mm(left, right, out=self._block.view(shape))
+            self.add_(left @ right)
         else:
-            self._block.view(shape).addmm_(left, right)
+            self._block.view(left.shape[0], right.shape[1]).addmm_(left, right)
 
     def keep(self, a: Tensor, squares: Tensor) -> None:
         """Add g² up for an input a of which more gradients follow: (Σ_k g_k²)ᵀ a² is one product."""
@@ -85,15 +91,17 @@ class Sum:
     def _in_double(self, block: Tensor) -> Tensor:
         return block.double() if self._blocks is None else self._blocks.add_(block)
 
-    def mean(self, samples: int) -> Tensor:
-        """Divide by the number of samples and forget the sum.
+    def times(self, factor: float) -> Tensor:
+        """Scale the sum and forget it.
 
         Returns:
-            The mean, in the data type of the parameter.
+            The product, in the data type of the parameter.
         """
         total = self.tensor() if self._blocks is None else self._in_double(self.tensor())
         self._block = self._blocks = None
-        return total.div_(samples).to(self._parameter.dtype)
+        if factor != 1:
+            total.mul_(factor)
+        return total.to(self._parameter.dtype)
 
 
 class Sums:
@@ -171,4 +179,4 @@ class Dense:
 
     def add_squares_(self, total: Sum, scratch: Scratch) -> None:
         """See ``Contribution``."""
-        total.tensor().add_(scratch.square("g", self._gradients).sum(0))
+        total.add_(scratch.square("g", self._gradients).sum(0))
