@@ -31,14 +31,19 @@ def add_squares_(
     """
     inputs = inputs.detach()  # an alias of its own, to be marked
     if len(inputs) == 1:
+        before = random_state(inputs.device)
         with torch.no_grad():
-            scores = scores_of(forward(model, inputs))
+            logits = model(inputs)
+        check_forward(before, inputs, logits)
+        scores = scores_of(logits)
         _add_rest_(sums, parameters, set(sums.of), model, inputs, scores)
         return
     recorder = Recorder(parameters.values(), sums, len(inputs), with_gradient=False)
     recorder.mark(inputs, FIRST)
+    before = random_state(inputs.device)
     with torch.enable_grad(), recorder:
-        logits = forward(model, inputs)
+        logits = model(inputs)
+    check_forward(before, inputs, logits)
     if recorder.is_sound(logits):
         rest = recorder.unknown | _leaves(logits) & set(sums.of)
         scores = scores_of(logits)
@@ -83,19 +88,14 @@ def _add_rest_(
     sums.end_batch()
 
 
-def forward(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Call the model.
-
-    Returns:
-        The logits ``(batch, class)`` or ``(batch, time, class)``.
+def check_forward(before: Tensor, inputs: Tensor, logits: Tensor) -> None:
+    """Check what came of a forward pass.
 
     Raises:
-        RuntimeError: If it draws random numbers: there is then no one gradient to square.
-        ValueError: If the logits have another shape.
+        RuntimeError: If it drew random numbers: there is then no one gradient to square.
+        ValueError: If the logits are not ``(batch, class)`` or ``(batch, time, class)``.
     """
-    before = _random_state(inputs.device)
-    logits: Tensor = model(inputs)
-    if not torch.equal(before, _random_state(inputs.device)):
+    if not torch.equal(before, random_state(inputs.device)):
         raise RuntimeError(
             "the model draws random numbers in eval mode: its samples have no one gradient"
         )
@@ -104,10 +104,10 @@ def forward(model: nn.Module, inputs: Tensor) -> Tensor:
             f"expected logits (batch, class) or (batch, time, class) for {len(inputs)} samples; "
             f"got {tuple(logits.shape)}"
         )
-    return logits
 
 
-def _random_state(device: torch.device) -> Tensor:
+def random_state(device: torch.device) -> Tensor:
+    """Get the state of the generator that a model on a device draws from."""
     if device.type == "cuda":
         return torch.cuda.get_rng_state(device)
     return torch.get_rng_state()

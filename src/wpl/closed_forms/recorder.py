@@ -97,7 +97,7 @@ class Recorder(Follower):
         Returns:
             What gives it, or raises a RuntimeError if it was changed in place since.
         """
-        kept, version = tensor.detach(), tensor._version
+        kept, version = tensor, tensor._version
 
         def saved() -> Tensor:
             if kept._version != version:
@@ -123,7 +123,13 @@ class Recorder(Follower):
         self.expect(*parameters)
         if not out.requires_grad:
             out = _Attach.apply(out, self.anchor(out))
-        out.register_hook(lambda gradient: self.receive(contribute(gradient)))
+        assert out.grad_fn is not None
+
+        def receive(gradients: tuple[Tensor | None, ...]) -> None:
+            if self.listening and gradients[0] is not None:
+                self.receive(contribute(gradients[0]))
+
+        out.grad_fn.register_prehook(receive)
         return out
 
     def expect(self, *parameters: Tensor | None) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.scratch import SCRATCH, Scratch
+from wpl.closed_forms.scratch import BUFFERS, SCRATCH, Scratch
 
 # Batches summed in single precision before they join the sum in double precision: the rounding
 # error is that of a few dozen additions, however many batches there are.
@@ -110,7 +110,7 @@ class Sums:
     def __init__(self, parameters: Iterable[Tensor]) -> None:
         """Start with nothing for each parameter."""
         self.of = {id(p): Sum(p) for p in parameters}
-        self.scratch = Scratch()
+        self.scratch = BUFFERS
         self._waiting: dict[int, list[Contribution]] = defaultdict(list)
 
     def begin_batch(self, passes: int) -> None:
