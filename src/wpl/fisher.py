@@ -7,12 +7,14 @@ another, smaller quantity (by about the batch size); it is never computed here.
 
 from collections.abc import Iterable
 from functools import partial
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
-from wpl.closed_forms.batch import add_squares_, prepared
+from wpl.closed_forms.batch import add_squares_
+from wpl.closed_forms.gradient import gradient_and_squares_
+from wpl.closed_forms.preparation import parameters_of, prepared
 from wpl.closed_forms.scores import Kind, Scores
 from wpl.closed_forms.sums import Sums
 
@@ -62,12 +64,7 @@ def diagonal_fisher(
             fit the logits, if a batch norm uses the statistics of its batch (its samples depend on
             each other, so a per-sample gradient does not exist) or if F is not finite.
     """
-    if kind not in get_args(Kind):
-        raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}; got {kind!r}")
-    if draws < 1:
-        raise ValueError(f"draws must be at least 1; got {draws}")
-    if not 0 <= floor < float("inf"):
-        raise ValueError(f"floor must be finite and not negative; got {floor}")
+    _check_settings(kind, draws, floor)
     wanted, names = _select(model, parameters)
     sums = Sums(wanted.values())
     samples = unit = 0
@@ -76,29 +73,86 @@ def diagonal_fisher(
             if len(inputs) == 0:
                 continue
             unit = unit or len(inputs)  # one batch then needs no division
-            scores_of = partial(_scores, kind, targets, draws, generator, unit**-0.5)
+            scores_of = partial(
+                Scores, kind, targets=targets, draws=draws, generator=generator, scale=unit**-0.5
+            )
             add_squares_(sums, wanted, model, inputs, scores_of)
             samples += len(inputs)
     if samples == 0:
         raise ValueError("batches holds no samples")
-    mean = {name: sums.of[id(p)].times(unit / samples) for name, p in wanted.items()}
-    _check_finite(mean)
-    if floor:
-        mean = {name: f.add_(floor) for name, f in mean.items()}
-    return {name: mean[used] for name, used in names.items()}
+    total = {name: sums.of[id(p)].times(unit / samples) for name, p in wanted.items()}
+    fisher = _finish(total, floor)
+    return {name: fisher[used] for name, used in names.items()}
 
 
-def _scores(
-    kind: Kind,
+class GradientAndFisher(NamedTuple):
+    """What ``gradient_and_fisher`` returns."""
+
+    loss: Tensor  # a scalar
+    gradient: dict[str, Tensor]  # of the loss
+    fisher: dict[str, Tensor]
+
+
+def gradient_and_fisher(
+    model: nn.Module,
+    inputs: Tensor,
     targets: Tensor,
-    draws: int,
-    generator: torch.Generator | None,
-    scale: float,
-    logits: Tensor,
-) -> Scores:
-    if kind == "empirical":
-        _check_targets(targets, logits)
-    return Scores(kind, logits, targets, draws, generator, scale)
+    *,
+    kind: Kind = "empirical",
+    parameters: Iterable[str] | None = None,
+    generator: torch.Generator | None = None,
+    draws: int = 1,
+    floor: float = 0.0,
+) -> GradientAndFisher:
+    """Differentiate the loss of a batch and estimate the Fisher information on it, in one pass.
+
+    The loss is the mean over samples of the negative log-likelihood, −log p(y | x, θ), which sums
+    over time: a loss per token is this divided by the number of time steps. As for the Fisher
+    information, the model is in eval mode meanwhile (dropout off, batch norm on its running
+    statistics), so the gradient is that of ``cross_entropy(model(inputs), targets)`` in eval mode.
+
+    Args:
+        model: As in ``diagonal_fisher``.
+        inputs: ``(batch, ...)``.
+        targets: ``(batch)`` or ``(batch, time)``; the loss is theirs for every kind.
+        kind: As in ``diagonal_fisher``; all but ``"empirical"`` take backward passes of their own.
+        parameters: As in ``diagonal_fisher``, also for the gradient.
+        generator: As in ``diagonal_fisher``.
+        draws: As in ``diagonal_fisher``.
+        floor: As in ``diagonal_fisher``.
+
+    Returns:
+        The loss; by name, its gradient, and F. A weight shared by several names has both under each.
+    """
+    _check_settings(kind, draws, floor)
+    wanted, names = _select(model, parameters)
+    if len(inputs) == 0:
+        raise ValueError("the batch holds no samples")
+    sums = Sums(wanted.values())
+    with prepared(model, wanted):
+        loss, gradient = gradient_and_squares_(
+            sums, wanted, model, inputs, targets, kind=kind, draws=draws, generator=generator
+        )
+    fisher = _finish({name: sums.of[id(p)].times(1) for name, p in wanted.items()}, floor)
+    return GradientAndFisher(
+        loss,
+        {name: gradient[used] for name, used in names.items()},
+        {name: fisher[used] for name, used in names.items()},
+    )
+
+
+def _check_settings(kind: str, draws: int, floor: float) -> None:
+    if kind not in get_args(Kind):
+        raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}; got {kind!r}")
+    if draws < 1:
+        raise ValueError(f"draws must be at least 1; got {draws}")
+    if not 0 <= floor < float("inf"):
+        raise ValueError(f"floor must be finite and not negative; got {floor}")
+
+
+def _finish(fisher: dict[str, Tensor], floor: float) -> dict[str, Tensor]:
+    _check_finite(fisher)
+    return {name: f.add_(floor) for name, f in fisher.items()} if floor else fisher
 
 
 def _select(
@@ -112,7 +166,7 @@ def _select(
     Raises:
         ValueError: If a name is unknown, or none is given.
     """
-    known = dict(model.named_parameters(remove_duplicate=False))
+    known = parameters_of(model)
     if parameters is None:
         once = {id(p): name for name, p in reversed(known.items())}
         names = [name for name, p in known.items() if p.requires_grad and once[id(p)] == name]
@@ -128,22 +182,9 @@ def _select(
     return {name: known[name] for name in dict.fromkeys(used.values())}, used
 
 
-def _check_targets(targets: Tensor, logits: Tensor) -> None:
-    if targets.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"expected targets {tuple(logits.shape[:-1])} for logits {tuple(logits.shape)}; "
-            f"got {tuple(targets.shape)}"
-        )
-    if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) < logits.shape[-1]:
-        raise ValueError(
-            f"targets must lie in [0, {logits.shape[-1]}); got {int(targets.min())} to "
-            f"{int(targets.max())}"
-        )
-
-
 def _check_finite(fisher: dict[str, Tensor]) -> None:
-    sums = torch.stack([f.sum(dtype=torch.promote_types(f.dtype, torch.float32)) for f in fisher.values()])
-    if sums.isfinite().all():
+    sums = [f.sum() for f in fisher.values()]
+    if len({s.device for s in sums}) == 1 and torch.stack(sums).isfinite().all():
         return
     for name, f in fisher.items():
         if not f.isfinite().all():  # a sum may overflow

@@ -1,7 +1,7 @@
 """One batch: a recorded forward pass, backward passes, and the rest sample by sample."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,59 @@ from wpl.closed_forms.rows import FIRST
 from wpl.closed_forms.scores import Scores
 from wpl.closed_forms.sums import Sums
 
+Parameters = Mapping[str, Tensor]
+
+
+class Recorded(NamedTuple):
+    """A forward pass, and the parameters whose squares it cannot give, by id."""
+
+    recorder: Recorder
+    logits: Tensor
+    rest: set[int]
+
+
+def record(
+    sums: Sums, parameters: Parameters, model: nn.Module, inputs: Tensor, *, gradient: bool
+) -> Recorded:
+    """Call a model with a batch and see which of its parameters' uses are known.
+
+    Args:
+        sums: Where squares will be added, by the ids of the parameters.
+        parameters: By a name of the model's, the parameters wanted.
+        model: In eval mode; the wanted parameters, and no others, require a gradient.
+        inputs: ``(batch, ...)``.
+        gradient: Whether the pass shall also give the gradient.
+
+    Returns:
+        What was recorded.
+
+    Raises:
+        RuntimeError: If the model drew random numbers: there is then no one gradient to square.
+        ValueError: If the logits are not ``(batch, class)`` or ``(batch, time, class)``.
+    """
+    inputs = inputs.detach()  # an alias of its own, to be marked
+    recorder = Recorder(parameters.values(), sums, len(inputs), with_gradient=gradient)
+    recorder.mark(inputs, FIRST)
+    before = _random_state(inputs.device)
+    with torch.enable_grad(), recorder:
+        logits = model(inputs)
+    if not torch.equal(before, _random_state(inputs.device)):
+        raise RuntimeError(
+            "the model draws random numbers in eval mode: its samples have no one gradient"
+        )
+    if logits.ndim not in (2, 3) or len(logits) != len(inputs):
+        raise ValueError(
+            f"expected logits (batch, class) or (batch, time, class) for {len(inputs)} samples; "
+            f"got {tuple(logits.shape)}"
+        )
+    sound = recorder.is_sound(logits)
+    recorder.unknown |= _leaves(logits) & set(sums.of) if sound else set(sums.of)
+    return Recorded(recorder, logits, recorder.unknown)
+
 
 def add_squares_(
     sums: Sums,
-    parameters: Mapping[str, Tensor],
+    parameters: Parameters,
     model: nn.Module,
     inputs: Tensor,
     scores_of: Callable[[Tensor], Scores],
@@ -29,92 +78,64 @@ def add_squares_(
         inputs: ``(batch, ...)``.
         scores_of: What to back-propagate, given the logits; called once.
     """
-    inputs = inputs.detach()  # an alias of its own, to be marked
-    if len(inputs) == 1:
-        before = random_state(inputs.device)
-        with torch.no_grad():
-            logits = model(inputs)
-        check_forward(before, inputs, logits)
-        scores = scores_of(logits)
-        _add_rest_(sums, parameters, set(sums.of), model, inputs, scores)
-        return
-    recorder = Recorder(parameters.values(), sums, len(inputs), with_gradient=False)
-    recorder.mark(inputs, FIRST)
-    before = random_state(inputs.device)
-    with torch.enable_grad(), recorder:
-        logits = model(inputs)
-    check_forward(before, inputs, logits)
-    if recorder.is_sound(logits):
-        rest = recorder.unknown | _leaves(logits) & set(sums.of)
-        scores = scores_of(logits)
-    else:
-        rest = set(sums.of)
-        scores = scores_of(per_sample.logits_of_each(model, inputs))
-    recorder.unknown = rest
+    recorder, logits, rest = record(sums, parameters, model, inputs, gradient=False)
+    if len(rest) == len(sums.of):
+        logits = per_sample.logits_of_each(model, inputs)  # samples may have met
+    scores = scores_of(logits)
     if len(rest) < len(sums.of):
         back_propagate(recorder, logits, scores)
-    _add_rest_(sums, parameters, rest, model, inputs, scores)
+    add_rest_(sums, parameters, rest, model, inputs, scores)
 
 
-def back_propagate(recorder: Recorder, logits: Tensor, scores: Scores) -> None:
+def back_propagate(
+    recorder: Recorder, logits: Tensor, scores: Scores, *, keep: bool = False
+) -> None:
     """Send each vector back through the recorded pass, as far as the wanted parameters reach."""
-    if not recorder.taps:
+    leaves = [*recorder.taps, *recorder.stand_ins.values()]
+    leaves = [leaf for leaf in leaves if leaf.requires_grad]
+    if not leaves or not logits.requires_grad:
         return
-    sums = recorder.sums
-    sums.begin_batch(len(scores))
+    recorder.sums.begin_batch(len(scores))
     recorder.listening = True
     for k, vector in enumerate(scores):
-        torch.autograd.grad(
-            logits,
-            recorder.taps,
-            vector,
-            retain_graph=k < len(scores) - 1,
-            allow_unused=True,
-        )
-        sums.end_pass()
+        retain = keep or k < len(scores) - 1
+        torch.autograd.grad(logits, leaves, vector, retain_graph=retain, allow_unused=True)
+        recorder.sums.end_pass()
+    recorder.listening = False
 
 
-def _add_rest_(
+def add_rest_(
     sums: Sums,
-    parameters: Mapping[str, Tensor],
+    parameters: Parameters,
     rest: set[int],
     model: nn.Module,
     inputs: Tensor,
     scores: Scores,
 ) -> None:
+    """Add the squares for parameters that have no closed form, and close the batch."""
     left = {name: sums.of[id(p)] for name, p in parameters.items() if id(p) in rest}
     if left:
         per_sample.add_squares_(left, model, inputs, scores)
     sums.end_batch()
 
 
-def check_forward(before: Tensor, inputs: Tensor, logits: Tensor) -> None:
-    """Check what came of a forward pass.
+def _random_state(device: torch.device) -> Tensor:
+    """Get the state of the generator that a model on a device draws from.
 
-    Raises:
-        RuntimeError: If it drew random numbers: there is then no one gradient to square.
-        ValueError: If the logits are not ``(batch, class)`` or ``(batch, time, class)``.
+    Returns:
+        The state.
     """
-    if not torch.equal(before, random_state(inputs.device)):
-        raise RuntimeError(
-            "the model draws random numbers in eval mode: its samples have no one gradient"
-        )
-    if logits.ndim not in (2, 3) or len(logits) != len(inputs):
-        raise ValueError(
-            f"expected logits (batch, class) or (batch, time, class) for {len(inputs)} samples; "
-            f"got {tuple(logits.shape)}"
-        )
-
-
-def random_state(device: torch.device) -> Tensor:
-    """Get the state of the generator that a model on a device draws from."""
     if device.type == "cuda":
         return torch.cuda.get_rng_state(device)
     return torch.get_rng_state()
 
 
 def _leaves(output: Tensor) -> set[int]:
-    """Find the leaves that the graph of an output ends in, by id."""
+    """Find the leaves that the graph of an output ends in, by id.
+
+    Stand-ins take the place of the parameters in each call that was seen, so a parameter among the
+    leaves has a use that was not, as in a scripted module.
+    """
     found: set[int] = set()
     nodes = [output.grad_fn] if output.grad_fn is not None else []
     seen = set(nodes)
@@ -127,37 +148,3 @@ def _leaves(output: Tensor) -> set[int]:
                 seen.add(following)
                 nodes.append(following)
     return found
-
-
-@contextmanager
-def prepared(model: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[None]:
-    """Put a model into eval mode, with gradients for some parameters only, and back.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        ValueError: If a batch norm keeps no running statistics.
-    """
-    wanted = {id(p) for p in parameters.values()}
-    training = []
-    for name, module in model.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
-            raise ValueError(
-                f"batch norm {name!r} keeps no running statistics: in a batch its samples "
-                "depend on each other, and a per-sample gradient does not exist"
-            )
-        if module.training:
-            training.append(module)
-    changed = [p for p in model.parameters() if p.requires_grad != (id(p) in wanted)]
-    try:
-        for module in training:
-            module.training = False
-        for p in changed:
-            p.requires_grad_(not p.requires_grad)
-        yield
-    finally:
-        for module in training:
-            module.training = True
-        for p in changed:
-            p.requires_grad_(not p.requires_grad)

@@ -37,7 +37,12 @@ class Scores:
             draws: Labels (``"mc"``) or signs (``"sketch"``) per sample and position.
             generator: Their source.
             scale: Factor of all vectors.
+
+        Raises:
+            ValueError: If the targets are used and do not fit the logits.
         """
+        if kind == "empirical":
+            _check_targets(targets, logits)
         self._kind, self._logits = kind, logits.detach()
         self._scale = scale if kind in ("empirical", "exact") else scale / draws**0.5
         self._drawn = targets.unsqueeze(1)  # (batch, draw, ...)
@@ -81,8 +86,7 @@ def _errors(p: Tensor, labels: Tensor) -> Iterator[Tensor]:
     count = labels.shape[1]
     for k, label in enumerate(labels.unbind(1)):
         error = p if k == count - 1 else p.clone()
-        minus = error.new_full((1,), -1).expand(*label.shape, 1)
-        error.scatter_add_(-1, label.long().unsqueeze(-1), minus)
+        error.scatter_(-1, label.long().unsqueeze(-1), -1, reduce="add")
         yield error
 
 
@@ -154,3 +158,16 @@ def _signs(logits: Tensor, draws: int, generator: torch.Generator | None) -> Ten
 
 def _device(generator: torch.Generator | None) -> torch.device:
     return torch.device("cpu") if generator is None else generator.device
+
+
+def _check_targets(targets: Tensor, logits: Tensor) -> None:
+    if targets.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"expected targets {tuple(logits.shape[:-1])} for logits {tuple(logits.shape)}; "
+            f"got {tuple(targets.shape)}"
+        )
+    if targets.numel() == 0:
+        return
+    low, high = torch.stack(torch.aminmax(targets)).tolist()
+    if not 0 <= low <= high < logits.shape[-1]:
+        raise ValueError(f"targets must lie in [0, {logits.shape[-1]}); got {low} to {high}")

@@ -1,0 +1,183 @@
+"""Follows the samples of a batch through the calls of a forward pass."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from wpl.closed_forms.row_probe import probe, tensors_in
+from wpl.closed_forms.row_rules import CONSTANT, RULES, Rule, place_in_item
+from wpl.closed_forms.rows import FIRST, MIXED, Mixed, Place, Rows
+
+_MARK = "_wpl_place"
+# Their result decides for all samples at once what the program does next.
+_DECIDES = frozenset(
+    "item tolist numpy equal allclose is_nonzero __bool__ __float__ __int__ __index__".split()
+)
+_VIEWS = frozenset("T mT H mH data real imag grad".split())
+_NOT_IN_PLACE = frozenset(["__invert__", "__iter__", "__index__", "__int__"])
+
+
+class Kind(NamedTuple):
+    """What is to know of a function, from its name."""
+
+    name: str
+    base: str  # without underscores
+    rule: Rule | None
+    in_place: bool
+    about_shape: bool  # a property like ``shape``
+
+
+@cache
+def kind_of(func: Callable[..., Any]) -> Kind:
+    """Look a function up."""
+    name = func.__name__
+    about_shape = False
+    if name in {"__get__", "__set__"}:
+        name = func.__self__.__name__  # type: ignore[attr-defined]
+        about_shape = name not in _VIEWS
+    base = name.strip("_")
+    special = name.startswith("__")
+    in_place = name.startswith("__i") if special else name.endswith("_")
+    return Kind(name, base, RULES.get(base), in_place and name not in _NOT_IN_PLACE, about_shape)
+
+
+class Follower(TorchFunctionMode):
+    """Marks each tensor with the place of the samples in it.
+
+    Unmarked tensors do not depend on the samples. Where samples meet, or may, the mark is ``MIXED``.
+    """
+
+    def __init__(self, batch: int) -> None:
+        """Follow ``batch`` samples, at least two."""
+        super().__init__()
+        self.batch = batch
+        self._token = object()  # marks of other passes do not count
+        self._sound = True
+
+    def place(self, tensor: Tensor) -> Place | None:
+        """Look up where the samples are in a tensor; None if it does not depend on them."""
+        mark = getattr(tensor, _MARK, None)
+        if mark is not None and mark[0] is self._token:
+            place: Place | None = mark[1]
+            return place
+        if tensor.requires_grad and not self.is_parameter(tensor):
+            return MIXED  # made in a way that was not seen
+        return None
+
+    def is_parameter(self, value: object) -> bool:
+        """Tell whether a value is one of the parameters."""
+        raise NotImplementedError
+
+    def mark(self, tensor: Tensor, place: Place | None) -> None:
+        """Note where the samples are in a tensor."""
+        setattr(tensor, _MARK, (self._token, place))
+
+    def _was_marked(self, tensor: Tensor) -> bool:
+        mark = getattr(tensor, _MARK, None)
+        return mark is not None and mark[0] is self._token
+
+    def is_sound(self, logits: Tensor) -> bool:
+        """Tell whether each row of the logits is known to depend on its own sample only."""
+        return self._sound and self.place(logits) == FIRST
+
+    def follow(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        tensors: list[Tensor],
+        out: Any,
+    ) -> None:
+        """Mark what a call returned.
+
+        Args:
+            func: The function called.
+            args: What it was called with.
+            kwargs: And by keyword.
+            tensors: The tensors among both.
+            out: Its result.
+        """
+        marked, mixed = [], False
+        for t in tensors:
+            place = self.place(t)
+            if isinstance(place, Rows):
+                marked.append((t, place))
+            elif place is not None:
+                mixed = True
+        results = [out] if isinstance(out, Tensor) else tensors_in(out)
+        if any(self._was_marked(r) and not any(r is t for t in tensors) for r in results):
+            return  # by the calls that this one is made of
+        if not marked and not mixed:
+            for result in results:
+                if result.requires_grad and not self.is_parameter(result):
+                    self.mark(result, None)
+            return
+        kind = kind_of(func)
+        if kind.name in _DECIDES:
+            self._sound = False
+        if kind.name == "__setitem__":
+            self._follow_setitem(*args, mixed=mixed)
+        elif kind.base not in CONSTANT and results:
+            changed = args[0] if kind.in_place and args else kwargs.get("out")
+            found: list[Place] = [MIXED] * len(results)
+            if not mixed:
+                found = self._find(func, args, kwargs, marked, results, changed is not None)
+            for result, place in zip(results, found, strict=True):
+                if result is changed:
+                    self._change(result, place)
+                else:
+                    self.mark(result, place)
+
+    def _find(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        marked: list[tuple[Tensor, Rows]],
+        results: list[Tensor],
+        in_place: bool,
+    ) -> list[Place]:
+        rule = kind_of(func).rule
+        found: list[Place] = []
+        for result in results if rule is not None else []:
+            place = rule(args, kwargs, marked, result, self.batch)  # type: ignore[misc]
+            if place is None:
+                break
+            fits = isinstance(place, Rows) and place.fits(result.shape, self.batch)
+            found.append(place if fits else MIXED)
+        if len(found) == len(results):
+            return found
+        if in_place:
+            return [MIXED] * len(results)
+        return probe(func, args, kwargs, self.place, results, self.batch)
+
+    def _follow_setitem(self, target: Tensor, index: Any, value: Any, *, mixed: bool) -> None:
+        place: Place | None = MIXED if mixed or tensors_in(index) else self.place(target)
+        source = self.place(value) if isinstance(value, Tensor) else None
+        if isinstance(place, Mixed):
+            self._change(target, place)
+            return
+        found: Place = MIXED
+        part = target[index]
+        for dim in range(target.ndim) if place is None else [place.dim]:
+            row = place or (source.moved(dim) if isinstance(source, Rows) else None)
+            if row is None or not row.fits(target.shape, self.batch):
+                continue
+            inside = place_in_item(target, row, index)
+            if source is None and isinstance(inside, Rows):
+                found = row
+            elif isinstance(source, Rows) and isinstance(value, Tensor):
+                if inside == source.moved(part.ndim - value.ndim + source.dim):
+                    found = row
+        self._change(target, found)
+
+    def _change(self, tensor: Tensor, place: Place) -> None:
+        """Note what a tensor holds after a change in place; its views would not know."""
+        mark = getattr(tensor, _MARK, None)
+        before = mark[1] if mark is not None and mark[0] is self._token else None
+        if before != place and tensor._base is not None:
+            self._sound = False
+        self.mark(tensor, place)
