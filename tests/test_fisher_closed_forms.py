@@ -68,7 +68,7 @@ def test_does_not_depend_on_the_batch_size(name, size):
 def test_parameters_without_a_closed_form(name, kind):
     model, inputs, labels, slow = build(UNKNOWN, name)
     check(model, inputs, labels, kind)
-    assert left_over(model, inputs) == slow
+    assert set(left_over(model, inputs)) == set(slow)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -40,7 +40,7 @@ def kind_of(func: Callable[..., Any]) -> Kind:
         about_shape = name not in _VIEWS
     base = name.strip("_")
     special = name.startswith("__")
-    in_place = name.startswith("__i") if special else name.endswith("_")
+    in_place = name.startswith(("__i", "__setitem")) if special else name.endswith("_")
     return Kind(name, base, RULES.get(base), in_place and name not in _NOT_IN_PLACE, about_shape)
 
 
@@ -89,6 +89,7 @@ class Follower(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         tensors: list[Tensor],
+        places: list[Place | None],
         out: Any,
     ) -> None:
         """Mark what a call returned.
@@ -98,11 +99,11 @@ class Follower(TorchFunctionMode):
             args: What it was called with.
             kwargs: And by keyword.
             tensors: The tensors among both.
+            places: Where the samples were in them, before a change in place.
             out: Its result.
         """
         marked, mixed = [], False
-        for t in tensors:
-            place = self.place(t)
+        for t, place in zip(tensors, places, strict=True):
             if isinstance(place, Rows):
                 marked.append((t, place))
             elif place is not None:
@@ -119,7 +120,8 @@ class Follower(TorchFunctionMode):
         if kind.name in _DECIDES:
             self._sound = False
         if kind.name == "__setitem__":
-            self._follow_setitem(*args, mixed=mixed)
+            before = {id(t): place for t, place in zip(tensors, places, strict=True)}
+            self._follow_setitem(*args, before=before, mixed=mixed)
         elif kind.base not in CONSTANT and results:
             changed = args[0] if kind.in_place and args else kwargs.get("out")
             found: list[Place] = [MIXED] * len(results)
@@ -154,9 +156,17 @@ class Follower(TorchFunctionMode):
             return [MIXED] * len(results)
         return probe(func, args, kwargs, self.place, results, self.batch)
 
-    def _follow_setitem(self, target: Tensor, index: Any, value: Any, *, mixed: bool) -> None:
-        place: Place | None = MIXED if mixed or tensors_in(index) else self.place(target)
-        source = self.place(value) if isinstance(value, Tensor) else None
+    def _follow_setitem(
+        self,
+        target: Tensor,
+        index: Any,
+        value: Any,
+        *,
+        before: Mapping[int, Place | None],
+        mixed: bool,
+    ) -> None:
+        place = MIXED if mixed or tensors_in(index) else before[id(target)]
+        source = before.get(id(value))
         if isinstance(place, Mixed):
             self._change(target, place)
             return

@@ -172,10 +172,14 @@ class Recorder(Follower):
         tensors = tensors_in(args)
         if kwargs:
             tensors += tensors_in(kwargs)
+        changes = kind.in_place or "out" in kwargs
+        places = [self.place(t) for t in tensors] if changes else None
         out = self._call(kind.base, func, args, kwargs, tensors)
+        if places is None:  # a layer may have found the samples in its input
+            places = [self.place(t) for t in tensors]
         if kind.name == "__iter__":
             out = list(out)
-        self.follow(func, args, kwargs, tensors, out)
+        self.follow(func, args, kwargs, tensors, places, out)
         return iter(out) if kind.name == "__iter__" else out
 
     def _call(

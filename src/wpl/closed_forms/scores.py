@@ -95,7 +95,7 @@ def _sketches(p: Tensor, signs: Tensor) -> Iterator[Tensor]:
     root = p.sqrt()
     for sign in signs.unbind(1):
         signed = torch.where(sign, root, -root)
-        yield signed.sub_(p * (root * signed).sum(-1, keepdim=True))
+        yield signed.sub_(p * signed.sum(-1, keepdim=True))
 
 
 def _factors(p: Tensor) -> Iterator[Tensor]:
