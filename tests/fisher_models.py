@@ -21,7 +21,9 @@ class Function(nn.Module):
 
 
 def image(*layers, channels):
-    return nn.Sequential(*layers, nn.Tanh(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * channels, CLASSES))
+    return nn.Sequential(
+        *layers, nn.Tanh(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * channels, CLASSES)
+    )
 
 
 def convolution(*args, channels=4, **kwargs):
@@ -53,7 +55,7 @@ def searched(m, x):
 
 
 def highway(m, x):
-    """A recurrent highway cell, input weights outside of the loop, decoder tied to the embedding."""
+    """A recurrent highway cell, tied; what the inputs need is multiplied before the loop."""
     inputs = F.linear(F.embedding(x, m.embedding.weight), m.w_x)  # (batch, time, 2 · width)
     h = inputs.new_zeros(len(x), WIDTH)
     states = []
@@ -75,7 +77,12 @@ def language(body, *, tied=False, width=WIDTH):
     embedding, decoder = nn.Embedding(VOCABULARY, WIDTH), nn.Linear(width, VOCABULARY)
     if tied:
         decoder.weight = embedding.weight
-    return Function(lambda m, x: m.decoder(body_of(m)(m.embedding(x))), embedding=embedding, body=body, decoder=decoder)
+    return Function(
+        lambda m, x: m.decoder(body_of(m)(m.embedding(x))),
+        embedding=embedding,
+        body=body,
+        decoder=decoder,
+    )
 
 
 def body_of(m):
@@ -86,9 +93,7 @@ def body_of(m):
 
 def time_first(body):
     """Hand a body of the default layout (time, batch, ...) what it wants."""
-    return Function(
-        lambda m, e: body_of(m)(e.transpose(0, 1)).transpose(0, 1), body=body
-    )
+    return Function(lambda m, e: body_of(m)(e.transpose(0, 1)).transpose(0, 1), body=body)
 
 
 def encoder(**kwargs):
@@ -106,7 +111,9 @@ def nested():
 
 
 def frozen():
-    model = nn.Sequential(nn.Linear(WIDTH, 5), nn.Tanh(), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, CLASSES))
+    model = nn.Sequential(
+        nn.Linear(WIDTH, 5), nn.Tanh(), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, CLASSES)
+    )
     model[2].requires_grad_(requires_grad=False)
     return model
 
@@ -145,12 +152,26 @@ LSTM = {"batch_first": True}
 
 # All their parameters have closed forms.
 KNOWN = {
-    "perceptron": (lambda: nn.Sequential(nn.Linear(WIDTH, 5), nn.ReLU(), nn.Dropout(0.5), nn.Linear(5, CLASSES)), VECTORS),
-    "no bias": (lambda: nn.Sequential(nn.Linear(WIDTH, 5, bias=False), nn.Tanh(), nn.Linear(5, CLASSES)), VECTORS),
+    "perceptron": (
+        lambda: nn.Sequential(
+            nn.Linear(WIDTH, 5), nn.ReLU(), nn.Dropout(0.5), nn.Linear(5, CLASSES)
+        ),
+        VECTORS,
+    ),
+    "no bias": (
+        lambda: nn.Sequential(nn.Linear(WIDTH, 5, bias=False), nn.Tanh(), nn.Linear(5, CLASSES)),
+        VECTORS,
+    ),
     "nested": (nested, VECTORS),
     "frozen": (frozen, VECTORS),
-    "re-used": (lambda: Function(reused, layer=nn.Linear(WIDTH, WIDTH), head=nn.Linear(WIDTH, CLASSES)), VECTORS),
-    "in place": (lambda: nn.Sequential(nn.Linear(WIDTH, 5), nn.ReLU(inplace=True), nn.Linear(5, CLASSES)), VECTORS),
+    "re-used": (
+        lambda: Function(reused, layer=nn.Linear(WIDTH, WIDTH), head=nn.Linear(WIDTH, CLASSES)),
+        VECTORS,
+    ),
+    "in place": (
+        lambda: nn.Sequential(nn.Linear(WIDTH, 5), nn.ReLU(inplace=True), nn.Linear(5, CLASSES)),
+        VECTORS,
+    ),
     "strided": (lambda: convolution(3, stride=2, padding=1), IMAGES),
     "dilated": (lambda: convolution(3, dilation=2, padding=2), IMAGES),
     "oblong": (lambda: convolution((3, 2), stride=(1, 2), padding=(0, 1)), IMAGES),
@@ -161,30 +182,106 @@ KNOWN = {
     "pointwise strided": (lambda: convolution(1, stride=2), IMAGES),
     "as large as the image": (lambda: convolution((7, 6)), IMAGES),
     "separable": (separable, IMAGES),
-    "searched cell": (lambda: Function(searched, stem=nn.Conv2d(4, 4, 3, padding=1), depth=matrix(4, 1, 3, 3), point=matrix(4, 4, 1, 1), norm=statistics(nn.BatchNorm2d(4, affine=False)), head=nn.Linear(8, CLASSES)), IMAGES),
-    "one convolution twice": (lambda: Function(twice, conv=nn.Conv2d(4, 4, 3, padding=1), head=nn.Linear(4, CLASSES)), IMAGES),
-    "in one direction": (lambda: nn.Sequential(nn.Conv1d(4, 5, 3, stride=2, padding=1), nn.Tanh(), nn.AdaptiveAvgPool1d(2), nn.Flatten(), nn.Linear(10, CLASSES)), SERIES),
-    "in three directions": (lambda: nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Conv3d(2, 3, 2), nn.Tanh(), nn.Flatten(), nn.Linear(90, CLASSES)), IMAGES),
-    "batch norm": (lambda: image(nn.Conv2d(4, 5, 3, bias=False), statistics(nn.BatchNorm2d(5)), channels=5), IMAGES),
-    "batch norm of vectors": (lambda: nn.Sequential(nn.Linear(WIDTH, 5), statistics(nn.BatchNorm1d(5)), nn.Linear(5, CLASSES)), VECTORS),
-    "group norm": (lambda: image(nn.Conv2d(4, 6, 3), nn.GroupNorm(2, 6), nn.ReLU(inplace=True), channels=6), IMAGES),
-    "layer norm": (lambda: nn.Sequential(nn.Linear(WIDTH, 5), nn.LayerNorm(5), nn.Tanh(), nn.Linear(5, CLASSES)), VECTORS),
+    "searched cell": (
+        lambda: Function(
+            searched,
+            stem=nn.Conv2d(4, 4, 3, padding=1),
+            depth=matrix(4, 1, 3, 3),
+            point=matrix(4, 4, 1, 1),
+            norm=statistics(nn.BatchNorm2d(4, affine=False)),
+            head=nn.Linear(8, CLASSES),
+        ),
+        IMAGES,
+    ),
+    "one convolution twice": (
+        lambda: Function(twice, conv=nn.Conv2d(4, 4, 3, padding=1), head=nn.Linear(4, CLASSES)),
+        IMAGES,
+    ),
+    "in one direction": (
+        lambda: nn.Sequential(
+            nn.Conv1d(4, 5, 3, stride=2, padding=1),
+            nn.Tanh(),
+            nn.AdaptiveAvgPool1d(2),
+            nn.Flatten(),
+            nn.Linear(10, CLASSES),
+        ),
+        SERIES,
+    ),
+    "in three directions": (
+        lambda: nn.Sequential(
+            nn.Unflatten(1, (2, 2)),
+            nn.Conv3d(2, 3, 2),
+            nn.Tanh(),
+            nn.Flatten(),
+            nn.Linear(90, CLASSES),
+        ),
+        IMAGES,
+    ),
+    "batch norm": (
+        lambda: image(nn.Conv2d(4, 5, 3, bias=False), statistics(nn.BatchNorm2d(5)), channels=5),
+        IMAGES,
+    ),
+    "batch norm of vectors": (
+        lambda: nn.Sequential(
+            nn.Linear(WIDTH, 5), statistics(nn.BatchNorm1d(5)), nn.Linear(5, CLASSES)
+        ),
+        VECTORS,
+    ),
+    "group norm": (
+        lambda: image(nn.Conv2d(4, 6, 3), nn.GroupNorm(2, 6), nn.ReLU(inplace=True), channels=6),
+        IMAGES,
+    ),
+    "layer norm": (
+        lambda: nn.Sequential(
+            nn.Linear(WIDTH, 5), nn.LayerNorm(5), nn.Tanh(), nn.Linear(5, CLASSES)
+        ),
+        VECTORS,
+    ),
     "layer norm of images": (lambda: image(nn.LayerNorm((4, 7, 6)), channels=4), IMAGES),
     "RMS norm": (lambda: language(nn.RMSNorm(WIDTH)), tokens),
     "linear over time": (lambda: language(nn.Linear(WIDTH, WIDTH)), tokens),
     "tied": (lambda: language(nn.Linear(WIDTH, WIDTH), tied=True), tokens),
-    "padding index": (lambda: nn.Sequential(nn.Embedding(VOCABULARY, WIDTH, padding_idx=2), nn.Linear(WIDTH, VOCABULARY)), tokens),
+    "padding index": (
+        lambda: nn.Sequential(
+            nn.Embedding(VOCABULARY, WIDTH, padding_idx=2), nn.Linear(WIDTH, VOCABULARY)
+        ),
+        tokens,
+    ),
     "LSTM": (lambda: language(nn.LSTM(WIDTH, WIDTH, **LSTM), tied=True), tokens),
     "LSTM, time first": (lambda: language(time_first(nn.LSTM(WIDTH, 5, 2)), width=5), tokens),
     "LSTM, both ways": (lambda: language(nn.LSTM(WIDTH, 3, 2, bidirectional=True, **LSTM)), tokens),
-    "LSTM, flattened": (lambda: Function(flattened, embedding=nn.Embedding(VOCABULARY, WIDTH), lstm=nn.LSTM(WIDTH, WIDTH, bias=False), decoder=nn.Linear(WIDTH, VOCABULARY)), tokens),
+    "LSTM, flattened": (
+        lambda: Function(
+            flattened,
+            embedding=nn.Embedding(VOCABULARY, WIDTH),
+            lstm=nn.LSTM(WIDTH, WIDTH, bias=False),
+            decoder=nn.Linear(WIDTH, VOCABULARY),
+        ),
+        tokens,
+    ),
     "GRU": (lambda: language(nn.GRU(WIDTH, WIDTH, 2, **LSTM)), tokens),
     "RNN": (lambda: language(nn.RNN(WIDTH, WIDTH, **LSTM)), tokens),
-    "RNN of rectifiers": (lambda: language(time_first(nn.RNN(WIDTH, WIDTH, nonlinearity="relu"))), tokens),
-    "highway cell": (lambda: Function(highway, embedding=nn.Embedding(VOCABULARY, WIDTH), w_x=matrix(2 * WIDTH, WIDTH), w_h=matrix(2 * WIDTH, WIDTH), w_d=matrix(2 * WIDTH, WIDTH), bias=matrix(VOCABULARY)), tokens),
+    "RNN of rectifiers": (
+        lambda: language(time_first(nn.RNN(WIDTH, WIDTH, nonlinearity="relu"))),
+        tokens,
+    ),
+    "highway cell": (
+        lambda: Function(
+            highway,
+            embedding=nn.Embedding(VOCABULARY, WIDTH),
+            w_x=matrix(2 * WIDTH, WIDTH),
+            w_h=matrix(2 * WIDTH, WIDTH),
+            w_d=matrix(2 * WIDTH, WIDTH),
+            bias=matrix(VOCABULARY),
+        ),
+        tokens,
+    ),
     "transformer": (lambda: language(encoder(batch_first=True)), tokens),
     "transformer, time first": (lambda: language(time_first(encoder(norm_first=True))), tokens),
-    "causal transformer": (lambda: language(Function(causal, encoder=encoder(batch_first=True))), tokens),
+    "causal transformer": (
+        lambda: language(Function(causal, encoder=encoder(batch_first=True))),
+        tokens,
+    ),
 }
 
 
@@ -225,16 +322,86 @@ def attending(m, e):
 
 # Some or all of their parameters need the slow way.
 UNKNOWN = {
-    "flipped": (lambda: Function(flipped, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)), VECTORS, ["layer.weight"]),
-    "transposed": (lambda: Function(transposed, layer=nn.Linear(WIDTH, WIDTH), head=nn.Linear(WIDTH, CLASSES)), VECTORS, ["layer.weight"]),
-    "positions": (lambda: Function(positions, embedding=nn.Embedding(VOCABULARY, WIDTH), layer=nn.Linear(WIDTH, WIDTH), table=matrix(TIME, WIDTH), decoder=nn.Linear(WIDTH, VOCABULARY)), tokens, ["layer.weight", "layer.bias", "table"]),
-    "a part of a weight": (lambda: Function(selected, layer=nn.Linear(WIDTH, 5, bias=False), head=nn.Linear(5, CLASSES)), VECTORS, ["layer.weight"]),
-    "scaled": (lambda: Function(scaled, layer=nn.Linear(WIDTH, 5), scale=matrix(5), out=matrix(5, CLASSES), shift=matrix(CLASSES)), VECTORS, ["scale", "out", "shift"]),
-    "PReLU": (lambda: nn.Sequential(nn.Linear(WIDTH, 5), nn.PReLU(5), nn.Linear(5, CLASSES)), VECTORS, ["1.weight"]),
-    "transposed convolution": (lambda: image(nn.ConvTranspose2d(4, 5, 3), channels=5), IMAGES, ["0.weight", "0.bias"]),
-    "weight norm": (lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(WIDTH, 5)), nn.Tanh(), nn.Linear(5, CLASSES)), VECTORS, ["0.parametrizations.weight.original0", "0.parametrizations.weight.original1"]),
-    "attention with weights": (lambda: language(Function(attending, attention=nn.MultiheadAttention(WIDTH, 2, batch_first=True))), tokens, ["body.attention.in_proj_weight", "body.attention.in_proj_bias", "body.attention.out_proj.weight", "body.attention.out_proj.bias"]),
-    "written into a buffer": (lambda: Function(filled, embedding=nn.Embedding(VOCABULARY, WIDTH), layer=nn.Linear(WIDTH, WIDTH), decoder=nn.Linear(WIDTH, VOCABULARY)), tokens, []),
+    "flipped": (
+        lambda: Function(flipped, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)),
+        VECTORS,
+        ["layer.weight"],
+    ),
+    "transposed": (
+        lambda: Function(transposed, layer=nn.Linear(WIDTH, WIDTH), head=nn.Linear(WIDTH, CLASSES)),
+        VECTORS,
+        ["layer.weight"],
+    ),
+    "positions": (
+        lambda: Function(
+            positions,
+            embedding=nn.Embedding(VOCABULARY, WIDTH),
+            layer=nn.Linear(WIDTH, WIDTH),
+            table=matrix(TIME, WIDTH),
+            decoder=nn.Linear(WIDTH, VOCABULARY),
+        ),
+        tokens,
+        ["layer.weight", "layer.bias", "table"],
+    ),
+    "a part of a weight": (
+        lambda: Function(
+            selected, layer=nn.Linear(WIDTH, 5, bias=False), head=nn.Linear(5, CLASSES)
+        ),
+        VECTORS,
+        ["layer.weight"],
+    ),
+    "scaled": (
+        lambda: Function(
+            scaled,
+            layer=nn.Linear(WIDTH, 5),
+            scale=matrix(5),
+            out=matrix(5, CLASSES),
+            shift=matrix(CLASSES),
+        ),
+        VECTORS,
+        ["scale", "out", "shift"],
+    ),
+    "PReLU": (
+        lambda: nn.Sequential(nn.Linear(WIDTH, 5), nn.PReLU(5), nn.Linear(5, CLASSES)),
+        VECTORS,
+        ["1.weight"],
+    ),
+    "transposed convolution": (
+        lambda: image(nn.ConvTranspose2d(4, 5, 3), channels=5),
+        IMAGES,
+        ["0.weight", "0.bias"],
+    ),
+    "weight norm": (
+        lambda: nn.Sequential(
+            nn.utils.parametrizations.weight_norm(nn.Linear(WIDTH, 5)),
+            nn.Tanh(),
+            nn.Linear(5, CLASSES),
+        ),
+        VECTORS,
+        ["0.parametrizations.weight.original0", "0.parametrizations.weight.original1"],
+    ),
+    "attention with weights": (
+        lambda: language(
+            Function(attending, attention=nn.MultiheadAttention(WIDTH, 2, batch_first=True))
+        ),
+        tokens,
+        [
+            "body.attention.in_proj_weight",
+            "body.attention.in_proj_bias",
+            "body.attention.out_proj.weight",
+            "body.attention.out_proj.bias",
+        ],
+    ),
+    "written into a buffer": (
+        lambda: Function(
+            filled,
+            embedding=nn.Embedding(VOCABULARY, WIDTH),
+            layer=nn.Linear(WIDTH, WIDTH),
+            decoder=nn.Linear(WIDTH, VOCABULARY),
+        ),
+        tokens,
+        [],
+    ),
 }
 
 
@@ -281,14 +448,42 @@ def scripted():
 
 # Their samples meet, or may: only one sample at a time has a gradient of its own.
 MIXING = {
-    "centred": (lambda: Function(centred, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)), VECTORS),
-    "compared": (lambda: Function(compared, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)), VECTORS),
-    "decided": (lambda: Function(decided, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)), VECTORS),
-    "shifted": (lambda: Function(shifted, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)), VECTORS),
-    "accumulated": (lambda: Function(accumulated, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)), VECTORS),
-    "LSTM over samples": (lambda: Function(misread, embedding=nn.Embedding(VOCABULARY, WIDTH), lstm=nn.LSTM(WIDTH, WIDTH), decoder=nn.Linear(WIDTH, VOCABULARY)), tokens),
+    "centred": (
+        lambda: Function(centred, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)),
+        VECTORS,
+    ),
+    "compared": (
+        lambda: Function(compared, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)),
+        VECTORS,
+    ),
+    "decided": (
+        lambda: Function(decided, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)),
+        VECTORS,
+    ),
+    "shifted": (
+        lambda: Function(shifted, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)),
+        VECTORS,
+    ),
+    "accumulated": (
+        lambda: Function(accumulated, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)),
+        VECTORS,
+    ),
+    "LSTM over samples": (
+        lambda: Function(
+            misread,
+            embedding=nn.Embedding(VOCABULARY, WIDTH),
+            lstm=nn.LSTM(WIDTH, WIDTH),
+            decoder=nn.Linear(WIDTH, VOCABULARY),
+        ),
+        tokens,
+    ),
     "transformer over samples": (lambda: language(encoder()), tokens),
-    "squared": (lambda: Function(squared, embedding=nn.Embedding(VOCABULARY, WIDTH), decoder=nn.Linear(WIDTH, VOCABULARY)), tokens),
+    "squared": (
+        lambda: Function(
+            squared, embedding=nn.Embedding(VOCABULARY, WIDTH), decoder=nn.Linear(WIDTH, VOCABULARY)
+        ),
+        tokens,
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""The diagonal Fisher information by its definition: one sample, one label, one gradient at a time."""
+"""The diagonal Fisher information by its definition: one sample and one vector at a time."""
 
 import torch
 
@@ -62,7 +62,9 @@ def drawn(generator):
         labels = []
         for q in p.reshape(-1, p.shape[-1]):
             u = torch.rand((), generator=generator, dtype=torch.float64)
-            labels.append(next(c for c in range(len(q)) if u <= q[: c + 1].sum() or c == len(q) - 1))
+            labels.append(
+                next(c for c in range(len(q)) if u <= q[: c + 1].sum() or c == len(q) - 1)
+            )
         yield from empirical({n: torch.tensor(labels).reshape(p.shape[:-1])})(n, logits)
 
     return vectors

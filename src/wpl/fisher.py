@@ -18,6 +18,8 @@ from wpl.closed_forms.preparation import parameters_of, prepared
 from wpl.closed_forms.scores import Kind, Scores
 from wpl.closed_forms.sums import Sums
 
+__all__ = ["GradientAndFisher", "Kind", "diagonal_fisher", "gradient_and_fisher"]
+
 
 def diagonal_fisher(
     model: nn.Module,
@@ -122,7 +124,10 @@ def gradient_and_fisher(
         floor: As in ``diagonal_fisher``.
 
     Returns:
-        The loss; by name, its gradient, and F. A weight shared by several names has both under each.
+        The loss; by name, its gradient, and F.
+
+    Raises:
+        ValueError: As ``diagonal_fisher``.
     """
     _check_settings(kind, draws, floor)
     wanted, names = _select(model, parameters)

@@ -60,12 +60,14 @@ def multi_head_attention(
     if not plain:
         return None
     mask = attn_mask
+    assert in_proj_weight is not None
     if mask is not None and mask.dtype == torch.bool:
         mask = mask.logical_not()  # here, True takes part
     with recorder:
         projected = F.linear(query, in_proj_weight, in_proj_bias)  # (time, sample, 3 · width)
         heads = projected.unflatten(-1, (3, num_heads, -1)).permute(2, 1, 3, 0, 4).unbind(0)
         causal = is_causal and mask is None
-        out = F.scaled_dot_product_attention(*heads, attn_mask=mask, is_causal=causal)
+        q, k, v = heads
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
         joined = out.permute(2, 0, 1, 3).flatten(2)
         return F.linear(joined, out_proj_weight, out_proj_bias), None

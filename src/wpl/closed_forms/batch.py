@@ -135,6 +135,9 @@ def _leaves(output: Tensor) -> set[int]:
 
     Stand-ins take the place of the parameters in each call that was seen, so a parameter among the
     leaves has a use that was not, as in a scripted module.
+
+    Returns:
+        The ids.
     """
     found: set[int] = set()
     nodes = [output.grad_fn] if output.grad_fn is not None else []

@@ -32,6 +32,7 @@ def embedding(
         Its result; None for the options that change the gradient by what else is in the batch.
     """
     place = recorder.samples_in(input)
+    del norm_type, sparse
     if func is not F.embedding or place is None or max_norm is not None or scale_grad_by_freq:
         return None
     out = func(input, recorder.stand_in(weight), padding_idx)
@@ -85,6 +86,7 @@ class Picked:
 
     def add_squares_(self, total: Sum, scratch: Scratch) -> None:
         """See ``Contribution``: the gradients of one id in one sample are added, then squared."""
+        del scratch
         keys, where = torch.unique(self._keys(self.ids), return_inverse=True)
         width = self.g.shape[2]
         rows = self.g.new_zeros(len(keys), width)

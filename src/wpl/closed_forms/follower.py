@@ -8,15 +8,27 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from wpl.closed_forms.row_probe import probe, tensors_in
-from wpl.closed_forms.row_rules import CONSTANT, RULES, Rule, place_in_item
+from wpl.closed_forms.row_rules import Call, Rule, place_in_item
+from wpl.closed_forms.row_table import CONSTANT, RULES
 from wpl.closed_forms.rows import FIRST, MIXED, Mixed, Place, Rows
 
 _MARK = "_wpl_place"
 # Their result decides for all samples at once what the program does next.
 _DECIDES = frozenset(
-    "item tolist numpy equal allclose is_nonzero __bool__ __float__ __int__ __index__".split()
+    [
+        "item",
+        "tolist",
+        "numpy",
+        "equal",
+        "allclose",
+        "is_nonzero",
+        "__bool__",
+        "__float__",
+        "__int__",
+        "__index__",
+    ]
 )
-_VIEWS = frozenset("T mT H mH data real imag grad".split())
+_VIEWS = frozenset(["T", "mT", "H", "mH", "data", "real", "imag", "grad"])
 _NOT_IN_PLACE = frozenset(["__invert__", "__iter__", "__index__", "__int__"])
 
 
@@ -47,7 +59,7 @@ def kind_of(func: Callable[..., Any]) -> Kind:
 class Follower(TorchFunctionMode):
     """Marks each tensor with the place of the samples in it.
 
-    Unmarked tensors do not depend on the samples. Where samples meet, or may, the mark is ``MIXED``.
+    Unmarked tensors do not depend on the samples. Where samples may meet, the mark is ``MIXED``.
     """
 
     def __init__(self, batch: int) -> None:
@@ -102,24 +114,17 @@ class Follower(TorchFunctionMode):
             places: Where the samples were in them, before a change in place.
             out: Its result.
         """
-        marked, mixed = [], False
-        for t, place in zip(tensors, places, strict=True):
-            if isinstance(place, Rows):
-                marked.append((t, place))
-            elif place is not None:
-                mixed = True
         results = [out] if isinstance(out, Tensor) else tensors_in(out)
         if any(self._was_marked(r) and not any(r is t for t in tensors) for r in results):
             return  # by the calls that this one is made of
+        marked = [(t, p) for t, p in zip(tensors, places, strict=True) if isinstance(p, Rows)]
+        mixed = any(isinstance(p, Mixed) for p in places)
+        kind = kind_of(func)
         if not marked and not mixed:
             for result in results:
                 if result.requires_grad and not self.is_parameter(result):
                     self.mark(result, None)
-            return
-        kind = kind_of(func)
-        if kind.name in _DECIDES:
-            self._sound = False
-        if kind.name == "__setitem__":
+        elif kind.name == "__setitem__":
             before = {id(t): place for t, place in zip(tensors, places, strict=True)}
             self._follow_setitem(*args, before=before, mixed=mixed)
         elif kind.base not in CONSTANT and results:
@@ -127,11 +132,16 @@ class Follower(TorchFunctionMode):
             found: list[Place] = [MIXED] * len(results)
             if not mixed:
                 found = self._find(func, args, kwargs, marked, results, changed is not None)
-            for result, place in zip(results, found, strict=True):
-                if result is changed:
-                    self._change(result, place)
-                else:
-                    self.mark(result, place)
+            self._mark_all(results, found, changed)
+        elif kind.name in _DECIDES:
+            self._sound = False
+
+    def _mark_all(self, results: list[Tensor], found: list[Place], changed: object) -> None:
+        for result, place in zip(results, found, strict=True):
+            if result is changed:
+                self._change(result, place)
+            else:
+                self.mark(result, place)
 
     def _find(
         self,
@@ -144,8 +154,9 @@ class Follower(TorchFunctionMode):
     ) -> list[Place]:
         rule = kind_of(func).rule
         found: list[Place] = []
-        for result in results if rule is not None else []:
-            place = rule(args, kwargs, marked, result, self.batch)  # type: ignore[misc]
+        for index, result in enumerate(results):
+            call = Call(args, kwargs, marked, result, index, self.batch)
+            place = None if rule is None else rule(call)
             if place is None:
                 break
             fits = isinstance(place, Rows) and place.fits(result.shape, self.batch)
@@ -177,11 +188,11 @@ class Follower(TorchFunctionMode):
             if row is None or not row.fits(target.shape, self.batch):
                 continue
             inside = place_in_item(target, row, index)
-            if source is None and isinstance(inside, Rows):
+            if (source is None and isinstance(inside, Rows)) or (
+                isinstance(source, Rows)
+                and (inside == source.moved(part.ndim - value.ndim + source.dim))
+            ):
                 found = row
-            elif isinstance(source, Rows) and isinstance(value, Tensor):
-                if inside == source.moved(part.ndim - value.ndim + source.dim):
-                    found = row
         self._change(target, found)
 
     def _change(self, tensor: Tensor, place: Place) -> None:

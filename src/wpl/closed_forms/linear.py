@@ -1,7 +1,7 @@
 """Weights that multiply: the gradient of a sample is Σ_t g_t a_tᵀ, of input a and output's g."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -58,7 +58,7 @@ def add_layer_(
 
 
 class Outer:
-    """Σ_t g_t a_tᵀ of each sample, kept as factors ``(sample, time, in)``, ``(sample, time, out)``."""
+    """Σ_t g_t a_tᵀ of each sample, kept as factors a and g ``(sample, time, feature)``."""
 
     def __init__(self, a: Tensor, g: Tensor) -> None:
         """Keep the factors."""

@@ -28,9 +28,7 @@ def layer_norm(
     Returns:
         Its result; None if the samples are not in the leading dimensions.
     """
-    out = func(
-        input, normalized_shape, recorder.stand_in(weight), recorder.stand_in(bias), eps
-    )
+    out = func(input, normalized_shape, recorder.stand_in(weight), recorder.stand_in(bias), eps)
     return _over_last(
         recorder,
         input,

@@ -24,9 +24,7 @@ def logits_of_each(model: nn.Module, inputs: Tensor) -> Tensor:
         return torch.cat([model(x.unsqueeze(0)) for x in inputs])
 
 
-def add_squares_(
-    sums: Mapping[str, Sum], model: nn.Module, inputs: Tensor, scores: Scores
-) -> None:
+def add_squares_(sums: Mapping[str, Sum], model: nn.Module, inputs: Tensor, scores: Scores) -> None:
     """Add the squares of each sample's gradient for some parameters.
 
     Args:
@@ -37,6 +35,7 @@ def add_squares_(
 
     Raises:
         RuntimeError: If the model draws random numbers.
+        OutOfMemoryError: If even one sample's gradients do not fit.
     """
     if len(inputs) == 1:
         _add_one_(sums, model, inputs, scores)
@@ -91,9 +90,7 @@ def _vectorised(
     return found
 
 
-def _is_right(
-    squares: dict[str, Tensor], model: nn.Module, inputs: Tensor, vector: Tensor
-) -> bool:
+def _is_right(squares: dict[str, Tensor], model: nn.Module, inputs: Tensor, vector: Tensor) -> bool:
     """Compare the squares of the first pair with autograd's."""
     sums = {name: Sum(model.get_parameter(name)) for name in squares}
     _add_one_(sums, model, inputs, [vector])
@@ -105,7 +102,9 @@ def _is_right(
     return True
 
 
-def _add_one_(sums: Mapping[str, Sum], model: nn.Module, inputs: Tensor, scores: Iterable[Tensor]) -> None:
+def _add_one_(
+    sums: Mapping[str, Sum], model: nn.Module, inputs: Tensor, scores: Iterable[Tensor]
+) -> None:
     """Add the squares for a batch of one sample, which autograd gives."""
     parameters = [model.get_parameter(name) for name in sums]
     with torch.enable_grad():

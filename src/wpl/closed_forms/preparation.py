@@ -1,4 +1,4 @@
-"""A model's parameters by name, and the state it is in while its Fisher information is estimated."""
+"""A model's parameters by name, and the state that it is in during an estimate."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

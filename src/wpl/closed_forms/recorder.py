@@ -81,11 +81,13 @@ class Recorder(Follower):
         place = self.place(tensor)
         if isinstance(place, Rows):
             return place
-        if place is None and tensor.ndim > 1 and len(tensor) == self.batch:
-            if not tensor.requires_grad and bool((tensor == tensor[:1]).all()):
-                self.mark(tensor, FIRST)
-                return FIRST
-        return None
+        constant = place is None and not tensor.requires_grad
+        if not constant or tensor.ndim < 2 or len(tensor) != self.batch:
+            return None
+        if not (tensor == tensor[:1]).all():
+            return None
+        self.mark(tensor, FIRST)
+        return FIRST
 
     def split(self, tensor: Tensor, place: Rows) -> Tensor:
         """Bring ``(..., feature)`` into ``(sample, position, feature)``, in single precision."""
@@ -102,8 +104,8 @@ class Recorder(Follower):
         def saved() -> Tensor:
             if kept._version != version:
                 raise RuntimeError(
-                    f"the input {tuple(kept.shape)} of a layer was changed in place after the layer "
-                    "used it; its weights then have no gradient"
+                    f"the input {tuple(kept.shape)} of a layer was changed in place after the "
+                    "layer used it; its weights then have no gradient"
                 )
             return kept
 
@@ -213,10 +215,12 @@ class _Attach(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, out: Tensor, anchor: Tensor) -> Tensor:
         """Give the tensor back."""
+        del anchor
         ctx.mark_dirty(out)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None]:
         """End here."""
+        del ctx, gradients
         return None, None

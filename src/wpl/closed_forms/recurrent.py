@@ -1,4 +1,4 @@
-"""``nn.LSTM``, ``GRU`` and ``RNN``: unrolled here, so that the gradients of the gates are at hand."""
+"""``nn.LSTM``, ``GRU`` and ``RNN``, unrolled here: the gradients of the gates are at hand."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any

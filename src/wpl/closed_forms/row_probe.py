@@ -97,7 +97,9 @@ def _compare(part: Tensor, whole: Tensor, sample: int, batch: int) -> Place:
         if whole.shape[dim] == batch and list(part.shape) == shape:
             slice_ = whole.detach().narrow(dim, sample, 1).double()
             part = part.double()
-            atol = _TOLERANCE * float(slice_.abs().nan_to_num(0, 0, 0).max()) if slice_.numel() else 0
+            atol = (
+                _TOLERANCE * float(slice_.abs().nan_to_num(0, 0, 0).max()) if slice_.numel() else 0
+            )
             same = torch.allclose(slice_, part, rtol=_TOLERANCE, atol=atol, equal_nan=True)
             return Rows(dim) if same else MIXED
     return MIXED

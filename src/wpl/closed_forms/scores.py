@@ -102,7 +102,10 @@ def _factors(p: Tensor) -> Iterator[Tensor]:
     """Give the columns of the Cholesky factor of diag(p) − ppᵀ, position by position.
 
     Column c has √(p_c t_{c+1}/t_c) at c and −p_j √(p_c/(t_c t_{c+1})) at j > c, with the tail
-    t_c = Σ_{j≥c} p_j: Tanabe and Sagae, "An exact Cholesky decomposition" (1992). There are C − 1.
+    t_c = Σ_{j≥c} p_j: Tanabe and Sagae, "An exact Cholesky decomposition" (1992).
+
+    Yields:
+        C − 1 columns for each position, zero at the others.
     """
     tail = p.flip(-1).cumsum(-1).flip(-1)
     least = torch.finfo(p.dtype).tiny

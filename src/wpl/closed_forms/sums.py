@@ -1,7 +1,7 @@
 """Sums over all samples of squared gradients, parameter by parameter."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Protocol
 
 import torch
@@ -16,6 +16,8 @@ _BLOCK = 32
 
 class Contribution(Protocol):
     """What one use of a parameter adds to the gradient of each sample."""
+
+    samples: int
 
     def dense(self, rows: slice) -> Tensor:
         """Make the gradients of some samples, ``(sample, *shape)``."""
@@ -71,7 +73,7 @@ class Sum:
             self._block.view(left.shape[0], right.shape[1]).addmm_(left, right)
 
     def keep(self, a: Tensor, squares: Tensor) -> None:
-        """Add g² up for an input a of which more gradients follow: (Σ_k g_k²)ᵀ a² is one product."""
+        """Add g² up for an input a that meets more gradients: (Σ_k g_k²)ᵀ a² is one product."""
         key = a.data_ptr()
         if key in self._kept:
             self._kept[key][1].add_(squares)
