@@ -76,13 +76,13 @@ class Picked:
 
     def joined(self, others: list[Contribution]) -> Contribution | None:
         """See ``Contribution``."""
-        outer = [o for o in others if isinstance(o, Outer)]
-        picked = [o for o in others if isinstance(o, Picked)]
-        if len(picked) == len(others):
-            return Picked.united([self, *picked])
-        if not outer or len(outer) + len(picked) < len(others):
-            return None
-        return outer[0].joined([*outer[1:], self, *picked])
+        outer: list[Contribution] = [o for o in others if isinstance(o, Outer)]
+        picked = Picked.united([self, *(o for o in others if isinstance(o, Picked))])
+        if not outer:
+            return picked if all(isinstance(o, Picked) for o in others) else None
+        decoder = outer[0].joined(outer[1:]) if len(outer) > 1 else outer[0]
+        known = all(isinstance(o, Picked | Outer) for o in others)
+        return Tied(decoder, picked) if known and isinstance(decoder, Outer) else None
 
     def add_squares_(self, total: Sum, scratch: Scratch) -> None:
         """See ``Contribution``: the gradients of one id in one sample are added, then squared."""

@@ -71,16 +71,10 @@ class Outer:
 
     def joined(self, others: list[Contribution]) -> Contribution | None:
         """See ``Contribution``: uses of a weight at several times are one use over time."""
-        from wpl.closed_forms.embedding import Picked, Tied
-
         outer = [self, *(o for o in others if isinstance(o, Outer))]
-        picked = [o for o in others if isinstance(o, Picked)]
-        if len(outer) + len(picked) <= len(others):
+        if len(outer) <= len(others):
             return None
-        whole = outer[0]
-        if len(outer) > 1:
-            whole = Outer(torch.cat([o.a for o in outer], 1), torch.cat([o.g for o in outer], 1))
-        return Tied(whole, Picked.united(picked)) if picked else whole
+        return Outer(torch.cat([o.a for o in outer], 1), torch.cat([o.g for o in outer], 1))
 
     def add_squares_(self, total: Sum, scratch: Scratch) -> None:
         """See ``Contribution``."""

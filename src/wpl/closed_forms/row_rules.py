@@ -19,7 +19,7 @@ class Call(NamedTuple):
     kwargs: Mapping[str, Any]
     marked: Sequence[tuple[Tensor, Rows]]  # the arguments that hold samples
     out: Tensor  # the result
-    index: int  # its position among the results
+    position: int  # of it among the results
     batch: int
 
     def argument(self, position: int, name: str, default: Any) -> Any:
@@ -32,16 +32,19 @@ Rule = Callable[[Call], Place | None]
 
 
 def elementwise(call: Call) -> Place | None:
+    """Follow the samples through what is done to each value, or to those that broadcasting aligns."""
     places = {row.moved(call.out.ndim - t.ndim + row.dim) for t, row in call.marked}
     return places.pop() if len(places) == 1 else MIXED
 
 
 def reshape(call: Call) -> Place | None:
+    """Follow the samples through another shape with the same order of elements."""
     tensor, row = call.marked[0]
     return row.reshaped(tensor.shape, call.out.shape, call.batch) or MIXED
 
 
 def transpose(call: Call) -> Place | None:
+    """Follow the samples through two dimensions that change places."""
     tensor, row = call.marked[0]
     dims = [d for d in (*call.args[1:], *call.kwargs.values()) if isinstance(d, int)]
     if len(dims) != 2:
@@ -50,13 +53,14 @@ def transpose(call: Call) -> Place | None:
     return row.moved({first: second, second: first}.get(row.dim, row.dim))
 
 
-def swap_last(call: Call) -> Place | None:
+def swap(call: Call) -> Place | None:
+    """Follow the samples through a matrix that is transposed."""
     tensor, row = call.marked[0]
-    last = tensor.ndim - 1
-    return row.moved({last: last - 1, last - 1: last}.get(row.dim, row.dim))
+    return row.moved(1 - row.dim) if tensor.ndim == 2 else None
 
 
 def permute(call: Call) -> Place | None:
+    """Follow the samples through a permutation of the dimensions."""
     tensor, row = call.marked[0]
     dims = call.args[1:]
     if len(dims) == 1 and not isinstance(dims[0], int):
@@ -82,6 +86,7 @@ def along(call: Call) -> Place | None:
 
 
 def getitem(call: Call) -> Place | None:
+    """Follow the samples through indexing with integers and slices."""
     tensor, row = call.marked[0]
     return place_in_item(tensor, row, call.args[1])
 
@@ -139,11 +144,13 @@ def parts(call: Call) -> Place | None:
 
 
 def linear(call: Call) -> Place | None:
+    """Follow the samples through a layer along the last dimension."""
     tensor, row = call.marked[0]
     return row if len(call.marked) == 1 and row.dim < tensor.ndim - 1 else MIXED
 
 
 def matmul(call: Call) -> Place | None:
+    """Follow the samples through a product of matrices."""
     if len(call.args) != 2:
         return None
     left, right = call.args
@@ -162,11 +169,13 @@ def matmul(call: Call) -> Place | None:
 
 
 def embedding(call: Call) -> Place | None:
+    """Follow the samples through ids that become vectors."""
     tensor, row = call.marked[0]
     return row if len(call.marked) == 1 and tensor is call.args[0] else MIXED
 
 
 def convolution(call: Call) -> Place | None:
+    """Follow the samples through a convolution."""
     weight = call.argument(1, "weight", None)
     batched = isinstance(weight, Tensor) and weight.ndim == call.marked[0][0].ndim
     return image(call) if batched else MIXED
@@ -184,17 +193,20 @@ def pool(call: Call) -> Place | None:
 
 
 def layer_norm(call: Call) -> Place | None:
+    """Follow the samples through a normalisation along the last dimensions."""
     tensor, row = call.marked[0]
     shape = call.argument(1, "normalized_shape", tensor.shape)
     return row if len(call.marked) == 1 and row.dim < tensor.ndim - len(shape) else MIXED
 
 
 def batch_norm(call: Call) -> Place | None:
+    """Follow the samples through a normalisation along the other dimensions than channels."""
     training = call.argument(5, "training", False)
     return MIXED if training else image(call)
 
 
 def attention(call: Call) -> Place | None:
+    """Follow the samples through attention along the last two dimensions."""
     leading = all(row.dim < t.ndim - 2 for t, row in call.marked)
     return elementwise(call) if leading else MIXED
 
@@ -208,4 +220,4 @@ def recurrent(call: Call) -> Place | None:
     state = Rows(1)
     if call.marked[0][1] != outer or any(row != state for _, row in call.marked[1:]):
         return MIXED
-    return outer if call.index == 0 else state
+    return outer if call.position == 0 else state

@@ -5,22 +5,23 @@ from wpl.closed_forms.row_rules import Rule
 
 _NAMES: dict[Rule, str] = {
     row_rules.elementwise: """
-        abs add addcdiv addcmul and bfloat16 bool celu clamp clamp_max clamp_min clone contiguous copy cos
-        cpu cuda data detach div double dropout elu empty_like eq erf exp expm1 fill float full_like ge gelu
-        gt half hardsigmoid hardswish hardtanh iadd idiv imul invert isfinite isinf isnan isub itruediv le
-        leaky_relu lerp log log1p logical_and logical_not logical_or logsigmoid lt masked_fill maximum
-        minimum mish mul multiply ne neg negative ones_like or pow radd rdiv reciprocal relu relu6 rmul
-        round rpow rsqrt rsub rtruediv selu sigmoid sign silu sin softplus softsign sqrt square sub subtract
-        tan tanh tanhshrink to true_divide truediv type type_as where xor zero zeros_like
-        expand expand_as alpha_dropout feature_dropout dropout1d dropout2d dropout3d
+        abs add addcdiv addcmul and bfloat16 bool celu clamp clamp_max clamp_min clone contiguous
+        copy cos cpu cuda data detach div double dropout elu empty_like eq erf exp expm1 fill float
+        full_like ge gelu gt half hardsigmoid hardswish hardtanh iadd idiv imul invert isfinite
+        isinf isnan isub itruediv le leaky_relu lerp log log1p logical_and logical_not logical_or
+        logsigmoid lt masked_fill maximum minimum mish mul multiply ne neg negative ones_like or
+        pow radd rdiv reciprocal relu relu6 rmul round rpow rsqrt rsub rtruediv selu sigmoid sign
+        silu sin softplus softsign sqrt square sub subtract tan tanh tanhshrink to true_divide
+        truediv type type_as where xor zero zeros_like expand expand_as alpha_dropout
+        feature_dropout dropout1d dropout2d dropout3d
     """,
     row_rules.reshape: "flatten unflatten view reshape squeeze unsqueeze ravel view_as reshape_as",
     row_rules.transpose: "transpose swapaxes swapdims",
-    row_rules.swap_last: "t T mT",
+    row_rules.swap: "t T mT",
     row_rules.permute: "permute",
     row_rules.along: """
-        sum mean amax amin logsumexp softmax log_softmax all any argmax argmin cumsum max min prod std
-        var
+        sum mean amax amin logsumexp softmax log_softmax all any argmax argmin cumsum max min prod
+        std var
     """,
     row_rules.getitem: "getitem",
     row_rules.join: "cat concat stack",

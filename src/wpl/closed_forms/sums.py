@@ -141,8 +141,9 @@ class Sums:
 
     def _add_squares_(self, key: int, contributions: list[Contribution]) -> None:
         total = self.of[key]
-        first, *others = contributions
-        whole = first.joined(others) if others else first
+        whole = contributions[0] if len(contributions) == 1 else None
+        for k, one in enumerate(contributions):
+            whole = whole or one.joined([*contributions[:k], *contributions[k + 1 :]])
         if whole is None:
             add_dense_squares_(total, contributions)
         else:
