@@ -82,8 +82,7 @@ def diagonal_fisher(
             samples += len(inputs)
     if samples == 0:
         raise ValueError("batches holds no samples")
-    total = {name: sums.of[id(p)].times(unit / samples) for name, p in wanted.items()}
-    fisher = _finish(total, floor)
+    fisher = _finish(sums, wanted, unit / samples, floor)
     return {name: fisher[used] for name, used in names.items()}
 
 
@@ -138,7 +137,7 @@ def gradient_and_fisher(
         loss, gradient = gradient_and_squares_(
             sums, wanted, model, inputs, targets, kind=kind, draws=draws, generator=generator
         )
-    fisher = _finish({name: sums.of[id(p)].times(1) for name, p in wanted.items()}, floor)
+    fisher = _finish(sums, wanted, 1, floor)
     return GradientAndFisher(
         loss,
         {name: gradient[used] for name, used in names.items()},
@@ -155,8 +154,16 @@ def _check_settings(kind: str, draws: int, floor: float) -> None:
         raise ValueError(f"floor must be finite and not negative; got {floor}")
 
 
-def _finish(fisher: dict[str, Tensor], floor: float) -> dict[str, Tensor]:
-    _check_finite(fisher)
+def _finish(
+    sums: Sums, wanted: dict[str, Tensor], factor: float, floor: float
+) -> dict[str, Tensor]:
+    each = {name: sums.of[id(p)] for name, p in wanted.items()}
+    fisher = {name: total.times(factor) for name, total in each.items()}
+    limits = [total.limit(fisher[name]).cpu() for name, total in each.items()]
+    if not torch.stack(limits).isfinite().all():  # which also holds if only a limit overflows
+        for name, f in fisher.items():
+            if not f.isfinite().all():
+                raise ValueError(f"the Fisher information of {name!r} is not finite")
     return {name: f.add_(floor) for name, f in fisher.items()} if floor else fisher
 
 
@@ -185,12 +192,3 @@ def _select(
     first = {id(known[name]): name for name in reversed(names)}
     used = {name: first[id(known[name])] for name in names}
     return {name: known[name] for name in dict.fromkeys(used.values())}, used
-
-
-def _check_finite(fisher: dict[str, Tensor]) -> None:
-    sums = [f.sum() for f in fisher.values()]
-    if len({s.device for s in sums}) == 1 and torch.stack(sums).isfinite().all():
-        return
-    for name, f in fisher.items():
-        if not f.isfinite().all():  # a sum may overflow
-            raise ValueError(f"the Fisher information of {name!r} is not finite")

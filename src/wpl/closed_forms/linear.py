@@ -50,11 +50,12 @@ def add_layer_(
 ) -> None:
     """Add the squares of a layer's one use: its weight and bias share the squares of g."""
     scratch, sums = recorder.sums.scratch, recorder.sums.of
-    squares = None
     if recorder.wants(weight):
-        squares = add_once_(sums[id(weight)], a, g, scratch)
+        columns = add_once_(sums[id(weight)], a, g, scratch)
+    else:
+        columns = scratch.square("g", g).sum(0)
     if bias is not None and recorder.wants(bias):
-        sums[id(bias)].add_((g * g if squares is None else squares).sum(0))
+        sums[id(bias)].add_(columns)
 
 
 class Outer:
@@ -85,23 +86,22 @@ class Outer:
             add_over_time_(total.tensor().view(g.shape[2], a.shape[2]), a, g, scratch)
 
 
-def add_once_(total: Sum, a: Tensor, g: Tensor, scratch: Scratch) -> Tensor | None:
+def add_once_(total: Sum, a: Tensor, g: Tensor, scratch: Scratch) -> Tensor:
     """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a²: one product, as large as the weight's gradient would take.
 
     Returns:
-        All g², if they are at hand.
+        Σ_n g_n².
     """
-    step = max(1, SCRATCH // (max(a.shape[1], g.shape[1]) * a.element_size()))
-    if len(a) > step and not total.several:
-        for some_a, some_g in zip(a.split(step), g.split(step), strict=True):
-            total.addmm_(scratch.square("g", some_g).t(), scratch.square("a", some_a))
-        return None
-    squares = scratch.square("g", g)
     if total.several:
+        squares = scratch.square("g", g)
         total.keep(a, squares)
-    else:
-        total.addmm_(squares.t(), scratch.square("a", a))
-    return squares
+        return squares.sum(0)
+    step = max(1, SCRATCH // (max(a.shape[1], g.shape[1]) * a.element_size()))
+    if len(a) <= step:
+        return total.add_product_(scratch.square("g", g), scratch.square("a", a))
+    parts = zip(g.split(step), a.split(step), strict=True)
+    columns = [total.add_product_(some_g.square(), some_a.square()) for some_g, some_a in parts]
+    return torch.stack(columns).sum(0)
 
 
 def add_over_time_(total: Tensor, a: Tensor, g: Tensor, scratch: Scratch) -> None:

@@ -41,6 +41,8 @@ class Sum:
         self._batches = 0
         self.several = False  # whether more gradients follow for the same inputs
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+        self._bounded = True  # whether all that was added is known to be at most ...
+        self._bound: Tensor | float = 0.0
 
     @property
     def shape(self) -> torch.Size:
@@ -49,6 +51,7 @@ class Sum:
 
     def tensor(self) -> Tensor:
         """Give the tensor to add to, in single precision at least."""
+        self._bounded = False
         if self._block is None:
             self._block = torch.zeros(self.shape, dtype=self._dtype, device=self.device)
         return self._block
@@ -60,17 +63,25 @@ class Sum:
 
     def add_(self, value: Tensor) -> None:
         """Add a tensor that nobody else needs."""
+        self._bounded = False
         if self._block is None and value.dtype == self._dtype:
             self._block = value.view(self.shape)
         else:
             self.tensor().add_(value.view(self.shape))
 
-    def addmm_(self, left: Tensor, right: Tensor) -> None:
-        """Add a product, in a pass over the sum less where it is the first."""
+    def add_product_(self, g2: Tensor, a2: Tensor) -> Tensor:
+        """Add (g²)ᵀ a², in a pass over the sum less where it is the first.
+
+        Returns:
+            Σ_n g_n².
+        """
+        columns = g2.sum(0)
+        self._bound = self._bound + columns.amax() * a2.amax()
         if self._block is None:
-            self.add_(left @ right)
+            self._block = (g2.t() @ a2).view(self.shape)
         else:
-            self._block.view(left.shape[0], right.shape[1]).addmm_(left, right)
+            self._block.view(g2.shape[1], a2.shape[1]).addmm_(g2.t(), a2)
+        return columns
 
     def keep(self, a: Tensor, squares: Tensor) -> None:
         """Add g² up for an input a that meets more gradients: (Σ_k g_k²)ᵀ a² is one product."""
@@ -83,7 +94,7 @@ class Sum:
     def end_batch(self) -> None:
         """Close a batch."""
         for a, squares in self._kept.values():
-            self.addmm_(squares.t(), a.square())
+            self.add_product_(squares, a.square())
         self._kept.clear()
         self._batches += 1
         if self._batches % _BLOCK == 0 and self._block is not None:
@@ -92,6 +103,12 @@ class Sum:
 
     def _in_double(self, block: Tensor) -> Tensor:
         return block.double() if self._blocks is None else self._blocks.add_(block)
+
+    def limit(self, total: Tensor) -> Tensor:
+        """Give a number that none in the sum exceeds; ``total`` is what ``times`` gave."""
+        if self._bounded and isinstance(self._bound, Tensor):
+            return self._bound  # without a look at the sum
+        return total.sum(dtype=self._dtype)
 
     def times(self, factor: float) -> Tensor:
         """Scale the sum and forget it.
