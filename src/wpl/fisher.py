@@ -159,7 +159,9 @@ def _finish(
 ) -> dict[str, Tensor]:
     each = {name: sums.of[id(p)] for name, p in wanted.items()}
     fisher = {name: total.times(factor) for name, total in each.items()}
-    limits = [total.limit(fisher[name]).cpu() for name, total in each.items()]
+    limits = [total.limit(fisher[name]) for name, total in each.items()]
+    if len({limit.device for limit in limits}) > 1:
+        limits = [limit.cpu() for limit in limits]
     if not torch.stack(limits).isfinite().all():  # which also holds if only a limit overflows
         for name, f in fisher.items():
             if not f.isfinite().all():

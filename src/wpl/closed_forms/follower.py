@@ -114,12 +114,12 @@ class Follower(TorchFunctionMode):
             places: Where the samples were in them, before a change in place.
             out: Its result.
         """
-        results = [out] if isinstance(out, Tensor) else tensors_in(out)
-        if any(self._was_marked(r) and not any(r is t for t in tensors) for r in results):
-            return  # by the calls that this one is made of
-        marked = [(t, p) for t, p in zip(tensors, places, strict=True) if isinstance(p, Rows)]
-        mixed = any(isinstance(p, Mixed) for p in places)
         kind = kind_of(func)
+        results = [out] if isinstance(out, Tensor) else tensors_in(out)
+        if kind.base == "multi_head_attention_forward" and self._was_marked(results[0]):
+            return  # by the calls that it is made of
+        marked = [(t, p) for t, p in zip(tensors, places, strict=True) if p.__class__ is Rows]
+        mixed = MIXED in places
         if not marked and not mixed:
             for result in results:
                 if result.requires_grad and not self.is_parameter(result):

@@ -72,7 +72,7 @@ def precise(tensor: Tensor) -> Tensor:
 
 
 class Mixed:
-    """Values that depend on several samples, or may."""
+    """Values that depend on several samples, or may; there is one, ``MIXED``."""
 
 
 MIXED = Mixed()
