@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from wpl.closed_forms.precision import full_precision
+
 
 class Step(NamedTuple):
     """What the forward pass leaves of one step; gates are stacked ``(sample, gate · width)``."""
@@ -162,9 +164,14 @@ class Unrolled(torch.autograd.Function):
         Returns:
             The gradients of the tensors that need one.
         """
+        with full_precision(gradients[0].device.type):
+            return Unrolled._backward(ctx, *gradients)
+
+    @staticmethod
+    def _backward(ctx: Any, d_out: Tensor, *last: Tensor) -> tuple[Tensor | None, ...]:
         cell, receive, x, zx, zhs, states = ctx.kept
         w_x, w_h = ctx.saved_tensors
-        d_out, *d = gradients
+        d = list(last)
         dx = torch.empty_like(zx)
         dh = torch.empty_like(zx) if cell.separate else dx
         for t in reversed(range(len(zx))):

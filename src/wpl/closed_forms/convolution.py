@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.rows import FIRST, precise
+from wpl.closed_forms.precision import precise
+from wpl.closed_forms.rows import FIRST
 from wpl.closed_forms.scratch import SCRATCH, Scratch
 from wpl.closed_forms.sums import Contribution, Dense, Sum
 from wpl.closed_forms.unfolding import add_unfolded_squares_

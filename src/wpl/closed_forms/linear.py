@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.rows import FIRST, precise
+from wpl.closed_forms.precision import precise
+from wpl.closed_forms.rows import FIRST
 from wpl.closed_forms.scratch import SCRATCH, TILE, Scratch
 from wpl.closed_forms.sums import Contribution, Dense, Sum
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.closed_forms.rows import FIRST, precise
+from wpl.closed_forms.precision import precise
+from wpl.closed_forms.rows import FIRST
 from wpl.closed_forms.sums import Contribution, Dense
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from wpl.closed_forms.rows import precise
+from wpl.closed_forms.precision import precise
 from wpl.closed_forms.scores import Scores
 from wpl.closed_forms.sums import Sum
 

@@ -1,7 +1,6 @@
 """Sees each torch call of a forward pass and makes the layers' calls give their squares."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -10,7 +9,8 @@ from torch import Tensor
 from wpl.closed_forms.follower import Follower, kind_of
 from wpl.closed_forms.layers import LAYERS
 from wpl.closed_forms.row_probe import replace_tensors, tensors_in
-from wpl.closed_forms.rows import FIRST, Rows, precise
+from wpl.closed_forms.precision import full_precision, precise
+from wpl.closed_forms.rows import FIRST, Rows
 from wpl.closed_forms.sums import Contribution, Sums
 
 Contribute = Callable[[Tensor], Iterable[tuple[Tensor, Contribution]]]
@@ -149,15 +149,10 @@ class Recorder(Follower):
     def receive(self, contributions: Iterable[tuple[Tensor, Contribution]]) -> None:
         """Pass contributions on to the sums; they are made as they are asked for."""
         if self.listening:
-            with self._full_precision():
+            with full_precision(self._device.type):
                 for parameter, contribution in contributions:
                     key = id(parameter)
                     self.sums.deliver(key, contribution, self._uses[key])
-
-    def _full_precision(self) -> AbstractContextManager[None]:
-        if torch.is_autocast_enabled(self._device.type):
-            return torch.autocast(self._device.type, enabled=False)
-        return nullcontext()
 
     def __torch_function__(
         self,
