@@ -155,5 +155,5 @@ def prepare(name, model, x, y):
             return run, run()
         except ImportError as error:
             return None, f"not installed ({error.name})"
-        except Exception as error:  # noqa: BLE001 - whatever stops a peer is its result
+        except Exception as error:
             return None, f"fails: {type(error).__name__}: {str(error).splitlines()[0][:80]}"

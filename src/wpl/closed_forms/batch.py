@@ -144,9 +144,10 @@ def _leaves(output: Tensor) -> set[int]:
     seen = set(nodes)
     while nodes:
         node = nodes.pop()
-        if hasattr(node, "variable"):
+        behind = node.next_functions
+        if not behind and hasattr(node, "variable"):
             found.add(id(node.variable))
-        for following, _ in node.next_functions:
+        for following, _ in behind:
             if following is not None and following not in seen:
                 seen.add(following)
                 nodes.append(following)

@@ -13,6 +13,7 @@ from wpl.closed_forms.row_table import CONSTANT, RULES
 from wpl.closed_forms.rows import FIRST, MIXED, Mixed, Place, Rows
 
 _MARK = "_wpl_place"
+_UNMARKED = (None, None)
 # Their result decides for all samples at once what the program does next.
 _DECIDES = frozenset(
     [
@@ -71,8 +72,8 @@ class Follower(TorchFunctionMode):
 
     def place(self, tensor: Tensor) -> Place | None:
         """Look up where the samples are in a tensor; None if it does not depend on them."""
-        mark = getattr(tensor, _MARK, None)
-        if mark is not None and mark[0] is self._token:
+        mark = getattr(tensor, _MARK, _UNMARKED)
+        if mark[0] is self._token:
             place: Place | None = mark[1]
             return place
         if tensor.requires_grad and not self.is_parameter(tensor):

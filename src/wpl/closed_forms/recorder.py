@@ -8,8 +8,8 @@ from torch import Tensor
 
 from wpl.closed_forms.follower import Follower, kind_of
 from wpl.closed_forms.layers import LAYERS
-from wpl.closed_forms.row_probe import replace_tensors, tensors_in
 from wpl.closed_forms.precision import full_precision, precise
+from wpl.closed_forms.row_probe import replace_tensors, tensors_in
 from wpl.closed_forms.rows import FIRST, Rows
 from wpl.closed_forms.sums import Contribution, Sums
 
@@ -176,8 +176,10 @@ class Recorder(Follower):
             places = [self.place(t) for t in tensors]
         if kind.name == "__iter__":
             out = list(out)
+            self.follow(func, args, kwargs, tensors, places, out)
+            return iter(out)
         self.follow(func, args, kwargs, tensors, places, out)
-        return iter(out) if kind.name == "__iter__" else out
+        return out
 
     def _call(
         self,

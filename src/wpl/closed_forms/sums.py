@@ -116,7 +116,9 @@ class Sum:
         Returns:
             The product, in the data type of the parameter.
         """
-        total = self.tensor() if self._blocks is None else self._in_double(self.tensor())
+        total = self.tensor() if self._block is None else self._block
+        if self._blocks is not None:
+            total = self._in_double(total)
         self._block = self._blocks = None
         if factor != 1:
             total.mul_(factor)
