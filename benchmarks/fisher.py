@@ -1,13 +1,12 @@
 """The empirical Fisher information, ours and others', against a plain forward and backward pass.
 
-All run interleaved in one process on one thread, so that what else the machine does meets all alike.
+All run interleaved in one process on one thread: what else the machine does meets all alike.
 
     python benchmarks/fisher.py [--seconds 20] [--case "LeNet, 128"]...
 """
 
 import argparse
 import csv
-import resource
 import subprocess
 import sys
 import time
@@ -106,15 +105,17 @@ def print_peak(case, name):
     methods = {"plain": plain, **METHODS}
     methods[name](model, x[small], y[small])()  # what is allocated once
     model.zero_grad()
-    before = resident()
-    kept = methods[name](model, x, y)()
-    del kept
-    print(max(1, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before))
+    run = methods[name](model, x, y)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
+    before = resident("VmHWM")
+    run()
+    print(max(1, resident("VmHWM") - before))
 
 
-def resident():
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
+def resident(what):
+    """Look up a size of this process in the kernel's table, in kB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what))
 
 
 def draw(rows, path):

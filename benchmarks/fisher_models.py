@@ -1,5 +1,7 @@
 """The models of benchmarks/fisher.py, with a batch of random data each."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -121,7 +123,7 @@ class Block(nn.Module):
 
 def resnet():
     widths, blocks = [64, 64, 64, 128, 128, 256, 256, 512, 512], []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         blocks.append(Block(inputs, outputs, 1 if inputs == outputs else 2))
     stem = nn.Sequential(nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU())
     return nn.Sequential(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))

@@ -1,6 +1,6 @@
 """Weights that multiply: the gradient of a sample is Σ_t g_t a_tᵀ, of input a and output's g."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,10 +33,13 @@ def linear(
     saved = recorder.save(input)
     out = func(input, recorder.stand_in(weight), recorder.stand_in(bias))
 
-    def contribute(gradient: Tensor) -> Iterator[tuple[Tensor, Contribution]]:
+    def contribute(gradient: Tensor) -> Iterable[tuple[Tensor, Contribution]]:
         if gradient.ndim == 2 and place == FIRST and recorder.used_once(weight, bias):
             add_layer_(recorder, weight, bias, precise(saved()), precise(gradient))
-            return
+            return ()
+        return uses(gradient)
+
+    def uses(gradient: Tensor) -> Iterator[tuple[Tensor, Contribution]]:
         g = recorder.split(gradient, place)
         if recorder.wants(weight):
             yield weight, Outer(recorder.split(saved(), place), g)

@@ -44,7 +44,7 @@ class Recorder(Follower):
         self.listening = False
         self._with_gradient = with_gradient
         self._uses = {id(p): 0 for p in wanted}
-        self._device = next(iter(sums.of.values())).device
+        self._device = next(iter(sums.of.values())).device.type
 
     def wants(self, parameter: Tensor) -> bool:
         """Tell whether the squares of a parameter are still to be made from its uses."""
@@ -149,7 +149,7 @@ class Recorder(Follower):
     def receive(self, contributions: Iterable[tuple[Tensor, Contribution]]) -> None:
         """Pass contributions on to the sums; they are made as they are asked for."""
         if self.listening:
-            with full_precision(self._device.type):
+            with full_precision(self._device):
                 for parameter, contribution in contributions:
                     key = id(parameter)
                     self.sums.deliver(key, contribution, self._uses[key])

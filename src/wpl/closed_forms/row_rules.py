@@ -32,7 +32,7 @@ Rule = Callable[[Call], Place | None]
 
 
 def elementwise(call: Call) -> Place | None:
-    """Follow the samples through what is done to each value, or to those that broadcasting aligns."""
+    """Follow the samples through what is done value by value, aligned by broadcasting."""
     places = {row.moved(call.out.ndim - t.ndim + row.dim) for t, row in call.marked}
     return places.pop() if len(places) == 1 else MIXED
 

@@ -20,12 +20,12 @@ class Scratch(threading.local):
 
     def __init__(self) -> None:
         """Start without any, in each thread."""
-        self._buffers: dict[tuple[str, torch.dtype, str], Tensor] = {}
+        self._buffers: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
 
     def empty(self, name: str, shape: Sequence[int], like: Tensor) -> Tensor:
         """Give a buffer with any content, with the data type and device of ``like``."""
         size = math.prod(shape)
-        key = (name, like.dtype, str(like.device))
+        key = (name, like.dtype, like.device)
         buffer = self._buffers.get(key)
         if buffer is None or buffer.numel() < size:
             buffer = like.new_empty(size)

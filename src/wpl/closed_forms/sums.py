@@ -76,7 +76,10 @@ class Sum:
             Σ_n g_n².
         """
         columns = g2.sum(0)
-        self._bound = self._bound + columns.amax() * a2.amax()
+        if self._bounded and a2.numel() < self.shape.numel() // 4:
+            self._bound = self._bound + columns.amax() * a2.amax()
+        else:
+            self._bounded = False  # a look at the sum costs less
         if self._block is None:
             self._block = (g2.t() @ a2).view(self.shape)
         else:
