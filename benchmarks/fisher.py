@@ -7,15 +7,16 @@ All run interleaved in one process on one thread: what else the machine does mee
 
 import argparse
 import csv
-import subprocess
-import sys
 import time
+from itertools import accumulate
+from operator import itemgetter
 from pathlib import Path
 from statistics import median, quantiles
 
 import fisher_models
 import torch
 from fisher_peers import METHODS, loop, plain, prepare
+from torch.profiler import ProfilerActivity, profile
 
 HERE = Path(__file__).parent
 COLUMNS = ["case", "method", "ratio", "low", "high", "ms", "error", "memory", "note"]
@@ -82,7 +83,9 @@ def measure(case, seconds):
             row["error"] = f"{relative_error(result, expected):.1e}"
         rows.append(row)
     ratios, times = interleave(runs, seconds)
-    peaks = {name: peak(case, name) for name in runs}
+    runs["plain"]()
+    model.zero_grad()
+    peaks = {name: peak(run) for name, run in runs.items()}
     for row in rows:
         name = row["method"]
         if name in runs:
@@ -93,29 +96,14 @@ def measure(case, seconds):
     return rows
 
 
-def peak(case, name):
-    """Peak memory that a method adds to a process of its own."""
-    command = [sys.executable, __file__, "--peak", name, "--case", case]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def print_peak(case, name):
-    model, x, y = fisher_models.build(case)
-    small = slice(0, 2)
-    methods = {"plain": plain, **METHODS}
-    methods[name](model, x[small], y[small])()  # what is allocated once
-    model.zero_grad()
-    run = methods[name](model, x, y)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
-    before = resident("VmHWM")
-    run()
-    print(max(1, resident("VmHWM") - before))
-
-
-def resident(what):
-    """Look up a size of this process in the kernel's table, in kB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(what))
+def peak(run):
+    """The most memory in tensors, in bytes, beyond what there was before."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        kept = run()
+    del kept
+    events = profiler.profiler.kineto_results.events()
+    changes = [(e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]"]
+    return max(accumulate(size for _, size in sorted(changes, key=itemgetter(0))))
 
 
 def draw(rows, path):
@@ -142,14 +130,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="for each case")
     parser.add_argument("--case", action="append", choices=list(fisher_models.CASES))
-    parser.add_argument("--peak", choices=["plain", *METHODS], help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, default=HERE / "fisher.csv")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cases = options.case or list(fisher_models.CASES)
-    if options.peak:
-        print_peak(cases[0], options.peak)
-        return
     rows = []
     for case in cases:
         for row in measure(case, options.seconds):
