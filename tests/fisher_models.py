@@ -164,7 +164,7 @@ KNOWN = {
     ),
     "nested": (nested, VECTORS),
     "frozen": (frozen, VECTORS),
-    "re-used": (
+    "one layer thrice": (
         lambda: Function(reused, layer=nn.Linear(WIDTH, WIDTH), head=nn.Linear(WIDTH, CLASSES)),
         VECTORS,
     ),
@@ -316,6 +316,24 @@ def filled(m, x):
     return m.decoder(out.transpose(0, 1))
 
 
+class Product(torch.autograd.Function):
+    """A product that is not seen as a call."""
+
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        return torch.mm(x, weight)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, weight = ctx.saved_tensors
+        return gradient @ weight.t(), x.t() @ gradient
+
+
+def hidden(m, x):
+    return m.head(torch.tanh(Product.apply(m.layer(x), m.weight)))
+
+
 def attending(m, e):
     return m.attention(e, e, e)[0]
 
@@ -392,6 +410,13 @@ UNKNOWN = {
             "body.attention.out_proj.bias",
         ],
     ),
+    "hidden in a function": (
+        lambda: Function(
+            hidden, layer=nn.Linear(WIDTH, 5), weight=matrix(5, 4), head=nn.Linear(4, CLASSES)
+        ),
+        VECTORS,
+        ["weight"],
+    ),
     "written into a buffer": (
         lambda: Function(
             filled,
@@ -440,10 +465,6 @@ def squared(m, x):
     """As many times as samples: a product that a shape cannot tell from a layer's."""
     e = m.embedding(x)
     return m.decoder(torch.einsum("nth,sth->nth", e, e))
-
-
-def scripted():
-    return nn.Sequential(torch.jit.script(nn.Linear(WIDTH, 5)), nn.ReLU(), nn.Linear(5, CLASSES))
 
 
 # Their samples meet, or may: only one sample at a time has a gradient of its own.

@@ -27,6 +27,10 @@ class Call(NamedTuple):
         given = self.args[position] if len(self.args) > position else default
         return self.kwargs.get(name, given)
 
+    def only_input(self) -> bool:
+        """Tell whether the samples are in the first argument and nowhere else."""
+        return len(self.marked) == 1 and self.marked[0][0] is self.argument(0, "input", None)
+
 
 Rule = Callable[[Call], Place | None]
 
@@ -37,9 +41,16 @@ def elementwise(call: Call) -> Place | None:
     return places.pop() if len(places) == 1 else MIXED
 
 
+def cast(call: Call) -> Place | None:
+    """Follow the samples into another data type or a larger shape, after the example of others."""
+    return elementwise(call) if call.marked[0][0] is call.argument(0, "input", None) else None
+
+
 def reshape(call: Call) -> Place | None:
     """Follow the samples through another shape with the same order of elements."""
     tensor, row = call.marked[0]
+    if tensor is not call.argument(0, "input", None):
+        return None
     return row.reshaped(tensor.shape, call.out.shape, call.batch) or MIXED
 
 
@@ -146,7 +157,7 @@ def parts(call: Call) -> Place | None:
 def linear(call: Call) -> Place | None:
     """Follow the samples through a layer along the last dimension."""
     tensor, row = call.marked[0]
-    return row if len(call.marked) == 1 and row.dim < tensor.ndim - 1 else MIXED
+    return row if call.only_input() and row.dim < tensor.ndim - 1 else MIXED
 
 
 def matmul(call: Call) -> Place | None:
@@ -170,8 +181,8 @@ def matmul(call: Call) -> Place | None:
 
 def embedding(call: Call) -> Place | None:
     """Follow the samples through ids that become vectors."""
-    tensor, row = call.marked[0]
-    return row if len(call.marked) == 1 and tensor is call.args[0] else MIXED
+    row = call.marked[0][1]
+    return row if call.only_input() else MIXED
 
 
 def convolution(call: Call) -> Place | None:
@@ -183,7 +194,7 @@ def convolution(call: Call) -> Place | None:
 
 def image(call: Call) -> Place | None:
     """Follow the samples through a norm of images: they come first."""
-    return FIRST if len(call.marked) == 1 and call.marked[0][1] == FIRST else MIXED
+    return FIRST if call.only_input() and call.marked[0][1] == FIRST else MIXED
 
 
 def pool(call: Call) -> Place | None:
@@ -196,7 +207,7 @@ def layer_norm(call: Call) -> Place | None:
     """Follow the samples through a normalisation along the last dimensions."""
     tensor, row = call.marked[0]
     shape = call.argument(1, "normalized_shape", tensor.shape)
-    return row if len(call.marked) == 1 and row.dim < tensor.ndim - len(shape) else MIXED
+    return row if call.only_input() and row.dim < tensor.ndim - len(shape) else MIXED
 
 
 def batch_norm(call: Call) -> Place | None:
@@ -218,6 +229,10 @@ def recurrent(call: Call) -> Place | None:
         return MIXED  # packed sequences
     outer = Rows(0 if batch_first else 1)
     state = Rows(1)
-    if call.marked[0][1] != outer or any(row != state for _, row in call.marked[1:]):
+    states = call.args[1] if isinstance(call.args[1], tuple | list) else [call.args[1]]
+    others = call.marked[1:]
+    if any(row != state or not any(t is s for s in states) for t, row in others):
+        return MIXED
+    if call.marked[0][1] != outer:
         return MIXED
     return outer if call.position == 0 else state

@@ -11,10 +11,10 @@ _NAMES: dict[Rule, str] = {
         isinf isnan isub itruediv le leaky_relu lerp log log1p logical_and logical_not logical_or
         logsigmoid lt masked_fill maximum minimum mish mul multiply ne neg negative ones_like or
         pow radd rdiv reciprocal relu relu6 rmul round rpow rsqrt rsub rtruediv selu sigmoid sign
-        silu sin softplus softsign sqrt square sub subtract tan tanh tanhshrink to true_divide
-        truediv type type_as where xor zero zeros_like expand expand_as alpha_dropout
-        feature_dropout dropout1d dropout2d dropout3d
+        silu sin softplus softsign sqrt square sub subtract tan tanh tanhshrink true_divide truediv
+        where xor zero zeros_like alpha_dropout feature_dropout dropout1d dropout2d dropout3d
     """,
+    row_rules.cast: "to type type_as expand expand_as",
     row_rules.reshape: "flatten unflatten view reshape squeeze unsqueeze ravel view_as reshape_as",
     row_rules.transpose: "transpose swapaxes swapdims",
     row_rules.swap: "t T mT",
