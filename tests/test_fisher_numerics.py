@@ -134,7 +134,7 @@ class Largest(TorchDispatchMode):
 )
 def test_no_gradient_of_all_samples_is_made(monkeypatch, model, shape):
     for name in ("SCRATCH", "TILE"):
-        for module in ("linear", "convolution", "unfolding", "sums", "embedding"):
+        for module in ("linear", "convolution", "unfolding", "dense", "embedding"):
             target = f"wpl.closed_forms.{module}.{name}"
             monkeypatch.setattr(target, 2**19, raising=False)
     torch.manual_seed(0)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wpl.closed_forms.linear import Outer
 from wpl.closed_forms.scratch import SCRATCH, Scratch
-from wpl.closed_forms.sums import Contribution, Sum
+from wpl.closed_forms.sum import Contribution, Sum
 
 if TYPE_CHECKING:
     from wpl.closed_forms.recorder import Recorder

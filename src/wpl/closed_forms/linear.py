@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from wpl.closed_forms.dense import Dense
 from wpl.closed_forms.precision import precise
 from wpl.closed_forms.rows import FIRST
 from wpl.closed_forms.scratch import SCRATCH, TILE, Scratch
-from wpl.closed_forms.sums import Contribution, Dense, Sum
+from wpl.closed_forms.sum import Contribution, Sum
 
 if TYPE_CHECKING:
     from wpl.closed_forms.recorder import Recorder

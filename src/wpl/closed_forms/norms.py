@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import Tensor
 
+from wpl.closed_forms.dense import Dense
 from wpl.closed_forms.precision import precise
 from wpl.closed_forms.rows import FIRST
-from wpl.closed_forms.sums import Contribution, Dense
+from wpl.closed_forms.sum import Contribution
 
 if TYPE_CHECKING:
     from wpl.closed_forms.recorder import Recorder

@@ -8,7 +8,7 @@ from torch.func import functional_call, vjp, vmap
 
 from wpl.closed_forms.precision import precise
 from wpl.closed_forms.scores import Scores
-from wpl.closed_forms.sums import Sum
+from wpl.closed_forms.sum import Sum
 
 # Elements of gradients made at once (256 MB of single precision): bounds memory, not results.
 ELEMENTS = 2**26

@@ -6,12 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wpl.closed_forms.attach import Attach
 from wpl.closed_forms.follower import Follower, kind_of
 from wpl.closed_forms.layers import LAYERS
 from wpl.closed_forms.precision import full_precision, precise
 from wpl.closed_forms.row_probe import replace_tensors, tensors_in
 from wpl.closed_forms.rows import FIRST, Rows
-from wpl.closed_forms.sums import Contribution, Sums
+from wpl.closed_forms.sum import Contribution
+from wpl.closed_forms.sums import Sums
 
 Contribute = Callable[[Tensor], Iterable[tuple[Tensor, Contribution]]]
 
@@ -124,7 +126,7 @@ class Recorder(Follower):
         """
         self.expect(*parameters)
         if not out.requires_grad:
-            out = _Attach.apply(out, self.anchor(out))
+            out = Attach.apply(out, self.anchor(out))
         assert out.grad_fn is not None
 
         def receive(gradients: tuple[Tensor | None, ...]) -> None:
@@ -204,20 +206,3 @@ class Recorder(Follower):
         if tensors_in(out) and name not in {"detach", "data"}:
             self.unknown.update(id(t) for t in used)
         return out
-
-
-class _Attach(torch.autograd.Function):
-    """Makes a tensor that needs no gradient part of the graph, without a copy."""
-
-    @staticmethod
-    def forward(ctx: Any, out: Tensor, anchor: Tensor) -> Tensor:
-        """Give the tensor back."""
-        del anchor
-        ctx.mark_dirty(out)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None]:
-        """End here."""
-        del ctx, gradients
-        return None, None

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from wpl.closed_forms.cells import CELLS, Unrolled
+from wpl.closed_forms.dense import Dense
 from wpl.closed_forms.linear import Outer
 from wpl.closed_forms.precision import full_precision, precise
 from wpl.closed_forms.rows import Rows
-from wpl.closed_forms.sums import Contribution, Dense
+from wpl.closed_forms.sum import Contribution
 
 if TYPE_CHECKING:
     from wpl.closed_forms.recorder import Recorder

@@ -1,6 +1,6 @@
 """Which functions treat the samples in which way, by name without underscores."""
 
-from wpl.closed_forms import row_rules
+from wpl.closed_forms import row_layers, row_rules
 from wpl.closed_forms.row_rules import Rule
 
 _NAMES: dict[Rule, str] = {
@@ -26,19 +26,19 @@ _NAMES: dict[Rule, str] = {
     row_rules.getitem: "getitem",
     row_rules.join: "cat concat stack",
     row_rules.parts: "split chunk unbind iter",
-    row_rules.linear: "linear",
-    row_rules.matmul: "matmul bmm mm",
-    row_rules.convolution: "conv1d conv2d conv3d",
-    row_rules.pool: """
+    row_layers.linear: "linear",
+    row_layers.matmul: "matmul bmm mm",
+    row_layers.convolution: "conv1d conv2d conv3d",
+    row_layers.pool: """
         max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_max_pool1d
         adaptive_max_pool2d adaptive_avg_pool1d adaptive_avg_pool2d
     """,
-    row_rules.embedding: "embedding",
-    row_rules.image: "group_norm",
-    row_rules.layer_norm: "layer_norm rms_norm",
-    row_rules.batch_norm: "batch_norm",
-    row_rules.attention: "scaled_dot_product_attention",
-    row_rules.recurrent: "lstm gru rnn_tanh rnn_relu",
+    row_layers.embedding: "embedding",
+    row_layers.image: "group_norm",
+    row_layers.layer_norm: "layer_norm rms_norm",
+    row_layers.batch_norm: "batch_norm",
+    row_layers.attention: "scaled_dot_product_attention",
+    row_layers.recurrent: "lstm gru rnn_tanh rnn_relu",
 }
 RULES = {name: rule for rule, names in _NAMES.items() for name in names.split()}
 
