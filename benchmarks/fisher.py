@@ -49,17 +49,17 @@ def timed(run):
 def interleave(runs, seconds):
     """Time all in turn, the slow ones less often; ratios are of neighbours in time."""
     spent = dict.fromkeys(runs, 0.0)
-    ratios, kept = {name: [] for name in runs}, {}
+    ratios = {name: [] for name in runs}
     times = {name: [] for name in runs}
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times["plain"]) < 5:
+    while time.perf_counter() < end or any(len(each) < 3 for each in times.values()):
         base, _ = timed(runs["plain"])
         times["plain"].append(base)
         for name, run in runs.items():
             few = len(times[name]) < 3
             if name == "plain" or not (few or spent[name] < seconds / len(runs)):
                 continue
-            took, kept[name] = timed(run)
+            took, _ = timed(run)
             spent[name] += took
             again, _ = timed(runs["plain"])
             times["plain"].append(again)

@@ -146,8 +146,14 @@ METHODS = {
 }
 
 
+LIMIT = 1.5e9  # bytes
+
+
 def prepare(name, model, x, y):
     """Make a method ready and try it: its result, or why there is none."""
+    size = 4 * len(x) * sum(p.numel() for p in model.parameters())
+    if name in {"Opacus", "torch.func"} and size > LIMIT:
+        return None, f"skipped: keeps {size / 1e9:.0f} GB of gradients"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -307,6 +307,11 @@ def scaled(m, x):
     return F.relu(m.layer(x) * m.scale) @ m.out + m.shift
 
 
+def shifts(m, x):
+    """Two parameters with one gradient."""
+    return m.head(torch.tanh(m.layer(x) + (m.a + m.b)))
+
+
 def filled(m, x):
     """States written into a buffer, time first."""
     e = m.embedding(x)
@@ -378,6 +383,17 @@ UNKNOWN = {
         ),
         VECTORS,
         ["scale", "out", "shift"],
+    ),
+    "two shifts": (
+        lambda: Function(
+            shifts,
+            layer=nn.Linear(WIDTH, 5),
+            a=matrix(1, 5),
+            b=matrix(1, 5),
+            head=nn.Linear(5, CLASSES),
+        ),
+        VECTORS,
+        ["a", "b"],
     ),
     "PReLU": (
         lambda: nn.Sequential(nn.Linear(WIDTH, 5), nn.PReLU(5), nn.Linear(5, CLASSES)),

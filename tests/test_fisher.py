@@ -100,7 +100,8 @@ def test_the_floor_is_added():
 @pytest.mark.parametrize(
     ("table", "name"),
     [(KNOWN, n) for n in ("perceptron", "searched cell", "LSTM", "GRU", "highway cell", "frozen")]
-    + [(UNKNOWN, "scaled"), (UNKNOWN, "transposed"), (MIXING, "centred")],
+    + [(UNKNOWN, n) for n in ("scaled", "transposed", "two shifts", "hidden in a function")]
+    + [(MIXING, "centred")],
 )
 def test_gradient_and_fisher_are_those_of_two_passes(table, name, batch, kind):
     model, x, y, *_ = build(table, name, batch)

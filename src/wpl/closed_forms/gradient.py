@@ -84,7 +84,15 @@ def _gradients(
             logits, [*wanted, *taps], vector, retain_graph=keep, allow_unused=True
         )
     total: dict[int, Tensor] = {}
-    for (key, leaf), gradient in zip(flat, found, strict=False):
-        part = torch.zeros_like(leaf) if gradient is None else gradient
-        total[key] = total[key] + part if key in total else part
+    storages: set[int] = set()
+    for (key, _), gradient in zip(flat, found, strict=False):
+        if gradient is None:
+            continue
+        shared = gradient.data_ptr() in storages  # autograd may give two leaves one tensor
+        storages.add(gradient.data_ptr())
+        own = gradient.clone() if shared else gradient
+        total[key] = total[key] + own if key in total else own
+    for key, leaf in flat:
+        if key not in total:
+            total[key] = torch.zeros_like(leaf)
     return total
