@@ -5,90 +5,23 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
+from fisher_models import KNOWN, MIXING, UNKNOWN, build
 from torch import nn
 
-import wpl.fisher as fisher_module
-from wpl import diagonal_fisher
+from wpl import diagonal_fisher, gradient_and_fisher
+from wpl.closed_forms import per_sample
 
-KINDS = ("empirical", "mc", "exact")
+KINDS = ("empirical", "mc", "exact", "sketch")
 # Of torch, for attention: slow under vmap, and right.
 pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop")
-
-
-class LanguageModel(nn.Module):
-    """An LSTM whose embedding is also its decoder."""
-
-    def __init__(self):
-        super().__init__()
-        self.embedding = nn.Embedding(7, 5)
-        self.lstm = nn.LSTM(5, 5, batch_first=True)
-        self.decoder = nn.Linear(5, 7)
-        self.decoder.weight = self.embedding.weight
-
-    def forward(self, x):
-        return self.decoder(self.lstm(self.embedding(x))[0])
-
-
-class Reused(nn.Module):
-    """One layer applied three times."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer, self.head = nn.Linear(6, 6), nn.Linear(6, 4)
-
-    def forward(self, x):
-        for _ in range(3):
-            x = self.layer(x).tanh()
-        return self.head(x)
 
 
 def perceptron():
     return nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Dropout(0.5), nn.Linear(5, 4))
 
 
-def convolution():
-    norm = nn.BatchNorm2d(3)
-    norm.running_mean.uniform_()
-    norm.running_var.uniform_(0.5, 2)
-    return nn.Sequential(
-        nn.Unflatten(1, (1, 4, 4)),
-        nn.Conv2d(1, 3, 3, stride=2, padding=1),
-        norm,
-        nn.ReLU(),
-        nn.Conv2d(3, 3, 1, groups=3, bias=False),
-        nn.GroupNorm(3, 3),
-        nn.Flatten(),
-        nn.Linear(12, 4),
-    )
-
-
-def transformer():
-    block = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.1, batch_first=True)
-    return nn.Sequential(nn.Embedding(7, 4), block, nn.Linear(4, 7))
-
-
 def rows(*shape):
     return torch.randn(*shape, dtype=torch.float64), torch.randint(4, shape[:1])
-
-
-def tokens(batch, time):
-    return torch.randint(7, (batch, time)), torch.randint(7, (batch, time))
-
-
-CASES = {
-    "perceptron": (perceptron, lambda: rows(9, 6)),
-    "reused": (Reused, lambda: rows(9, 6)),
-    "convolution": (convolution, lambda: rows(9, 16)),
-    "tied LSTM": (LanguageModel, lambda: tokens(4, 3)),
-    "transformer": (transformer, lambda: tokens(4, 3)),
-}
-
-
-@pytest.fixture(params=CASES)
-def case(request):
-    torch.manual_seed(0)
-    model, data = CASES[request.param]
-    return model().double(), *data()
 
 
 def score(model, x, y):
@@ -96,15 +29,6 @@ def score(model, x, y):
     logits = model(x[None])
     loss = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1), reduction="sum")
     return torch.autograd.grad(-loss, list(model.parameters()))
-
-
-def loop(model, inputs, labels):
-    """Sum the squares of one sample's gradient after the other."""
-    total = [torch.zeros_like(p) for p in model.parameters()]
-    for x, y in zip(inputs, labels, strict=True):
-        for t, g in zip(total, score(model, x, y), strict=True):
-            t.add_(g**2)
-    return [t / len(inputs) for t in total]
 
 
 def expectation(model, inputs):
@@ -119,32 +43,14 @@ def expectation(model, inputs):
     return [t / len(inputs) for t in total]
 
 
-def draws(model, inputs, generator):
-    """Draw labels one position after the other, by walking along the cumulative distribution."""
-    p = model(inputs).detach().softmax(-1)
-    labels = []
-    for q in p.reshape(-1, p.shape[-1]):
-        u = torch.rand((), generator=generator, dtype=torch.float64)
-        labels.append(next(c for c in range(len(q)) if u <= q[: c + 1].sum() or c == len(q) - 1))
-    return torch.tensor(labels).reshape(p.shape[:-1])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("size", [1, 2, 9])
-def test_equals_the_loop(case, kind, size):
-    model, inputs, labels = case
-    model.eval()
-    if kind == "exact":
-        inputs, labels = inputs[:2], labels[:2]
-        expected = expectation(model, inputs)
-    else:
-        if kind == "mc":
-            labels = draws(model, inputs, torch.Generator().manual_seed(5))
-        expected = loop(model, inputs, labels)
-    batches = zip(inputs.split(size), labels.split(size), strict=True)
-    found = diagonal_fisher(model, batches, kind=kind, generator=torch.Generator().manual_seed(5))
-    for (name, _), value in zip(model.named_parameters(), expected, strict=True):
-        torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-15, msg=name)
+@pytest.mark.parametrize("name", ["perceptron", "LSTM", "GRU", "transformer", "tied"])
+def test_exact_is_the_expectation_over_all_labels(name):
+    """Sequences of labels are gone through as a whole: positions are independent, which is used."""
+    model, inputs, labels = build(KNOWN, name, batch=2)
+    inputs = inputs[:, :2] if labels.ndim == 2 else inputs
+    found = diagonal_fisher(model, [(inputs, labels)], kind="exact")
+    for (key, _), value in zip(model.named_parameters(), expectation(model, inputs), strict=True):
+        torch.testing.assert_close(found[key], value, rtol=1e-10, atol=1e-15, msg=key)
 
 
 def test_is_not_the_square_of_the_mean_gradient():
@@ -164,6 +70,55 @@ def test_mc_tends_to_exact():
     mc = diagonal_fisher(model, many, kind="mc", generator=torch.Generator().manual_seed(0))
     for name, f in exact.items():
         torch.testing.assert_close(mc[name], f, rtol=0.1, atol=0.02 * f.max().item())
+
+
+@pytest.mark.parametrize("confidence", [1, 10])
+def test_sketch_tends_to_exact_and_sees_rare_labels(confidence):
+    torch.manual_seed(0)
+    model, (x, y) = perceptron().double(), rows(5, 6)
+    with torch.no_grad():
+        model[3].weight.mul_(confidence)
+    exact = diagonal_fisher(model, [(x, y)], kind="exact")
+    error = {}
+    for kind in ("mc", "sketch"):
+        seed = torch.Generator().manual_seed(0)
+        found = diagonal_fisher(model, [(x, y)], kind=kind, generator=seed, draws=4000)
+        error[kind] = max((found[name] - f).norm() / f.norm() for name, f in exact.items())
+    assert error["sketch"] < 0.05
+    assert confidence == 1 or error["sketch"] < error["mc"]
+
+
+def test_the_floor_is_added():
+    torch.manual_seed(0)
+    model, data = perceptron().double(), rows(5, 6)
+    plain, raised = (diagonal_fisher(model, [data], floor=floor) for floor in (0.0, 0.25))
+    assert all(torch.equal(raised[name], f + 0.25) for name, f in plain.items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [(KNOWN, n) for n in ("perceptron", "searched cell", "LSTM", "GRU", "highway cell", "frozen")]
+    + [(UNKNOWN, n) for n in ("scaled", "transposed", "two shifts", "hidden in a function")]
+    + [(MIXING, "centred")],
+)
+def test_gradient_and_fisher_are_those_of_two_passes(table, name, batch, kind):
+    model, x, y, *_ = build(table, name, batch)
+    seed = torch.Generator().manual_seed
+    found = gradient_and_fisher(model, x, y, kind=kind, generator=seed(1))
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    logits = model(x)
+    loss = F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="sum") / batch
+    expected = torch.autograd.grad(loss, [model.get_parameter(name) for name in names])
+    torch.testing.assert_close(found.loss, loss.detach())
+    assert list(found.gradient) == names
+    for key, gradient in zip(names, expected, strict=True):
+        torch.testing.assert_close(found.gradient[key], gradient, rtol=1e-10, atol=1e-15)
+    alone = diagonal_fisher(model, [(x, y)], kind=kind, generator=seed(1))
+    for key, f in alone.items():
+        torch.testing.assert_close(found.fisher[key], f, rtol=1e-10, atol=1e-18)
+    assert all(p.grad is None for p in model.parameters())
 
 
 def test_only_the_parameters_asked_for():
@@ -196,9 +151,11 @@ def test_leaves_the_model_as_it_was():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "true"}, "kind must be one of empirical, mc, exact; got 'true'"),
+        ({"kind": "true"}, "kind must be one of empirical, mc, exact, sketch; got 'true'"),
         ({"parameters": ["0.wieght"]}, "no parameter '0.wieght'; it has 0.weight"),
         ({"parameters": []}, "no parameters"),
+        ({"draws": 0}, "draws must be at least 1; got 0"),
+        ({"floor": -1.0}, "floor must be finite and not negative; got -1.0"),
         ({"batches": []}, "no samples"),
         ({"batches": [(torch.ones(2, 6), torch.tensor([0, 4]))]}, r"\[0, 4\); got 0 to 4"),
         ({"batches": [(torch.ones(2, 6), torch.tensor([0]))]}, "expected targets"),
@@ -214,7 +171,7 @@ def test_names_the_culprit(change, message):
 
 def test_a_tied_parameter_has_one_value_under_all_its_names():
     torch.manual_seed(0)
-    model, (x, y) = LanguageModel().double(), tokens(3, 2)
+    model, x, y = build(KNOWN, "LSTM")
     names = ["decoder.weight", "embedding.weight"]
     fisher = diagonal_fisher(model, [(x, y)], parameters=names)
     assert list(fisher) == names
@@ -223,7 +180,7 @@ def test_a_tied_parameter_has_one_value_under_all_its_names():
     torch.testing.assert_close(fisher["decoder.weight"], whole["embedding.weight"])
 
 
-@pytest.mark.parametrize("kind", ["mc", "exact"])
+@pytest.mark.parametrize("kind", ["mc", "exact", "sketch"])
 def test_targets_are_used_by_the_empirical_kind_only(kind):
     torch.manual_seed(0)
     model, (x, y) = perceptron().double(), rows(5, 6)
@@ -235,12 +192,11 @@ def test_targets_are_used_by_the_empirical_kind_only(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_memory_for_gradients_is_bounded_without_effect_on_the_result(monkeypatch, kind):
-    torch.manual_seed(0)
-    model, (x, y) = transformer().double(), tokens(3, 2)
+def test_gradients_are_made_in_pieces_without_effect_on_the_result(monkeypatch, kind):
+    model, x, y, _ = build(UNKNOWN, "attention with weights")
     seed = torch.Generator().manual_seed
     whole = diagonal_fisher(model, [(x, y)], kind=kind, generator=seed(0))
-    monkeypatch.setattr(fisher_module, "_SCRATCH", 1000)
+    monkeypatch.setattr(per_sample, "ELEMENTS", 1000)
     pieces = diagonal_fisher(model, [(x, y)], kind=kind, generator=seed(0))
     for name, f in whole.items():
         torch.testing.assert_close(pieces[name], f, rtol=1e-12, atol=1e-18)

@@ -1,3 +1,4 @@
 from . import evaluation as evaluation
 from .fisher import diagonal_fisher as diagonal_fisher
+from .fisher import gradient_and_fisher as gradient_and_fisher
 from .plasticity import WeightPlasticity as WeightPlasticity

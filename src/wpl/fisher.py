@@ -7,14 +7,18 @@ another, smaller quantity (by about the batch size); it is never computed here.
 
 from collections.abc import Iterable
 from functools import partial
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
-from wpl.closed_forms.batch import add_squares_, prepared
+from wpl.closed_forms.batch import add_squares_
+from wpl.closed_forms.gradient import gradient_and_squares_
+from wpl.closed_forms.preparation import parameters_of, prepared
 from wpl.closed_forms.scores import Kind, Scores
 from wpl.closed_forms.sums import Sums
+
+__all__ = ["GradientAndFisher", "Kind", "diagonal_fisher", "gradient_and_fisher"]
 
 
 def diagonal_fisher(
@@ -62,37 +66,107 @@ def diagonal_fisher(
             fit the logits, if a batch norm uses the statistics of its batch (its samples depend on
             each other, so a per-sample gradient does not exist) or if F is not finite.
     """
+    _check_settings(kind, draws, floor)
+    wanted, names = _select(model, parameters)
+    sums = Sums(wanted.values())
+    samples = unit = 0
+    with prepared(model, wanted):
+        for inputs, targets in batches:
+            if len(inputs) == 0:
+                continue
+            unit = unit or len(inputs)  # one batch then needs no division
+            scores_of = partial(
+                Scores, kind, targets=targets, draws=draws, generator=generator, scale=unit**-0.5
+            )
+            add_squares_(sums, wanted, model, inputs, scores_of)
+            samples += len(inputs)
+    if samples == 0:
+        raise ValueError("batches holds no samples")
+    fisher = _finish(sums, wanted, unit / samples, floor)
+    return {name: fisher[used] for name, used in names.items()}
+
+
+class GradientAndFisher(NamedTuple):
+    """What ``gradient_and_fisher`` returns."""
+
+    loss: Tensor  # a scalar
+    gradient: dict[str, Tensor]  # of the loss
+    fisher: dict[str, Tensor]
+
+
+def gradient_and_fisher(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    kind: Kind = "empirical",
+    parameters: Iterable[str] | None = None,
+    generator: torch.Generator | None = None,
+    draws: int = 1,
+    floor: float = 0.0,
+) -> GradientAndFisher:
+    """Differentiate the loss of a batch and estimate the Fisher information on it, in one pass.
+
+    The loss is the mean over samples of the negative log-likelihood, −log p(y | x, θ), which sums
+    over time: a loss per token is this divided by the number of time steps. As for the Fisher
+    information, the model is in eval mode meanwhile (dropout off, batch norm on its running
+    statistics), so the gradient is that of ``cross_entropy(model(inputs), targets)`` in eval mode.
+
+    Args:
+        model: As in ``diagonal_fisher``.
+        inputs: ``(batch, ...)``.
+        targets: ``(batch)`` or ``(batch, time)``; the loss is theirs for every kind.
+        kind: As in ``diagonal_fisher``; all but ``"empirical"`` take backward passes of their own.
+        parameters: As in ``diagonal_fisher``, also for the gradient.
+        generator: As in ``diagonal_fisher``.
+        draws: As in ``diagonal_fisher``.
+        floor: As in ``diagonal_fisher``.
+
+    Returns:
+        The loss; by name, its gradient, and F.
+
+    Raises:
+        ValueError: As ``diagonal_fisher``.
+    """
+    _check_settings(kind, draws, floor)
+    wanted, names = _select(model, parameters)
+    if len(inputs) == 0:
+        raise ValueError("the batch holds no samples")
+    sums = Sums(wanted.values())
+    with prepared(model, wanted):
+        loss, gradient = gradient_and_squares_(
+            sums, wanted, model, inputs, targets, kind=kind, draws=draws, generator=generator
+        )
+    fisher = _finish(sums, wanted, 1, floor)
+    return GradientAndFisher(
+        loss,
+        {name: gradient[used] for name, used in names.items()},
+        {name: fisher[used] for name, used in names.items()},
+    )
+
+
+def _check_settings(kind: str, draws: int, floor: float) -> None:
     if kind not in get_args(Kind):
         raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}; got {kind!r}")
     if draws < 1:
         raise ValueError(f"draws must be at least 1; got {draws}")
     if not 0 <= floor < float("inf"):
         raise ValueError(f"floor must be finite and not negative; got {floor}")
-    wanted, names = _select(model, parameters)
-    sums = Sums(wanted.values())
-    samples = 0
-    with prepared(model, wanted):
-        for inputs, targets in batches:
-            if len(inputs) == 0:
-                continue
-            scores_of = partial(_scores, kind, targets, draws, generator)
-            add_squares_(sums, wanted, model, inputs, scores_of)
-            samples += len(inputs)
-    if samples == 0:
-        raise ValueError("batches holds no samples")
-    mean = {name: sums.of[id(p)].mean(samples) for name, p in wanted.items()}
-    _check_finite(mean)
-    if floor:
-        mean = {name: f.add_(floor) for name, f in mean.items()}
-    return {name: mean[used] for name, used in names.items()}
 
 
-def _scores(
-    kind: Kind, targets: Tensor, draws: int, generator: torch.Generator | None, logits: Tensor
-) -> Scores:
-    if kind == "empirical":
-        _check_targets(targets, logits)
-    return Scores(kind, logits, targets, draws, generator)
+def _finish(
+    sums: Sums, wanted: dict[str, Tensor], factor: float, floor: float
+) -> dict[str, Tensor]:
+    each = {name: sums.of[id(p)] for name, p in wanted.items()}
+    fisher = {name: total.times(factor) for name, total in each.items()}
+    limits = [total.limit(fisher[name]) for name, total in each.items()]
+    if len({limit.device for limit in limits}) > 1:
+        limits = [limit.cpu() for limit in limits]
+    if not torch.stack(limits).isfinite().all():  # which also holds if only a limit overflows
+        for name, f in fisher.items():
+            if not f.isfinite().all():
+                raise ValueError(f"the Fisher information of {name!r} is not finite")
+    return {name: f.add_(floor) for name, f in fisher.items()} if floor else fisher
 
 
 def _select(
@@ -106,9 +180,10 @@ def _select(
     Raises:
         ValueError: If a name is unknown, or none is given.
     """
-    known = dict(model.named_parameters(remove_duplicate=False))
+    known = parameters_of(model)
     if parameters is None:
-        names = [name for name, p in model.named_parameters() if p.requires_grad]
+        once = {id(p): name for name, p in reversed(known.items())}
+        names = [name for name, p in known.items() if p.requires_grad and once[id(p)] == name]
     else:
         names = list(parameters)
     unknown = [name for name in names if name not in known]
@@ -119,22 +194,3 @@ def _select(
     first = {id(known[name]): name for name in reversed(names)}
     used = {name: first[id(known[name])] for name in names}
     return {name: known[name] for name in dict.fromkeys(used.values())}, used
-
-
-def _check_targets(targets: Tensor, logits: Tensor) -> None:
-    if targets.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"expected targets {tuple(logits.shape[:-1])} for logits {tuple(logits.shape)}; "
-            f"got {tuple(targets.shape)}"
-        )
-    if targets.numel() and not 0 <= int(targets.min()) <= int(targets.max()) < logits.shape[-1]:
-        raise ValueError(
-            f"targets must lie in [0, {logits.shape[-1]}); got {int(targets.min())} to "
-            f"{int(targets.max())}"
-        )
-
-
-def _check_finite(fisher: dict[str, Tensor]) -> None:
-    for name, f in fisher.items():
-        if not f.sum().isfinite() and not f.isfinite().all():  # a sum may overflow
-            raise ValueError(f"the Fisher information of {name!r} is not finite")

@@ -1,7 +1,7 @@
 """One batch: a recorded forward pass, backward passes, and the rest sample by sample."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,59 @@ from wpl.closed_forms.rows import FIRST
 from wpl.closed_forms.scores import Scores
 from wpl.closed_forms.sums import Sums
 
+Parameters = Mapping[str, Tensor]
+
+
+class Recorded(NamedTuple):
+    """A forward pass, and the parameters whose squares it cannot give, by id."""
+
+    recorder: Recorder
+    logits: Tensor
+    rest: set[int]
+
+
+def record(
+    sums: Sums, parameters: Parameters, model: nn.Module, inputs: Tensor, *, gradient: bool
+) -> Recorded:
+    """Call a model with a batch and see which of its parameters' uses are known.
+
+    Args:
+        sums: Where squares will be added, by the ids of the parameters.
+        parameters: By a name of the model's, the parameters wanted.
+        model: In eval mode; the wanted parameters, and no others, require a gradient.
+        inputs: ``(batch, ...)``.
+        gradient: Whether the pass shall also give the gradient.
+
+    Returns:
+        What was recorded.
+
+    Raises:
+        RuntimeError: If the model drew random numbers: there is then no one gradient to square.
+        ValueError: If the logits are not ``(batch, class)`` or ``(batch, time, class)``.
+    """
+    inputs = inputs.detach()  # an alias of its own, to be marked
+    recorder = Recorder(parameters.values(), sums, len(inputs), with_gradient=gradient)
+    recorder.mark(inputs, FIRST)
+    before = _random_state(inputs.device)
+    with torch.enable_grad(), recorder:
+        logits = model(inputs)
+    if not torch.equal(before, _random_state(inputs.device)):
+        raise RuntimeError(
+            "the model draws random numbers in eval mode: its samples have no one gradient"
+        )
+    if logits.ndim not in (2, 3) or len(logits) != len(inputs):
+        raise ValueError(
+            f"expected logits (batch, class) or (batch, time, class) for {len(inputs)} samples; "
+            f"got {tuple(logits.shape)}"
+        )
+    sound = recorder.is_sound(logits)
+    recorder.unknown |= _leaves(logits) & set(sums.of) if sound else set(sums.of)
+    return Recorded(recorder, logits, recorder.unknown)
+
 
 def add_squares_(
     sums: Sums,
-    parameters: Mapping[str, Tensor],
+    parameters: Parameters,
     model: nn.Module,
     inputs: Tensor,
     scores_of: Callable[[Tensor], Scores],
@@ -29,138 +78,77 @@ def add_squares_(
         inputs: ``(batch, ...)``.
         scores_of: What to back-propagate, given the logits; called once.
     """
-    inputs = inputs.detach()  # an alias of its own, to be marked
-    if len(inputs) == 1:
-        with torch.no_grad():
-            scores = scores_of(forward(model, inputs))
-        _add_rest_(sums, parameters, set(sums.of), model, inputs, scores)
-        return
-    recorder = Recorder(parameters.values(), sums, len(inputs), with_gradient=False)
-    recorder.mark(inputs, FIRST)
-    with torch.enable_grad(), recorder:
-        logits = forward(model, inputs)
-    if recorder.is_sound(logits):
-        rest = recorder.unknown | _leaves(logits) & set(sums.of)
-        scores = scores_of(logits)
-    else:
-        rest = set(sums.of)
-        scores = scores_of(per_sample.logits_of_each(model, inputs))
-    recorder.unknown = rest
+    recorder, logits, rest = record(sums, parameters, model, inputs, gradient=False)
+    if len(rest) == len(sums.of):
+        logits = per_sample.logits_of_each(model, inputs)  # samples may have met
+    scores = scores_of(logits)
     if len(rest) < len(sums.of):
         back_propagate(recorder, logits, scores)
-    _add_rest_(sums, parameters, rest, model, inputs, scores)
+    add_rest_(sums, parameters, rest, model, inputs, scores)
 
 
-def back_propagate(recorder: Recorder, logits: Tensor, scores: Scores) -> None:
+def back_propagate(
+    recorder: Recorder, logits: Tensor, scores: Scores, *, keep: bool = False
+) -> None:
     """Send each vector back through the recorded pass, as far as the wanted parameters reach."""
-    if not recorder.taps:
+    leaves = [*recorder.taps, *recorder.stand_ins.values()]
+    leaves = [leaf for leaf in leaves if leaf.requires_grad]
+    if not leaves or not logits.requires_grad:
         return
-    sums = recorder.sums
-    sums.begin_batch(len(scores))
+    recorder.sums.begin_batch(len(scores))
     recorder.listening = True
     for k, vector in enumerate(scores):
-        torch.autograd.grad(
-            logits,
-            recorder.taps,
-            vector,
-            retain_graph=k < len(scores) - 1,
-            allow_unused=True,
-        )
-        sums.end_pass()
+        retain = keep or k < len(scores) - 1
+        torch.autograd.grad(logits, leaves, vector, retain_graph=retain, allow_unused=True)
+        recorder.sums.end_pass()
+    recorder.listening = False
 
 
-def _add_rest_(
+def add_rest_(
     sums: Sums,
-    parameters: Mapping[str, Tensor],
+    parameters: Parameters,
     rest: set[int],
     model: nn.Module,
     inputs: Tensor,
     scores: Scores,
 ) -> None:
+    """Add the squares for parameters that have no closed form, and close the batch."""
     left = {name: sums.of[id(p)] for name, p in parameters.items() if id(p) in rest}
     if left:
         per_sample.add_squares_(left, model, inputs, scores)
     sums.end_batch()
 
 
-def forward(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Call the model.
+def _random_state(device: torch.device) -> Tensor:
+    """Get the state of the generator that a model on a device draws from.
 
     Returns:
-        The logits ``(batch, class)`` or ``(batch, time, class)``.
-
-    Raises:
-        RuntimeError: If it draws random numbers: there is then no one gradient to square.
-        ValueError: If the logits have another shape.
+        The state.
     """
-    before = _random_state(inputs.device)
-    logits: Tensor = model(inputs)
-    if not torch.equal(before, _random_state(inputs.device)):
-        raise RuntimeError(
-            "the model draws random numbers in eval mode: its samples have no one gradient"
-        )
-    if logits.ndim not in (2, 3) or len(logits) != len(inputs):
-        raise ValueError(
-            f"expected logits (batch, class) or (batch, time, class) for {len(inputs)} samples; "
-            f"got {tuple(logits.shape)}"
-        )
-    return logits
-
-
-def _random_state(device: torch.device) -> Tensor:
     if device.type == "cuda":
         return torch.cuda.get_rng_state(device)
     return torch.get_rng_state()
 
 
 def _leaves(output: Tensor) -> set[int]:
-    """Find the leaves that the graph of an output ends in, by id."""
+    """Find the leaves that the graph of an output ends in, by id.
+
+    Stand-ins take the place of the parameters in each call that was seen, so a parameter among the
+    leaves has a use that was not, as in a scripted module.
+
+    Returns:
+        The ids.
+    """
     found: set[int] = set()
     nodes = [output.grad_fn] if output.grad_fn is not None else []
     seen = set(nodes)
     while nodes:
         node = nodes.pop()
-        if hasattr(node, "variable"):
+        behind = node.next_functions
+        if not behind and hasattr(node, "variable"):
             found.add(id(node.variable))
-        for following, _ in node.next_functions:
+        for following, _ in behind:
             if following is not None and following not in seen:
                 seen.add(following)
                 nodes.append(following)
     return found
-
-
-@contextmanager
-def prepared(model: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[None]:
-    """Put a model into eval mode, with gradients for some parameters only, and back.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        ValueError: If a batch norm keeps no running statistics.
-    """
-    training = {module: module.training for module in model.modules()}
-    requires = {p: p.requires_grad for p in model.parameters()}
-    wanted = {id(p) for p in parameters.values()}
-    model.eval()
-    try:
-        _check_norms(model)
-        for p in requires:
-            p.requires_grad_(id(p) in wanted)
-        yield
-    finally:
-        for module, was in training.items():
-            module.training = was
-        for p, required in requires.items():
-            p.requires_grad_(required)
-
-
-def _check_norms(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        if not isinstance(module, nn.modules.batchnorm._BatchNorm):
-            continue
-        if module.running_mean is None:
-            raise ValueError(
-                f"batch norm {name!r} keeps no running statistics: in a batch its samples "
-                "depend on each other, and a per-sample gradient does not exist"
-            )

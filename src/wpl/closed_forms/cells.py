@@ -1,28 +1,39 @@
 """Recurrent cells with their derivatives, and the loop over time around them."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from wpl.closed_forms.precision import full_precision
+
+
+class Step(NamedTuple):
+    """What the forward pass leaves of one step; gates are stacked ``(sample, gate · width)``."""
+
+    zx: Tensor  # from the input, overwritten by the gates' values
+    zh: Tensor | None  # from the state, if the cell keeps both apart
+    old: list[Tensor]  # states
+    new: list[Tensor]
+
 
 class Cell(Protocol):
-    """One step of a recurrent layer; gates are stacked ``(sample, gate · width)``."""
+    """One step of a recurrent layer."""
+
+    separate: bool  # whether the gates' inputs from input and state are not just added
 
     def forward(self, zx: Tensor, zh: Tensor, states: list[Tensor]) -> list[Tensor]:
         """Make the next states from the gates' inputs; ``zx`` and ``zh`` may be overwritten."""
 
-    def backward(
-        self, zx: Tensor, zh: Tensor, old: list[Tensor], new: list[Tensor], d: list[Tensor]
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def backward(self, step: Step, d: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Make the gradients of both inputs of the gates, and direct ones of the old states."""
 
 
 class Lstm:
     """i, f, g, o: c' = f∘c + i∘g, h' = o∘tanh c'."""
 
-    separate = False  # whether inputs and state meet before the gates' functions only
+    separate = False
 
     def forward(self, zx: Tensor, zh: Tensor, states: list[Tensor]) -> list[Tensor]:
         """See ``Cell``; ``zx`` keeps the values of the gates."""
@@ -35,19 +46,16 @@ class Lstm:
         c = (f * states[1]).addcmul_(i, g)
         return [o * c.tanh(), c]
 
-    def backward(
-        self, zx: Tensor, zh: Tensor, old: list[Tensor], new: list[Tensor], d: list[Tensor]
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def backward(self, step: Step, d: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See ``Cell``."""
-        width = old[0].shape[1]
-        i, f, g, o = zx.split(width, 1)
+        i, f, g, o = step.zx.split(step.old[0].shape[1], 1)
         dh, dc = d
-        tanh = new[1].tanh()
+        tanh = step.new[1].tanh()
         dc = dc + dh * o * (1 - tanh * tanh)
-        dz = torch.empty_like(zx)
-        di, df, dg, do = dz.split(width, 1)
+        dz = torch.empty_like(step.zx)
+        di, df, dg, do = dz.split(dh.shape[1], 1)
         torch.mul(dc * g, i * (1 - i), out=di)
-        torch.mul(dc * old[1], f * (1 - f), out=df)
+        torch.mul(dc * step.old[1], f * (1 - f), out=df)
         torch.mul(dc * i, 1 - g * g, out=dg)
         torch.mul(dh * tanh, o * (1 - o), out=do)
         return dz, dz, [torch.zeros_like(dh), dc * f]
@@ -67,18 +75,17 @@ class Gru:
         n.addcmul_(r, zh[:, 2 * width :]).tanh_()
         return [n + z * (h - n)]
 
-    def backward(
-        self, zx: Tensor, zh: Tensor, old: list[Tensor], new: list[Tensor], d: list[Tensor]
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def backward(self, step: Step, d: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See ``Cell``."""
-        (h,), (dh,) = old, d
+        (h,), (dh,) = step.old, d
         width = h.shape[1]
-        r, z, n = zx.split(width, 1)
-        dx = torch.empty_like(zx)
+        r, z, n = step.zx.split(width, 1)
+        dx = torch.empty_like(step.zx)
         dr, dz, dn = dx.split(width, 1)
+        assert step.zh is not None
         torch.mul(dh * (1 - z), 1 - n * n, out=dn)
         torch.mul(dh * (h - n), z * (1 - z), out=dz)
-        torch.mul(dn * zh[:, 2 * width :], r * (1 - r), out=dr)
+        torch.mul(dn * step.zh[:, 2 * width :], r * (1 - r), out=dr)
         return dx, torch.cat([dr, dz, dn * r], 1), [dh * z]
 
 
@@ -93,13 +100,12 @@ class Rnn:
 
     def forward(self, zx: Tensor, zh: Tensor, states: list[Tensor]) -> list[Tensor]:
         """See ``Cell``."""
+        del states
         return [self._function(zx + zh)]
 
-    def backward(
-        self, zx: Tensor, zh: Tensor, old: list[Tensor], new: list[Tensor], d: list[Tensor]
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def backward(self, step: Step, d: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See ``Cell``."""
-        (h,), (dh,) = new, d
+        (h,), (dh,) = step.new, d
         dz = dh * (1 - h * h) if self._function is torch.tanh else dh * (h > 0)
         return dz, dz, [torch.zeros_like(dh)]
 
@@ -135,6 +141,7 @@ class Unrolled(torch.autograd.Function):
         Returns:
             The output, and the last of each state.
         """
+        del anchor  # makes this part of the graph
         time, batch, _ = x.shape
         zx = torch.nn.functional.linear(x.reshape(time * batch, -1), w_x, b_x)
         zx = zx.view(time, batch, -1)
@@ -157,14 +164,19 @@ class Unrolled(torch.autograd.Function):
         Returns:
             The gradients of the tensors that need one.
         """
+        with full_precision(gradients[0].device.type):
+            return Unrolled._backward(ctx, *gradients)
+
+    @staticmethod
+    def _backward(ctx: Any, d_out: Tensor, *last: Tensor) -> tuple[Tensor | None, ...]:
         cell, receive, x, zx, zhs, states = ctx.kept
         w_x, w_h = ctx.saved_tensors
-        d_out, *d = gradients
+        d = list(last)
         dx = torch.empty_like(zx)
         dh = torch.empty_like(zx) if cell.separate else dx
         for t in reversed(range(len(zx))):
             d[0] = d[0] + d_out[t]
-            dx[t], dh[t], d = cell.backward(zx[t], zhs[t], states[t], states[t + 1], d)
+            dx[t], dh[t], d = cell.backward(Step(zx[t], zhs[t], states[t], states[t + 1]), d)
             d[0] = torch.addmm(d[0], dh[t], w_h)
         before = torch.stack([s[0] for s in states[:-1]])
         receive(before, dx, dh)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.rows import FIRST, precise
+from wpl.closed_forms.dense import Dense
+from wpl.closed_forms.precision import precise
+from wpl.closed_forms.rows import FIRST
 from wpl.closed_forms.scratch import SCRATCH, Scratch
-from wpl.closed_forms.sums import Contribution, Dense, Sum
+from wpl.closed_forms.sum import Contribution, Sum
 from wpl.closed_forms.unfolding import add_unfolded_squares_
 
 if TYPE_CHECKING:

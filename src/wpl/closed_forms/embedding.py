@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wpl.closed_forms.linear import Outer
 from wpl.closed_forms.scratch import SCRATCH, Scratch
-from wpl.closed_forms.sums import Contribution, Sum
+from wpl.closed_forms.sum import Contribution, Sum
 
 if TYPE_CHECKING:
     from wpl.closed_forms.recorder import Recorder
@@ -32,6 +32,7 @@ def embedding(
         Its result; None for the options that change the gradient by what else is in the batch.
     """
     place = recorder.samples_in(input)
+    del norm_type, sparse
     if func is not F.embedding or place is None or max_norm is not None or scale_grad_by_freq:
         return None
     out = func(input, recorder.stand_in(weight), padding_idx)
@@ -75,16 +76,17 @@ class Picked:
 
     def joined(self, others: list[Contribution]) -> Contribution | None:
         """See ``Contribution``."""
-        outer = [o for o in others if isinstance(o, Outer)]
-        picked = [o for o in others if isinstance(o, Picked)]
-        if len(picked) == len(others):
-            return Picked.united([self, *picked])
-        if not outer or len(outer) + len(picked) < len(others):
-            return None
-        return outer[0].joined([*outer[1:], self, *picked])
+        outer: list[Contribution] = [o for o in others if isinstance(o, Outer)]
+        picked = Picked.united([self, *(o for o in others if isinstance(o, Picked))])
+        if not outer:
+            return picked if all(isinstance(o, Picked) for o in others) else None
+        decoder = outer[0].joined(outer[1:]) if len(outer) > 1 else outer[0]
+        known = all(isinstance(o, Picked | Outer) for o in others)
+        return Tied(decoder, picked) if known and isinstance(decoder, Outer) else None
 
     def add_squares_(self, total: Sum, scratch: Scratch) -> None:
         """See ``Contribution``: the gradients of one id in one sample are added, then squared."""
+        del scratch
         keys, where = torch.unique(self._keys(self.ids), return_inverse=True)
         width = self.g.shape[2]
         rows = self.g.new_zeros(len(keys), width)

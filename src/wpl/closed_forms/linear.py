@@ -1,13 +1,16 @@
 """Weights that multiply: the gradient of a sample is Σ_t g_t a_tᵀ, of input a and output's g."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from wpl.closed_forms.dense import Dense
+from wpl.closed_forms.precision import precise
+from wpl.closed_forms.rows import FIRST
 from wpl.closed_forms.scratch import SCRATCH, TILE, Scratch
-from wpl.closed_forms.sums import Contribution, Dense, Sum
+from wpl.closed_forms.sum import Contribution, Sum
 
 if TYPE_CHECKING:
     from wpl.closed_forms.recorder import Recorder
@@ -31,7 +34,13 @@ def linear(
     saved = recorder.save(input)
     out = func(input, recorder.stand_in(weight), recorder.stand_in(bias))
 
-    def contribute(gradient: Tensor) -> Iterator[tuple[Tensor, Contribution]]:
+    def contribute(gradient: Tensor) -> Iterable[tuple[Tensor, Contribution]]:
+        if gradient.ndim == 2 and place == FIRST and recorder.used_once(weight, bias):
+            add_layer_(recorder, weight, bias, precise(saved()), precise(gradient))
+            return ()
+        return uses(gradient)
+
+    def uses(gradient: Tensor) -> Iterator[tuple[Tensor, Contribution]]:
         g = recorder.split(gradient, place)
         if recorder.wants(weight):
             yield weight, Outer(recorder.split(saved(), place), g)
@@ -41,8 +50,21 @@ def linear(
     return recorder.tap(out, contribute, weight, bias)
 
 
+def add_layer_(
+    recorder: "Recorder", weight: Tensor, bias: Tensor | None, a: Tensor, g: Tensor
+) -> None:
+    """Add the squares of a layer's one use: its weight and bias share the squares of g."""
+    scratch, sums = recorder.sums.scratch, recorder.sums.of
+    if recorder.wants(weight):
+        columns = add_once_(sums[id(weight)], a, g, scratch)
+    else:
+        columns = scratch.square("g", g).sum(0)
+    if bias is not None and recorder.wants(bias):
+        sums[id(bias)].add_(columns)
+
+
 class Outer:
-    """Σ_t g_t a_tᵀ of each sample, kept as factors ``(sample, time, in)``, ``(sample, time, out)``."""
+    """Σ_t g_t a_tᵀ of each sample, kept as factors a and g ``(sample, time, feature)``."""
 
     def __init__(self, a: Tensor, g: Tensor) -> None:
         """Keep the factors."""
@@ -55,16 +77,10 @@ class Outer:
 
     def joined(self, others: list[Contribution]) -> Contribution | None:
         """See ``Contribution``: uses of a weight at several times are one use over time."""
-        from wpl.closed_forms.embedding import Picked, Tied
-
         outer = [self, *(o for o in others if isinstance(o, Outer))]
-        picked = [o for o in others if isinstance(o, Picked)]
-        if len(outer) + len(picked) <= len(others):
+        if len(outer) <= len(others):
             return None
-        whole = outer[0]
-        if len(outer) > 1:
-            whole = Outer(torch.cat([o.a for o in outer], 1), torch.cat([o.g for o in outer], 1))
-        return Tied(whole, Picked.united(picked)) if picked else whole
+        return Outer(torch.cat([o.a for o in outer], 1), torch.cat([o.g for o in outer], 1))
 
     def add_squares_(self, total: Sum, scratch: Scratch) -> None:
         """See ``Contribution``."""
@@ -75,14 +91,22 @@ class Outer:
             add_over_time_(total.tensor().view(g.shape[2], a.shape[2]), a, g, scratch)
 
 
-def add_once_(total: Sum, a: Tensor, g: Tensor, scratch: Scratch) -> None:
-    """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a²: one product, as large as the weight's gradient would take."""
+def add_once_(total: Sum, a: Tensor, g: Tensor, scratch: Scratch) -> Tensor:
+    """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a²: one product, as large as the weight's gradient would take.
+
+    Returns:
+        Σ_n g_n².
+    """
+    if total.several:
+        squares = scratch.square("g", g)
+        total.keep(a, squares)
+        return squares.sum(0)
     step = max(1, SCRATCH // (max(a.shape[1], g.shape[1]) * a.element_size()))
-    for some_a, some_g in zip(a.split(step), g.split(step), strict=True):
-        if total.several:
-            total.keep(some_a, scratch.square("g", some_g))
-        else:
-            total.addmm_(scratch.square("g", some_g).t(), scratch.square("a", some_a))
+    if len(a) <= step:
+        return total.add_product_(scratch.square("g", g), scratch.square("a", a))
+    parts = zip(g.split(step), a.split(step), strict=True)
+    columns = [total.add_product_(some_g.square(), some_a.square()) for some_g, some_a in parts]
+    return torch.stack(columns).sum(0)
 
 
 def add_over_time_(total: Tensor, a: Tensor, g: Tensor, scratch: Scratch) -> None:

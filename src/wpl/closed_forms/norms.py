@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.closed_forms.rows import FIRST, precise
-from wpl.closed_forms.sums import Contribution, Dense
+from wpl.closed_forms.dense import Dense
+from wpl.closed_forms.precision import precise
+from wpl.closed_forms.rows import FIRST
+from wpl.closed_forms.sum import Contribution
 
 if TYPE_CHECKING:
     from wpl.closed_forms.recorder import Recorder
@@ -28,9 +30,7 @@ def layer_norm(
     Returns:
         Its result; None if the samples are not in the leading dimensions.
     """
-    out = func(
-        input, normalized_shape, recorder.stand_in(weight), recorder.stand_in(bias), eps
-    )
+    out = func(input, normalized_shape, recorder.stand_in(weight), recorder.stand_in(bias), eps)
     return _over_last(
         recorder,
         input,

@@ -1,4 +1,4 @@
-"""``nn.LSTM``, ``GRU`` and ``RNN``: unrolled here, so that the gradients of the gates are at hand."""
+"""``nn.LSTM``, ``GRU`` and ``RNN``, unrolled here: the gradients of the gates are at hand."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from wpl.closed_forms.cells import CELLS, Unrolled
+from wpl.closed_forms.dense import Dense
 from wpl.closed_forms.linear import Outer
+from wpl.closed_forms.precision import full_precision, precise
 from wpl.closed_forms.rows import Rows
-from wpl.closed_forms.sums import Contribution, Dense
+from wpl.closed_forms.sum import Contribution
 
 if TYPE_CHECKING:
     from wpl.closed_forms.recorder import Recorder
@@ -66,20 +68,21 @@ def _unroll(
             weights, (x.detach(), before, None, None), (d_input, d_state) * 2, strict=False
         ):
             if recorder.wants(weight):
-                g = gates.transpose(0, 1)  # (sample, time, gate)
+                g = precise(gates.transpose(0, 1))  # (sample, time, gate)
                 if factor is None:
                     yield weight, Dense(g.sum(1))
                 else:
-                    yield weight, Outer(factor.transpose(0, 1), g)
+                    yield weight, Outer(precise(factor.transpose(0, 1)), g)
 
-    result: Sequence[Tensor] = Unrolled.apply(
-        CELLS[name],
-        lambda *gates: recorder.receive(contribute(*gates)),
-        recorder.anchor(x),
-        x,
-        *_padded(states),
-        *_padded([recorder.stand_in(w) for w in weights], 4),
-    )
+    with full_precision(x.device.type):  # autocast has its own ways with the layers of torch only
+        result: Sequence[Tensor] = Unrolled.apply(
+            CELLS[name],
+            lambda *gates: recorder.receive(contribute(*gates)),
+            recorder.anchor(x),
+            x.to(weights[0].dtype),
+            *_padded([s.to(weights[0].dtype) for s in states]),
+            *_padded([recorder.stand_in(w) for w in weights], 4),
+        )
     return result[: 1 + len(states)]
 
 

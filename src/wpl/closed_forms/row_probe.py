@@ -15,11 +15,17 @@ def tensors_in(value: object) -> list[Tensor]:
     """List the tensors in nested lists, tuples and dictionaries."""
     if isinstance(value, Tensor):
         return [value]
-    if isinstance(value, Mapping):
-        return [t for v in value.values() for t in tensors_in(v)]
-    if isinstance(value, list | tuple):
-        return [t for v in value for t in tensors_in(v)]
-    return []
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, (list, tuple)):
+        return []
+    found: list[Tensor] = []
+    for item in value:
+        if isinstance(item, Tensor):
+            found.append(item)
+        elif isinstance(item, (list, tuple, dict)):
+            found += tensors_in(item)
+    return found
 
 
 def replace_tensors(value: Any, new: Callable[[Tensor], Tensor]) -> Any:
@@ -30,7 +36,7 @@ def replace_tensors(value: Any, new: Callable[[Tensor], Tensor]) -> Any:
     """
     if isinstance(value, Tensor):
         return new(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: replace_tensors(v, new) for key, v in value.items()}
     if isinstance(value, list | tuple):
         items = [replace_tensors(v, new) for v in value]
@@ -91,7 +97,9 @@ def _compare(part: Tensor, whole: Tensor, sample: int, batch: int) -> Place:
         if whole.shape[dim] == batch and list(part.shape) == shape:
             slice_ = whole.detach().narrow(dim, sample, 1).double()
             part = part.double()
-            atol = _TOLERANCE * float(slice_.abs().nan_to_num(0, 0, 0).max()) if slice_.numel() else 0
+            atol = (
+                _TOLERANCE * float(slice_.abs().nan_to_num(0, 0, 0).max()) if slice_.numel() else 0
+            )
             same = torch.allclose(slice_, part, rtol=_TOLERANCE, atol=atol, equal_nan=True)
             return Rows(dim) if same else MIXED
     return MIXED

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 
@@ -66,13 +65,8 @@ class Rows(NamedTuple):
 FIRST = Rows(0)
 
 
-def precise(tensor: Tensor) -> Tensor:
-    """Convert half precision to single."""
-    return tensor.float() if tensor.dtype in (torch.half, torch.bfloat16) else tensor
-
-
 class Mixed:
-    """Values that depend on several samples, or may."""
+    """Values that depend on several samples, or may; there is one, ``MIXED``."""
 
 
 MIXED = Mixed()

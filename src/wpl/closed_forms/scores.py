@@ -26,6 +26,7 @@ class Scores:
         targets: Tensor,
         draws: int,
         generator: torch.Generator | None,
+        scale: float = 1.0,
     ) -> None:
         """Draw what is random.
 
@@ -35,8 +36,15 @@ class Scores:
             targets: Labels in the shape of the logits without class, used by ``"empirical"``.
             draws: Labels (``"mc"``) or signs (``"sketch"``) per sample and position.
             generator: Their source.
+            scale: Factor of all vectors.
+
+        Raises:
+            ValueError: If the targets are used and do not fit the logits.
         """
-        self._kind, self._logits, self._draws = kind, logits.detach(), draws
+        if kind == "empirical":
+            _check_targets(targets, logits)
+        self._kind, self._logits = kind, logits.detach()
+        self._scale = scale if kind in ("empirical", "exact") else scale / draws**0.5
         self._drawn = targets.unsqueeze(1)  # (batch, draw, ...)
         if kind == "mc":
             self._drawn = _labels(self._logits, draws, generator)
@@ -67,35 +75,37 @@ class Scores:
         if self._kind == "exact":
             vectors = _factors(p)
         elif self._kind == "sketch":
-            vectors = _sketches(p, self._drawn, self._draws)
+            vectors = _sketches(p, self._drawn)
         else:
             vectors = _errors(p, self._drawn)
-        return (v.to(self._logits.dtype) for v in vectors)
+        return (v.mul_(self._scale).to(self._logits.dtype) for v in vectors)
 
 
 def _errors(p: Tensor, labels: Tensor) -> Iterator[Tensor]:
-    """Give p − e_y for each label, over the root of their number."""
+    """Give p − e_y for each label."""
     count = labels.shape[1]
     for k, label in enumerate(labels.unbind(1)):
         error = p if k == count - 1 else p.clone()
-        minus = error.new_full((1,), -1).expand(*label.shape, 1)
-        error.scatter_add_(-1, label.long().unsqueeze(-1), minus)
-        yield error if count == 1 else error.div_(count**0.5)
+        error.scatter_(-1, label.long().unsqueeze(-1), -1, reduce="add")
+        yield error
 
 
-def _sketches(p: Tensor, signs: Tensor, draws: int) -> Iterator[Tensor]:
+def _sketches(p: Tensor, signs: Tensor) -> Iterator[Tensor]:
     """Give √p∘s − p(√p·s) for random signs s: its covariance is that of the score."""
     root = p.sqrt()
     for sign in signs.unbind(1):
         signed = torch.where(sign, root, -root)
-        yield signed.sub_(p * (root * signed).sum(-1, keepdim=True)).div_(draws**0.5)
+        yield signed.sub_(p * signed.sum(-1, keepdim=True))
 
 
 def _factors(p: Tensor) -> Iterator[Tensor]:
     """Give the columns of the Cholesky factor of diag(p) − ppᵀ, position by position.
 
     Column c has √(p_c t_{c+1}/t_c) at c and −p_j √(p_c/(t_c t_{c+1})) at j > c, with the tail
-    t_c = Σ_{j≥c} p_j: Tanabe and Sagae, "An exact Cholesky decomposition" (1992). There are C − 1.
+    t_c = Σ_{j≥c} p_j: Tanabe and Sagae, "An exact Cholesky decomposition" (1992).
+
+    Yields:
+        C − 1 columns for each position, zero at the others.
     """
     tail = p.flip(-1).cumsum(-1).flip(-1)
     least = torch.finfo(p.dtype).tiny
@@ -151,3 +161,16 @@ def _signs(logits: Tensor, draws: int, generator: torch.Generator | None) -> Ten
 
 def _device(generator: torch.Generator | None) -> torch.device:
     return torch.device("cpu") if generator is None else generator.device
+
+
+def _check_targets(targets: Tensor, logits: Tensor) -> None:
+    if targets.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"expected targets {tuple(logits.shape[:-1])} for logits {tuple(logits.shape)}; "
+            f"got {tuple(targets.shape)}"
+        )
+    if targets.numel() == 0:
+        return
+    low, high = torch.stack(torch.aminmax(targets)).tolist()
+    if not 0 <= low <= high < logits.shape[-1]:
+        raise ValueError(f"targets must lie in [0, {logits.shape[-1]}); got {low} to {high}")

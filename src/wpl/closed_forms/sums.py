@@ -1,99 +1,13 @@
-"""Sums over all samples of squared gradients, parameter by parameter."""
+"""The sums of all parameters, and what is under way to them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable
 
-import torch
 from torch import Tensor
 
-from wpl.closed_forms.scratch import SCRATCH, Scratch
-
-# Batches summed in single precision before they join the sum in double precision: the rounding
-# error is that of a few dozen additions, however many batches there are.
-_BLOCK = 32
-
-
-class Contribution(Protocol):
-    """What one use of a parameter adds to the gradient of each sample."""
-
-    def dense(self, rows: slice) -> Tensor:
-        """Make the gradients of some samples, ``(sample, *shape)``."""
-
-    def add_squares_(self, total: "Sum", scratch: Scratch) -> None:
-        """Add the squares of all samples' gradients to a sum."""
-
-    def joined(self, others: list["Contribution"]) -> "Contribution | None":
-        """Unite with others of the same parameter, if there is a form for it."""
-
-
-class Sum:
-    """A sum over any number of batches, in the shape of a parameter."""
-
-    def __init__(self, parameter: Tensor) -> None:
-        """Start with nothing."""
-        self._parameter = parameter.detach()
-        self._dtype = torch.promote_types(parameter.dtype, torch.float32)
-        self._block: Tensor | None = None
-        self._blocks: Tensor | None = None
-        self._batches = 0
-        self.several = False  # whether more gradients follow for the same inputs
-        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
-
-    @property
-    def shape(self) -> torch.Size:
-        """Shape of the parameter."""
-        return self._parameter.shape
-
-    def tensor(self) -> Tensor:
-        """Give the tensor to add to, in single precision at least."""
-        if self._block is None:
-            self._block = torch.zeros(
-                self.shape, dtype=self._dtype, device=self._parameter.device
-            )
-        return self._block
-
-    def addmm_(self, left: Tensor, right: Tensor) -> None:
-        """Add a product, in a pass over the sum less where it is the first."""
-        shape = (left.shape[0], right.shape[1])
-        if self._block is None:
-            self._block = torch.empty(
-                self.shape, dtype=self._dtype, device=self._parameter.device
-            )
-            torch.mm(left, right, out=self._block.view(shape))
-        else:
-            self._block.view(shape).addmm_(left, right)
-
-    def keep(self, a: Tensor, squares: Tensor) -> None:
-        """Add g² up for an input a of which more gradients follow: (Σ_k g_k²)ᵀ a² is one product."""
-        key = a.data_ptr()
-        if key in self._kept:
-            self._kept[key][1].add_(squares)
-        else:
-            self._kept[key] = (a, squares.clone())
-
-    def end_batch(self) -> None:
-        """Close a batch."""
-        for a, squares in self._kept.values():
-            self.addmm_(squares.t(), a.square())
-        self._kept.clear()
-        self._batches += 1
-        if self._batches % _BLOCK == 0 and self._block is not None:
-            self._blocks = self._in_double(self._block)
-            self._block = None
-
-    def _in_double(self, block: Tensor) -> Tensor:
-        return block.double() if self._blocks is None else self._blocks.add_(block)
-
-    def mean(self, samples: int) -> Tensor:
-        """Divide by the number of samples and forget the sum.
-
-        Returns:
-            The mean, in the data type of the parameter.
-        """
-        total = self.tensor() if self._blocks is None else self._in_double(self.tensor())
-        self._block = self._blocks = None
-        return total.div_(samples).to(self._parameter.dtype)
+from wpl.closed_forms.dense import add_dense_squares_
+from wpl.closed_forms.scratch import BUFFERS
+from wpl.closed_forms.sum import Contribution, Sum
 
 
 class Sums:
@@ -102,7 +16,7 @@ class Sums:
     def __init__(self, parameters: Iterable[Tensor]) -> None:
         """Start with nothing for each parameter."""
         self.of = {id(p): Sum(p) for p in parameters}
-        self.scratch = Scratch()
+        self.scratch = BUFFERS
         self._waiting: dict[int, list[Contribution]] = defaultdict(list)
 
     def begin_batch(self, passes: int) -> None:
@@ -131,44 +45,10 @@ class Sums:
 
     def _add_squares_(self, key: int, contributions: list[Contribution]) -> None:
         total = self.of[key]
-        first, *others = contributions
-        whole = first.joined(others) if others else first
+        whole = contributions[0] if len(contributions) == 1 else None
+        for k, one in enumerate(contributions):
+            whole = whole or one.joined([*contributions[:k], *contributions[k + 1 :]])
         if whole is None:
             add_dense_squares_(total, contributions)
         else:
             whole.add_squares_(total, self.scratch)
-
-
-def add_dense_squares_(total: Sum, contributions: list[Contribution]) -> None:
-    """Add the gradients of each sample up and square them, a few samples at a time."""
-    samples = contributions[0].samples
-    step = max(1, SCRATCH // (2 * max(1, total.shape.numel()) * total.tensor().element_size()))
-    for start in range(0, samples, step):
-        rows = slice(start, start + step)
-        gradients = contributions[0].dense(rows)
-        for other in contributions[1:]:
-            gradients = gradients + other.dense(rows)
-        total.tensor().add_(gradients.square().sum(0))
-
-
-class Dense:
-    """Gradients that are small enough to be kept, ``(sample, *shape)``."""
-
-    def __init__(self, gradients: Tensor) -> None:
-        """Keep them."""
-        self._gradients = gradients
-        self.samples = len(gradients)
-
-    def dense(self, rows: slice) -> Tensor:
-        """See ``Contribution``."""
-        return self._gradients[rows]
-
-    def joined(self, others: list[Contribution]) -> "Contribution | None":
-        """See ``Contribution``."""
-        if not all(isinstance(other, Dense) for other in others):
-            return None
-        return Dense(sum((o.dense(slice(None)) for o in others), self._gradients))
-
-    def add_squares_(self, total: Sum, scratch: Scratch) -> None:
-        """See ``Contribution``."""
-        total.tensor().add_(scratch.square("g", self._gradients).sum(0))

@@ -25,7 +25,7 @@ def add_unfolded_squares_(
         geometry: Stride, padding and dilation.
         scratch: Buffers.
     """
-    stride, padding, dilation = geometry
+    stride, padding, _ = geometry
     kernel = total.shape[2:]
     if tuple(kernel) == (1, 1) and padding == (0, 0):
         picked = x[:, :, :: stride[0], :: stride[1]][:, :, : g.shape[2], : g.shape[3]]

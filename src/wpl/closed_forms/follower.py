@@ -1,0 +1,205 @@
+"""Follows the samples of a batch through the calls of a forward pass."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from wpl.closed_forms.row_probe import probe, tensors_in
+from wpl.closed_forms.row_rules import Call, Rule, place_in_item
+from wpl.closed_forms.row_table import CONSTANT, RULES
+from wpl.closed_forms.rows import FIRST, MIXED, Mixed, Place, Rows
+
+_MARK = "_wpl_place"
+_UNMARKED = (None, None)
+# Their result decides for all samples at once what the program does next.
+_DECIDES = frozenset(
+    [
+        "item",
+        "tolist",
+        "numpy",
+        "equal",
+        "allclose",
+        "is_nonzero",
+        "__bool__",
+        "__float__",
+        "__int__",
+        "__index__",
+    ]
+)
+_VIEWS = frozenset(["T", "mT", "H", "mH", "data", "real", "imag", "grad"])
+_NOT_IN_PLACE = frozenset(["__invert__", "__iter__", "__index__", "__int__"])
+
+
+class Kind(NamedTuple):
+    """What is to know of a function, from its name."""
+
+    name: str
+    base: str  # without underscores
+    rule: Rule | None
+    in_place: bool
+    about_shape: bool  # a property like ``shape``
+
+
+@cache
+def kind_of(func: Callable[..., Any]) -> Kind:
+    """Look a function up."""
+    name = func.__name__
+    about_shape = False
+    if name in {"__get__", "__set__"}:
+        name = func.__self__.__name__  # type: ignore[attr-defined]
+        about_shape = name not in _VIEWS
+    base = name.strip("_")
+    special = name.startswith("__")
+    in_place = name.startswith(("__i", "__setitem")) if special else name.endswith("_")
+    return Kind(name, base, RULES.get(base), in_place and name not in _NOT_IN_PLACE, about_shape)
+
+
+class Follower(TorchFunctionMode):
+    """Marks each tensor with the place of the samples in it.
+
+    Unmarked tensors do not depend on the samples. Where samples may meet, the mark is ``MIXED``.
+    """
+
+    def __init__(self, batch: int) -> None:
+        """Follow ``batch`` samples, at least two."""
+        super().__init__()
+        self.batch = batch
+        self._token = object()  # marks of other passes do not count
+        self._sound = True
+
+    def place(self, tensor: Tensor) -> Place | None:
+        """Look up where the samples are in a tensor; None if it does not depend on them."""
+        mark = getattr(tensor, _MARK, _UNMARKED)
+        if mark[0] is self._token:
+            place: Place | None = mark[1]
+            return place
+        if tensor.requires_grad and not self.is_parameter(tensor):
+            return MIXED  # made in a way that was not seen
+        return None
+
+    def is_parameter(self, value: object) -> bool:
+        """Tell whether a value is one of the parameters."""
+        raise NotImplementedError
+
+    def mark(self, tensor: Tensor, place: Place | None) -> None:
+        """Note where the samples are in a tensor."""
+        setattr(tensor, _MARK, (self._token, place))
+
+    def _was_marked(self, tensor: Tensor) -> bool:
+        mark = getattr(tensor, _MARK, None)
+        return mark is not None and mark[0] is self._token
+
+    def is_sound(self, logits: Tensor) -> bool:
+        """Tell whether each row of the logits is known to depend on its own sample only."""
+        return self._sound and self.place(logits) == FIRST
+
+    def follow(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        tensors: list[Tensor],
+        places: list[Place | None],
+        out: Any,
+    ) -> None:
+        """Mark what a call returned.
+
+        Args:
+            func: The function called.
+            args: What it was called with.
+            kwargs: And by keyword.
+            tensors: The tensors among both.
+            places: Where the samples were in them, before a change in place.
+            out: Its result.
+        """
+        kind = kind_of(func)
+        results = [out] if isinstance(out, Tensor) else tensors_in(out)
+        if kind.base == "multi_head_attention_forward" and self._was_marked(results[0]):
+            return  # by the calls that it is made of
+        marked = [(t, p) for t, p in zip(tensors, places, strict=True) if p.__class__ is Rows]
+        mixed = MIXED in places
+        if not marked and not mixed:
+            for result in results:
+                if result.requires_grad and not self.is_parameter(result):
+                    self.mark(result, None)
+        elif kind.name == "__setitem__":
+            before = {id(t): place for t, place in zip(tensors, places, strict=True)}
+            self._follow_setitem(*args, before=before, mixed=mixed)
+        elif kind.base not in CONSTANT and results:
+            changed = args[0] if kind.in_place and args else kwargs.get("out")
+            found: list[Place] = [MIXED] * len(results)
+            if not mixed:
+                found = self._find(func, args, kwargs, marked, results, changed is not None)
+            self._mark_all(results, found, changed)
+        elif kind.name in _DECIDES:
+            self._sound = False
+
+    def _mark_all(self, results: list[Tensor], found: list[Place], changed: object) -> None:
+        for result, place in zip(results, found, strict=True):
+            if result is changed:
+                self._change(result, place)
+            else:
+                self.mark(result, place)
+
+    def _find(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        marked: list[tuple[Tensor, Rows]],
+        results: list[Tensor],
+        in_place: bool,
+    ) -> list[Place]:
+        rule = kind_of(func).rule
+        found: list[Place] = []
+        for index, result in enumerate(results):
+            call = Call(args, kwargs, marked, result, index, self.batch)
+            place = None if rule is None else rule(call)
+            if place is None:
+                break
+            fits = isinstance(place, Rows) and place.fits(result.shape, self.batch)
+            found.append(place if fits else MIXED)
+        if len(found) == len(results):
+            return found
+        if in_place:
+            return [MIXED] * len(results)
+        return probe(func, args, kwargs, self.place, results, self.batch)
+
+    def _follow_setitem(
+        self,
+        target: Tensor,
+        index: Any,
+        value: Any,
+        *,
+        before: Mapping[int, Place | None],
+        mixed: bool,
+    ) -> None:
+        place = MIXED if mixed or tensors_in(index) else before[id(target)]
+        source = before.get(id(value))
+        if isinstance(place, Mixed):
+            self._change(target, place)
+            return
+        found: Place = MIXED
+        part = target[index]
+        for dim in range(target.ndim) if place is None else [place.dim]:
+            row = place or (source.moved(dim) if isinstance(source, Rows) else None)
+            if row is None or not row.fits(target.shape, self.batch):
+                continue
+            inside = place_in_item(target, row, index)
+            if (source is None and isinstance(inside, Rows)) or (
+                isinstance(source, Rows)
+                and (inside == source.moved(part.ndim - value.ndim + source.dim))
+            ):
+                found = row
+        self._change(target, found)
+
+    def _change(self, tensor: Tensor, place: Place) -> None:
+        """Note what a tensor holds after a change in place; its views would not know."""
+        mark = getattr(tensor, _MARK, None)
+        before = mark[1] if mark is not None and mark[0] is self._token else None
+        if before != place and tensor._base is not None:
+            self._sound = False
+        self.mark(tensor, place)

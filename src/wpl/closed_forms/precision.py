@@ -1,0 +1,18 @@
+"""Squares are made in single precision at least, whatever the model computes in."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+
+def precise(tensor: Tensor) -> Tensor:
+    """Convert half precision to single."""
+    return tensor.float() if tensor.dtype in (torch.half, torch.bfloat16) else tensor
+
+
+def full_precision(device: str) -> AbstractContextManager[None]:
+    """Switch autocast off for a type of device, if it is on."""
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()

@@ -1,0 +1,77 @@
+"""Closed forms of the Fisher information against its definition, architecture by architecture."""
+
+import fisher_oracle as oracle
+import pytest
+import torch
+from fisher_models import KNOWN, MIXING, UNKNOWN, build
+
+from wpl import diagonal_fisher
+from wpl.closed_forms.batch import record
+from wpl.closed_forms.preparation import prepared
+from wpl.closed_forms.sums import Sums
+
+KINDS = ("empirical", "mc", "exact", "sketch")
+# Of torch, in what is here to be compared with.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:There is a performance drop"),
+    pytest.mark.filterwarnings("ignore:enable_nested_tensor"),
+]
+
+
+def assert_equal(found, expected):
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        atol = 1e-13 * value.abs().max().item() + 1e-30
+        torch.testing.assert_close(found[name], value, rtol=1e-10, atol=atol, msg=name)
+
+
+def check(model, inputs, labels, kind, size=None):
+    expected = oracle.fisher(model, inputs, oracle.of_kind(kind, labels, 5))
+    batches = zip(inputs.split(size or len(inputs)), labels.split(size or len(inputs)), strict=True)
+    found = diagonal_fisher(model, batches, kind=kind, generator=torch.Generator().manual_seed(5))
+    assert_equal(found, expected)
+
+
+def left_over(model, inputs):
+    """Name the parameters that have no closed form in a model."""
+    wanted = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    sums = Sums(wanted.values())
+    with prepared(model, wanted):
+        rest = record(sums, wanted, model, inputs, gradient=False).rest
+    return [name for name, p in wanted.items() if id(p) in rest]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_layers(name, kind):
+    model, inputs, labels = build(KNOWN, name)
+    check(model, inputs, labels, kind)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_layers_are_not_done_the_slow_way(name):
+    model, inputs, _ = build(KNOWN, name)
+    assert left_over(model, inputs) == []
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_does_not_depend_on_the_batch_size(name, size):
+    model, inputs, labels = build(KNOWN, name, batch=5)
+    check(model, inputs, labels, "mc", size)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_parameters_without_a_closed_form(name, kind):
+    model, inputs, labels, slow = build(UNKNOWN, name)
+    check(model, inputs, labels, kind)
+    assert set(left_over(model, inputs)) == set(slow)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", MIXING)
+def test_a_sample_is_a_row_even_if_the_model_mixes_rows(name, kind):
+    model, inputs, labels = build(MIXING, name)
+    check(model, inputs, labels, kind)
+    assert left_over(model, inputs) == [name for name, _ in model.named_parameters()]
