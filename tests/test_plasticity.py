@@ -1,5 +1,7 @@
 """The weight plasticity loss: its formula, its fast gradient, its errors."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -36,6 +38,100 @@ def test_fast_gradient_is_that_of_the_loss(weights):
     slow["scale"].grad += 2.0
     for name in theta:
         torch.testing.assert_close(fast[name].grad, slow[name].grad, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("lr", [1e-3, 1e30])
+def test_pull_is_the_proximal_step(weights, lr):
+    """The minimum over x of the loss at x + ‖x − θ‖²/(2 lr), found from its normal equation."""
+    anchor, fisher, theta = weights
+    pulled = {name: t.clone() for name, t in theta.items()}
+    WeightPlasticity(anchor, fisher, 7.0).pull_(pulled, lr, momentum=0.75)
+    for name, t in theta.items():
+        f, precision = 7.0 * fisher[name], (1 - 0.75) / lr
+        expected = (precision * t + f * anchor[name]) / (precision + f)
+        torch.testing.assert_close(pulled[name], expected, rtol=1e-12, atol=0)
+
+
+def test_pull_follows_a_schedule_of_the_learning_rate(weights):
+    anchor, fisher, theta = weights
+    plasticity = WeightPlasticity(anchor, fisher, 7.0)
+    many = {name: t.clone() for name, t in theta.items()}
+    one = {name: t.clone() for name, t in theta.items()}
+    for lr in (0.1, 0.1, 0.2, 0.0, 0.1):
+        plasticity.pull_(many, lr)
+        WeightPlasticity(anchor, fisher, 7.0).pull_(one, lr)
+    assert all(torch.equal(many[name], one[name]) for name in theta)
+
+
+def test_pull_is_finite_where_its_strength_is_not(weights):
+    anchor, fisher, theta = ({n: t.float() for n, t in tensors.items()} for tensors in weights)
+    pulled = {name: t.clone() for name, t in theta.items()}
+    WeightPlasticity(anchor, fisher, 1e37).pull_(pulled, 1e5)
+    for name, t in pulled.items():
+        torch.testing.assert_close(t, anchor[name])
+
+
+def descend(plasticity, theta, steps, *, proximal, lr, momentum):
+    """SGD on the penalty and a linear loss, Σ θ."""
+    theta = {name: t.clone().requires_grad_() for name, t in theta.items()}
+    sgd = torch.optim.SGD(theta.values(), lr, momentum=momentum)
+    for _ in range(steps):
+        sgd.zero_grad()
+        sum(t.sum() for t in theta.values()).backward()
+        if not proximal:
+            plasticity.add_gradient_(theta)
+        sgd.step()
+        if proximal:
+            plasticity.pull_(theta, lr, momentum=momentum)
+    return {name: t.detach() for name, t in theta.items()}
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_pull_and_gradient_come_to_rest_at_the_same_weights(weights, momentum):
+    anchor, fisher, theta = weights
+    fisher = {name: f + 0.1 for name, f in fisher.items()}
+    plasticity = WeightPlasticity(anchor, fisher, 5.0)
+    for proximal in (False, True):
+        settings = {"proximal": proximal, "lr": 0.05, "momentum": momentum}
+        found = descend(plasticity, theta, 1500, **settings)
+        for name in theta:
+            expected = anchor[name] - 1 / (5.0 * fisher[name])
+            torch.testing.assert_close(found[name], expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize(("times", "diverges"), [(0.98, False), (1.02, True)])
+def test_the_guard_knows_where_sgd_diverges(weights, momentum, times, diverges):
+    anchor, fisher, theta = weights
+    largest = max(f.max().item() for f in fisher.values())
+    alpha = times * 2 * (1 + momentum) / (0.05 * largest)
+    plasticity = WeightPlasticity(anchor, fisher, alpha)
+    settings = {"lr": 0.05, "momentum": momentum}
+    found = descend(plasticity, theta, 2000, proximal=False, **settings)
+    assert any((t.abs() > 1e3).any() for t in found.values()) == diverges
+    if diverges:
+        with pytest.raises(ValueError, match=r"SGD diverges on 'layer\.weight': lr α max F"):
+            plasticity.check_stable(**settings)
+        pulled = descend(plasticity, theta, 2000, proximal=True, **settings)
+        assert all((t.abs() < 1e3).all() for t in pulled.values())
+    else:
+        plasticity.check_stable(**settings)
+
+
+@pytest.mark.parametrize("call", ["check_stable", "pull_"])
+@pytest.mark.parametrize(
+    ("lr", "momentum", "message"),
+    [
+        (-0.1, 0.0, "lr must be a number from 0; got -0.1"),
+        (float("nan"), 0.0, "lr must be a number from 0; got nan"),
+        (0.1, 1.0, r"momentum must lie in \[0, 1\); got 1.0"),
+    ],
+)
+def test_rates_out_of_range_are_refused(weights, call, lr, momentum, message):
+    anchor, fisher, theta = weights
+    arguments = (lr,) if call == "check_stable" else (theta, lr)
+    with pytest.raises(ValueError, match=message):
+        getattr(WeightPlasticity(anchor, fisher, 1.0), call)(*arguments, momentum=momentum)
 
 
 def test_zero_at_the_anchor_and_linear_in_alpha(weights):
@@ -135,10 +231,11 @@ def test_names_the_culprit(weights, spoil, message):
         WeightPlasticity(*spoil(anchor, fisher))
 
 
-@pytest.mark.parametrize("call", ["loss", "add_gradient_"])
+@pytest.mark.parametrize("call", ["loss", "add_gradient_", "pull_"])
 def test_names_the_weight_that_does_not_fit(weights, call):
     anchor, fisher, theta = weights
-    use = getattr(WeightPlasticity(anchor, fisher, 1.0), call)
+    plasticity = WeightPlasticity(anchor, fisher, 1.0)
+    use = partial(plasticity.pull_, lr=0.1) if call == "pull_" else getattr(plasticity, call)
     with pytest.raises(ValueError, match="'scale' is missing from parameters"):
         use(without(theta, "scale"))
     with pytest.raises(ValueError, match=r"'layer.bias' has shape \(5,\); its anchor has \(4,\)"):

@@ -1,5 +1,6 @@
 """The weight plasticity loss (Benyahia, Yu et al., "Overcoming Multi-Model Forgetting", 2019)."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -13,8 +14,15 @@ class WeightPlasticity:
     out): θ̂ is the anchor, the value of the shared weights after the earlier model was trained; F
     is its diagonal Fisher information there. Weights that are not named in the anchor are free.
 
-    Either add ``loss`` to the training loss, or call ``add_gradient_`` between ``backward()`` and
-    ``optimizer.step()``: the gradient is the same, without the cost of a graph.
+    Three ways to use it, one at a time:
+
+    - Add ``loss`` to the training loss: simple, and the slowest.
+    - Call ``add_gradient_`` between ``backward()`` and ``optimizer.step()``: the same gradient,
+      without a graph. This is the method of the paper. Plain SGD diverges if lr α F > 2 for any
+      weight (``check_stable``); Adam does not, as it scales each weight's gradient.
+    - Call ``pull_`` after ``optimizer.step()``: the proximal step, the cheapest, stable for any α.
+      With SGD it has the fixed points of the loss. With Adam it is another method: the optimiser
+      does not scale the pull, so the same protection takes an α 10 to 100 times larger.
     """
 
     def __init__(
@@ -49,6 +57,8 @@ class WeightPlasticity:
         _check_not_negative("alpha", strength)
         self._anchor = {name: a.detach().clone() for name, a in anchor.items()}
         self._weight = {name: _times(strength, name, fisher[name].detach()) for name in anchor}
+        self._rate = 0.0
+        self._shares: list[Tensor] = []
 
     def loss(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """Compute α/2 Σ F (θ − θ̂)², a scalar that autograd can follow.
@@ -90,6 +100,60 @@ class WeightPlasticity:
         drift = torch._foreach_sub(current, list(self._anchor.values()))
         torch._foreach_addcmul_(gradients, list(self._weight.values()), drift)
 
+    @torch.no_grad()
+    def pull_(self, parameters: Mapping[str, Tensor], lr: float, *, momentum: float = 0.0) -> None:
+        """Move each anchored weight towards its anchor: θ ← (θ + c θ̂)/(1 + c), c = lr α F.
+
+        This is the proximal step of the loss, to be taken after ``optimizer.step()``. The shares
+        c/(1 + c) are kept until ``lr`` changes.
+
+        Args:
+            parameters: By name, the current weights; names without an anchor are ignored.
+            lr: Learning rate of the optimiser.
+            momentum: Of SGD, μ: its steps add up to lr/(1 − μ), and so does the pull.
+
+        Raises:
+            ValueError: If an anchored weight is missing or has another shape, or if ``lr`` or
+                ``momentum`` is out of range.
+        """
+        current = self._select(parameters)
+        rate = _checked(lr, momentum) / (1 - momentum)
+        if not self._shares or rate != self._rate:
+            # In double precision: lr α F may be too large for the weights' own.
+            pulls = [(rate * weight.double(), weight) for weight in self._weight.values()]
+            self._shares = [(c / (1 + c)).to(weight) for c, weight in pulls]
+            self._rate = rate
+        # From the last weight: it is still in the processor's cache when the optimiser is done.
+        anchors = list(self._anchor.values())
+        torch._foreach_lerp_(current[::-1], anchors[::-1], self._shares[::-1])
+
+    def check_stable(self, lr: float, *, momentum: float = 0.0) -> None:
+        """Refuse a strength at which ``add_gradient_`` or ``loss`` makes SGD diverge.
+
+        Along a weight, the loss is a parabola of curvature α F. Gradient descent diverges on it if
+        lr α F > 2, with momentum μ if lr α F > 2 (1 + μ). Call it once before training with
+        ``torch.optim.SGD``; the training loss has a curvature of its own, so passing is necessary,
+        not sufficient.
+
+        Args:
+            lr: Learning rate.
+            momentum: Of SGD, μ.
+
+        Raises:
+            ValueError: If a weight would diverge; names its parameter. Also if ``lr`` or
+                ``momentum`` is out of range.
+        """
+        limit = 2 * (1 + momentum)
+        _checked(lr, momentum)
+        largest = {name: weight.max().item() for name, weight in self._weight.items()}
+        name = max(largest, key=largest.__getitem__)
+        if lr * largest[name] > limit:
+            raise ValueError(
+                f"SGD diverges on {name!r}: lr α max F = {lr * largest[name]:.3g}, more than "
+                f"{limit:g}; divide alpha by {lr * largest[name] / limit:.3g}, or use pull_ after "
+                "the optimiser's step"
+            )
+
     def _select(self, parameters: Mapping[str, Tensor]) -> list[Tensor]:
         for name, anchor in self._anchor.items():
             if name not in parameters:
@@ -108,6 +172,14 @@ def _times(alpha: Tensor, name: str, fisher: Tensor) -> Tensor:
     weight = alpha.to(fisher).reshape([*alpha.shape, *ones]) * fisher
     _check_finite(f"alpha times the Fisher information of {name!r}", weight)
     return weight
+
+
+def _checked(lr: float, momentum: float) -> float:
+    if not 0 <= lr < math.inf:
+        raise ValueError(f"lr must be a number from 0; got {lr}")
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum must lie in [0, 1); got {momentum}")
+    return lr
 
 
 def _check_shape(what: str, value: Tensor, anchor: Tensor) -> None:
