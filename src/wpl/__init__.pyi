@@ -1,3 +1,4 @@
 from . import evaluation as evaluation
 from .fisher import diagonal_fisher as diagonal_fisher
+from .omega import exact_omega as exact_omega
 from .plasticity import WeightPlasticity as WeightPlasticity
