@@ -145,8 +145,9 @@ def schur_complement(full: Tensor, shared: int, *, damping: float = 0.0) -> Tens
     solved, info = torch.linalg.solve_ex(damped, across.T)
     if info or not solved.isfinite().all():
         raise ValueError(f"H_11 is singular with damping {damping:g}; give a larger one")
-    omega = full[:shared, :shared] - across @ solved
-    return (omega + omega.T) / 2
+    omega: Tensor = full[:shared, :shared] - across @ solved
+    symmetric: Tensor = (omega + omega.T) / 2  # rounding aside, it is already
+    return symmetric
 
 
 def _hessian(logits_of: Callable[..., Tensor], theta: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -10,20 +10,29 @@ sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "src")]
 
 from support import digest, workspace
 from support.params import validate
-from wpl.two_models.names import CONVERGED
+from wpl.two_models.names import CONVERGED, IMPORTANCE
 
 given = config.copy()
 config.update(validate(config))
 SEEDS = config["seeds"]
 STOPS = [CONVERGED, *map(str, config["first"]["stops"])]
 ARMS = config["compare"]["arms"]
+REMEDIES = config["compare"]["remedies"]
+HEADLINE = config["compare"]["headline"]
+# The second models: number of shared layers and arm.
+SECOND = [(k, arm) for k in config["compare"]["shared"] for arm in ARMS]
+SECOND += [(HEADLINE, arm) for arm in REMEDIES]
 # An arm has a strength if it has a section with one.
-ALPHAS = {arm: config[arm]["alpha"] for arm in ARMS if arm in config}
+ALPHAS = {
+    arm: config[arm]["alpha"]
+    for arm in [*ARMS, *REMEDIES, *config["split"]["arms"]]
+    if arm in config
+}
 
 
 wildcard_constraints:
     shared=r"\d+",
-    arm="|".join(ARMS),
+    arm="|".join([*ARMS, *REMEDIES]),
 
 
 def code(script):
@@ -35,10 +44,21 @@ def strengths(arm, shared):
     """The values of α at which an arm is run: its own, and those of the trade-off."""
     if arm not in ALPHAS:
         return [0.0]
-    sweep = (
-        config["tradeoff"]["alphas"] if shared == config["compare"]["headline"] else []
-    )
+    sweep = config["tradeoff"]["alphas"] if shared == HEADLINE else []
     return sorted({ALPHAS[arm], *sweep})
+
+
+def of_second(pattern):
+    """The files of all second models."""
+    shared, arm = zip(*SECOND)
+    return expand(pattern, zip, shared=shared, arm=arm)
+
+
+def importance(arm):
+    """The file of what an arm's anchor is weighted with."""
+    kind = IMPORTANCE.get(arm, "fisher")
+    folder = "estimate_fisher" if kind == "fisher" else "estimate_importance"
+    return f"results/{folder}/{kind}.safetensors"
 
 
 workspace.set_environment(ROOT)

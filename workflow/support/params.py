@@ -8,8 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 from snakemake.exceptions import WorkflowError
 
-from wpl.two_models.names import Arm
-
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -61,12 +59,30 @@ class Fisher(Section):
 
 class Compare(Section):
     shared: Annotated[list[Count], Field(min_length=1)]
-    arms: Annotated[list[Arm], Field(min_length=1)]
+    arms: Annotated[list[Literal["none", "wpl", "l2", "frozen", "joint"]], Field(min_length=1)]
+    remedies: list[Literal["floor", "omega", "si", "mas"]]
     headline: Count
 
 
 class Anchor(Section):
     alpha: NonNegative
+
+
+class Floor(Anchor):
+    floor: NonNegative
+
+
+class Omega(Anchor):
+    curvature: Literal["hessian", "ggn"]
+    damping: NonNegative
+
+
+class Si(Anchor):
+    damping: Positive
+
+
+class Split(Section):
+    arms: list[Literal["none", "ewc", "l2", "si", "mas", "joint"]]
 
 
 class Tradeoff(Section):
@@ -83,6 +99,12 @@ class Params(Section):
     compare: Compare
     wpl: Anchor
     l2: Anchor
+    floor: Floor
+    omega: Omega
+    si: Si
+    mas: Anchor
+    ewc: Anchor
+    split: Split
     tradeoff: Tradeoff
 
     @model_validator(mode="after")
@@ -101,6 +123,9 @@ class Params(Section):
         missing = {"none", "wpl", "l2"} - set(self.compare.arms)
         if missing:
             raise ValueError(f"compare.arms: {min(missing)!r} must be one of the arms")
+        missing = {"none", "ewc"} - set(self.split.arms)
+        if missing:
+            raise ValueError(f"split.arms: {min(missing)!r} must be one of the arms")
         if self.first.check_every > self.first.iterations:
             raise ValueError(
                 f"first.check_every: {self.first.check_every} is more than first.iterations, "

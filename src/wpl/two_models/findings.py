@@ -42,19 +42,58 @@ def findings(
     for stop, rows in compared.groupby("stop", sort=False):
         runs = scores[scores["stop"] == stop]
         none = rows[rows["arm"] == "none"].iloc[0]
-        sentences = [
-            f"Without a remedy A goes from {none.before:.1%} to {none.after:.1%}: it loses "
-            f"{_points(none, 'forgetting')}. B reaches {none.second:.1%}."
-        ]
-        if none.forgetting > 0:
-            sentences += [_remedy(_at(rows, arm, alpha)) for arm, alpha in alphas.items()]
-            sentences += [_fisher_or_any_anchor(runs, rows)]
-        else:
-            sentences += ["There is no forgetting to remove."]
+        sentences = _of_case(runs, rows, alphas, "wpl")
+        if {"floor", "wpl"} <= set(rows["arm"]):
+            sentences += [_floor(rows)]
         if "frozen" in set(rows["arm"]):
             sentences += [_against_freezing(runs, _at(rows, "wpl", alphas["wpl"]))]
-        lines += ["", f"## {stop_title(stop)}", "", *(f"- {sentence}" for sentence in sentences)]
+        lines += _section(stop_title(stop), sentences)
     return "\n".join(lines) + "\n"
+
+
+def split_findings(
+    scores: pd.DataFrame, compared: pd.DataFrame, alphas: Mapping[str, float]
+) -> str:
+    """Write the findings of one network trained on half of the classes, then on the others.
+
+    Args:
+        scores: As from ``final_scores``, with the arms ``none`` and ``ewc`` at least.
+        compared: ``compare(scores)``.
+        alphas: Strength of each arm that has one.
+
+    Returns:
+        A section to add to ``findings``.
+    """
+    sentences = _of_case(scores, compared, alphas, "ewc")
+    if "joint" in set(compared["arm"]):
+        joint = _at(compared, "joint", 0.0)
+        sentences += [
+            f"Both could be had: together A reaches {joint.after:.1%}, B {joint.second:.1%}."
+        ]
+    title = "One network, A half of the classes and B the others, all weights anchored"
+    return "\n".join(_section(title, sentences)) + "\n"
+
+
+def _section(title: str, sentences: list[str]) -> list[str]:
+    return ["", f"## {title}", "", *(f"- {sentence}" for sentence in sentences)]
+
+
+def _of_case(
+    runs: pd.DataFrame, rows: pd.DataFrame, alphas: Mapping[str, float], reference: str
+) -> list[str]:
+    """Say what each remedy does in one case, and how it compares with the reference."""
+    none = rows[rows["arm"] == "none"].iloc[0]
+    sentences = [
+        f"Without a remedy A goes from {none.before:.1%} to {none.after:.1%}: it loses "
+        f"{_points(none, 'forgetting')}. B reaches {none.second:.1%}."
+    ]
+    if none.forgetting <= 0:
+        return [*sentences, "There is no forgetting to remove."]
+    there = [arm for arm in alphas if arm in set(rows["arm"])]
+    sentences += [_remedy(_at(rows, arm, alphas[arm])) for arm in there]
+    return sentences + [
+        _equally_protective(runs, rows, reference, a) for a in there if a != reference
+    ]
 
 
 def _remedy(row: pd.Series) -> str:
@@ -65,25 +104,41 @@ def _remedy(row: pd.Series) -> str:
     )
 
 
-def _fisher_or_any_anchor(runs: pd.DataFrame, rows: pd.DataFrame) -> str:
-    """Compare wpl and l2 where each removes enough forgetting at the lowest cost to B."""
-    enough = rows[(rows["reduction"] >= ENOUGH) & rows["arm"].isin(["wpl", "l2"])]
-    best = {arm: of.loc[of["cost"].idxmin()] for arm, of in enough.groupby("arm")}
+def _equally_protective(runs: pd.DataFrame, rows: pd.DataFrame, arm: str, other: str) -> str:
+    """Compare two arms where each removes enough forgetting at the lowest cost to B."""
+    enough = rows[(rows["reduction"] >= ENOUGH) & rows["arm"].isin([arm, other])]
+    best = {name: of.loc[of["cost"].idxmin()] for name, of in enough.groupby("arm")}
     costs = [
-        f"with {ARM_NAMES[arm]} (α = {best[arm].alpha:g}) it costs B {_points(best[arm], 'cost')}"
-        if arm in best
-        else f"{ARM_NAMES[arm]} does not at any strength tried"
-        for arm in ("wpl", "l2")
+        f"with {ARM_NAMES[name]} (α = {best[name].alpha:g}) it costs B "
+        f"{_points(best[name], 'cost')}"
+        if name in best
+        else f"{ARM_NAMES[name]} does not at any strength tried"
+        for name in (arm, other)
     ]
     if len(best) == 2:
-        wpl, l2 = (_second(runs, arm, best[arm].alpha) for arm in ("wpl", "l2"))
-        gain, sign = _gain(wpl, l2)
+        gain, sign = _gain(*(_second(runs, name, best[name].alpha) for name in (arm, other)))
         costs += [f"the first leaves B {gain}"]
-        verdicts = ("the uniform anchor is better", "no difference is shown", "Fisher helps")
-        verdict = verdicts[sign + 1]
+        names = (
+            ("the uniform anchor", "Fisher")
+            if other == "l2"
+            else (ARM_NAMES[other], ARM_NAMES[arm])
+        )
+        verdict = (f"{names[0]} is better", "no difference is shown", f"{names[1]} is better")[
+            sign + 1
+        ]
     else:
         verdict = f"only {ARM_NAMES[next(iter(best))]} does it" if best else "neither does it"
     return f"To remove at least {ENOUGH:.0%}: {'; '.join(costs)}. **Verdict: {verdict}.**"
+
+
+def _floor(rows: pd.DataFrame) -> str:
+    """Say what is left at the largest strength, where exact zeros of F do not hold."""
+    wpl, floor = (rows[rows["arm"] == arm].nlargest(1, "alpha").iloc[0] for arm in ("wpl", "floor"))
+    return (
+        f"At the largest strength tried (α = {wpl.alpha:g}) WPL still forgets "
+        f"{_points(wpl, 'forgetting')}, with a floor {_points(floor, 'forgetting')}; B pays "
+        f"{_points(wpl, 'cost')} and {_points(floor, 'cost')}."
+    )
 
 
 def _against_freezing(runs: pd.DataFrame, wpl: pd.Series) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Arm = Literal["none", "wpl", "l2", "frozen", "joint"]
+Arm = Literal["none", "wpl", "l2", "frozen", "joint", "floor", "omega", "si", "mas", "ewc"]
 
 ARM_NAMES: dict[Arm, str] = {
     "none": "no remedy",
@@ -10,7 +10,15 @@ ARM_NAMES: dict[Arm, str] = {
     "l2": "L2 to the anchor",
     "frozen": "shared layers frozen",
     "joint": "A and B together",
+    "floor": "WPL with a floor",
+    "omega": "exact Ω",
+    "si": "synaptic intelligence",
+    "mas": "memory aware synapses",
+    "ewc": "EWC",
 }
+
+IMPORTANCE: dict[Arm, str] = {"si": "si", "mas": "mas", "omega": "omega"}
+"""What an arm's anchor is weighted with, where it is not the Fisher information."""
 
 CONVERGED = "converged"
 """The stop of a first model that was trained to the end; others are called by their accuracy."""
