@@ -12,6 +12,7 @@ from workspace import ROOT, overlay
 from support import params
 from wpl.fisher import Kind
 from wpl.image_sources import Source
+from wpl.omega import Curvature
 from wpl.two_models.names import ARM_NAMES, Arm
 
 DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -57,6 +58,10 @@ FAULTS = [
     ("first.check_every", 9999, "first.check_every: 9999 is more than first.iterations, 3000"),
     ("compare.shared", [4], "compare.shared: models of 4 and 6 layers can share at most 3; got 4"),
     ("compare.headline", 5, "compare.headline: 5 is not one of compare.shared, [1, 2, 3]"),
+    ("compare.remedies", ["mass"], "compare.remedies.0: Input should be 'floor', 'omega', 'si' or"),
+    ("omega.curvature", "fisher", "omega.curvature: Input should be 'hessian' or 'ggn'"),
+    ("si.damping", 0, "si.damping: Input should be greater than 0; got 0"),
+    ("split.arms", ["none"], "split.arms: 'ewc' must be one of the arms"),
     ("tradeoff.alphas", [], "tradeoff.alphas: List should have at least 1 item"),
 ]
 
@@ -91,6 +96,12 @@ def test_choices_are_those_of_the_library():
     assert typing.get_args(kind) == typing.get_args(Kind)
     assert typing.get_args(source) == typing.get_args(Source)
     assert tuple(ARM_NAMES) == typing.get_args(Arm)
+    curvature = params.Omega.model_fields["curvature"].annotation
+    assert typing.get_args(curvature) == typing.get_args(Curvature)
+    fields = params.Compare.model_fields | {"split": params.Split.model_fields["arms"]}
+    chosen = (fields[name].annotation for name in ("arms", "remedies", "split"))
+    arms = {arm for listed in chosen for arm in typing.get_args(typing.get_args(listed)[0])}
+    assert arms == set(ARM_NAMES)
 
 
 def test_every_parameter_has_a_sentence_or_explains_itself():

@@ -15,19 +15,24 @@ SECOND = [
     f"train_second/shared{k}/{arm}"
     for k in (1, 2)
     for arm in ("frozen", "joint", "l2", "none", "wpl")
-]
+] + ["train_second/shared2/omega"]
 WPL = ["train_second/shared1/wpl", "train_second/shared2/wpl"]
 PLOTS = ["plot_convergence", "plot_forgetting", "plot_tradeoff"]
-ALL = ["estimate_fisher", "evaluate_forgetting", *PLOTS, "prepare_data", "train_first", *SECOND]
+ESTIMATED = ["estimate_fisher", "estimate_importance"]
+TRAINED = ["train_first", *SECOND, "train_split"]
+ALL = ["prepare_data", *ESTIMATED, *TRAINED, "evaluate_forgetting", *PLOTS]
 JUDGED = {"evaluate_forgetting", *PLOTS}
+AFTER_FISHER = JUDGED | {*ESTIMATED, "train_second", "train_split"}
 
 
 def test_everything_runs_and_shows_forgetting(recorded):
     results = recorded.path / "results"
     metrics = json.loads((results / "evaluate_forgetting/metrics.json").read_text())
-    assert set(metrics) == {"shared1", "shared2"}
+    assert set(metrics) == {"shared1", "shared2", "split"}
+    assert set(metrics["split"]["converged"]) == {"none", "ewc", "l2", "si", "mas", "joint"}
     case = metrics["shared2"]["converged"]
-    assert set(case) == {"none", "wpl", "l2", "frozen", "joint"}
+    assert set(case) == {"none", "wpl", "l2", "frozen", "joint", "omega"}
+    assert set(metrics["shared2"]["0.3"]) == set(metrics["shared1"]["converged"])
     assert case["none"]["forgetting"] > 0.05
     assert case["frozen"]["forgetting"] == 0
     assert case["wpl"]["forgetting"] < case["none"]["forgetting"] / 2
@@ -61,12 +66,14 @@ def test_same_bytes_on_one_core(recorded, tmp_path):
     [
         ("wpl.alpha", 3.0, JUDGED | {"train_second"}),
         ("l2.alpha", 1000, set()),  # 1000 is 1000.0
-        ("tradeoff.alphas", [20.0], JUDGED | {"train_second"}),
+        ("tradeoff.alphas", [20.0], JUDGED | {"train_second", "train_split"}),
         ("tradeoff.alphas", [10.0], set()),  # 1000.0 is the own strength of the arms
-        ("second.iterations", 90, JUDGED | {"train_second"}),
+        ("second.iterations", 90, JUDGED | {"train_second", "train_split"}),
+        ("omega.damping", 0.01, JUDGED | {"estimate_importance", "train_second"}),
+        ("split.arms", ["none", "ewc"], JUDGED | {"train_split"}),
         ("compare.arms", ["none", "wpl", "l2"], JUDGED),
-        ("fisher.samples", 90, JUDGED | {"train_second", "estimate_fisher"}),
-        ("first.iterations", 310, JUDGED | {"train_second", "estimate_fisher", "train_first"}),
+        ("fisher.samples", 90, AFTER_FISHER),
+        ("first.iterations", 310, AFTER_FISHER | {"train_first"}),
         ("data.seed", 1, {name.partition("/")[0] for name in ALL}),
     ],
 )
@@ -88,9 +95,10 @@ def test_alpha_reruns_the_jobs_of_its_arm(project):
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("plasticity", JUDGED | {"train_second"}),
+        ("plasticity", JUDGED | {"train_second", "train_split"}),
         ("evaluation", JUDGED),
-        ("fisher", JUDGED | {"train_second", "estimate_fisher"}),
+        ("fisher", AFTER_FISHER),
+        ("omega", AFTER_FISHER - {"estimate_fisher"}),
         ("two_models/findings", JUDGED),
         ("image_sources", {name.partition("/")[0] for name in ALL}),
     ],

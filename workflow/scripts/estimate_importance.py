@@ -3,8 +3,8 @@
 from job import job
 from wpl.artifact import load_tensors, save_tensors
 from wpl.images import load_images
-from wpl.two_models.importance import estimate_mas, estimate_omega, path_importance, scaled
 from wpl.two_models.mlp import layer_names
+from wpl.two_models.remedies import estimate_mas, estimate_omega, path_importance, scaled
 
 with job(snakemake):
     inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from wpl.evaluation import bootstrap_interval, paired_test
-from wpl.two_models.names import ARM_NAMES, stop_title
+from wpl.two_models.names import ARM_NAMES, Arm, stop_title
 
 ENOUGH = 0.9
 """The share of the forgetting that an anchor must remove where costs are compared."""
@@ -18,7 +18,7 @@ SIGNIFICANT = 0.05
 def findings(
     scores: pd.DataFrame,
     compared: pd.DataFrame,
-    alphas: Mapping[str, float],
+    alphas: Mapping[Arm, float],
     fisher: Mapping[str, Any],
 ) -> str:
     """Write the findings of one number of shared layers, as Markdown.
@@ -41,7 +41,6 @@ def findings(
     ]
     for stop, rows in compared.groupby("stop", sort=False):
         runs = scores[scores["stop"] == stop]
-        none = rows[rows["arm"] == "none"].iloc[0]
         sentences = _of_case(runs, rows, alphas, "wpl")
         if {"floor", "wpl"} <= set(rows["arm"]):
             sentences += [_floor(rows)]
@@ -52,7 +51,7 @@ def findings(
 
 
 def split_findings(
-    scores: pd.DataFrame, compared: pd.DataFrame, alphas: Mapping[str, float]
+    scores: pd.DataFrame, compared: pd.DataFrame, alphas: Mapping[Arm, float]
 ) -> str:
     """Write the findings of one network trained on half of the classes, then on the others.
 
@@ -79,7 +78,7 @@ def _section(title: str, sentences: list[str]) -> list[str]:
 
 
 def _of_case(
-    runs: pd.DataFrame, rows: pd.DataFrame, alphas: Mapping[str, float], reference: str
+    runs: pd.DataFrame, rows: pd.DataFrame, alphas: Mapping[Arm, float], reference: Arm
 ) -> list[str]:
     """Say what each remedy does in one case, and how it compares with the reference."""
     none = rows[rows["arm"] == "none"].iloc[0]
@@ -104,7 +103,7 @@ def _remedy(row: pd.Series) -> str:
     )
 
 
-def _equally_protective(runs: pd.DataFrame, rows: pd.DataFrame, arm: str, other: str) -> str:
+def _equally_protective(runs: pd.DataFrame, rows: pd.DataFrame, arm: Arm, other: Arm) -> str:
     """Compare two arms where each removes enough forgetting at the lowest cost to B."""
     enough = rows[(rows["reduction"] >= ENOUGH) & rows["arm"].isin([arm, other])]
     best = {name: of.loc[of["cost"].idxmin()] for name, of in enough.groupby("arm")}
@@ -118,14 +117,10 @@ def _equally_protective(runs: pd.DataFrame, rows: pd.DataFrame, arm: str, other:
     if len(best) == 2:
         gain, sign = _gain(*(_second(runs, name, best[name].alpha) for name in (arm, other)))
         costs += [f"the first leaves B {gain}"]
-        names = (
-            ("the uniform anchor", "Fisher")
-            if other == "l2"
-            else (ARM_NAMES[other], ARM_NAMES[arm])
-        )
-        verdict = (f"{names[0]} is better", "no difference is shown", f"{names[1]} is better")[
-            sign + 1
-        ]
+        verdicts = (f"{ARM_NAMES[other]} is better", f"{ARM_NAMES[arm]} is better")
+        if other == "l2":
+            verdicts = ("the uniform anchor is better", "Fisher helps")
+        verdict = (verdicts[0], "no difference is shown", verdicts[1])[sign + 1]
     else:
         verdict = f"only {ARM_NAMES[next(iter(best))]} does it" if best else "neither does it"
     return f"To remove at least {ENOUGH:.0%}: {'; '.join(costs)}. **Verdict: {verdict}.**"

@@ -7,8 +7,9 @@ import pandas as pd
 
 from wpl.images import PARTS, Images
 from wpl.two_models.first import train_first
-from wpl.two_models.importance import estimate_fisher, estimate_mas, path_importance, scaled
+from wpl.two_models.importance import estimate_fisher
 from wpl.two_models.names import CONVERGED, IMPORTANCE, Arm
+from wpl.two_models.remedies import estimate_mas, path_importance, scaled
 from wpl.two_models.second import train_second
 
 
