@@ -2,15 +2,16 @@
 
     python benchmarks/plasticity.py
 
-One thread. Each way and the plain step are timed in turn on copies of one model in one process, and
-the ratio is taken within each pair; printed are the median and the quartiles. `plain` against itself
-shows what a ratio is worth. All weights are anchored.
+One thread. Each way and the plain step are timed in turn on copies of one model in one process,
+and the ratio is taken within each pair; printed are the median and the quartiles. The plain step
+against itself shows what a ratio is worth. All weights are anchored.
 """
 
 import copy
 import statistics
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +40,7 @@ class Words(nn.Module):
 def mlp(width: int) -> nn.Module:
     widths = [784, *[width] * 4]
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+    for fan_in, fan_out in pairwise(widths):
         layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(width, 10))
 

@@ -553,7 +553,7 @@ def test_findings_hold_every_remedy():
     text = findings(runs, comparison.compare(runs), alphas, FISHER)
     assert "WPL still forgets 2.0 points [2.0, 2.0], with a floor 0.0 points" in text
     assert "**Verdict: exact Ω is better.**" in text
-    assert "memory aware synapses (α = 10) removes" in text
+    assert "Memory aware synapses (α = 10) removes" in text
     assert "memory aware synapses does not at any strength tried. **Verdict: only WPL" in text
     assert "synaptic intelligence" not in text
 

@@ -66,10 +66,11 @@ def test_same_bytes_on_one_core(recorded, tmp_path):
     [
         ("wpl.alpha", 3.0, JUDGED | {"train_second"}),
         ("l2.alpha", 1000, set()),  # 1000 is 1000.0
-        ("tradeoff.alphas", [20.0], JUDGED | {"train_second", "train_split"}),
+        ("tradeoff.alphas", [20.0], JUDGED | {"train_second"}),
         ("tradeoff.alphas", [10.0], set()),  # 1000.0 is the own strength of the arms
         ("second.iterations", 90, JUDGED | {"train_second", "train_split"}),
         ("omega.damping", 0.01, JUDGED | {"estimate_importance", "train_second"}),
+        ("split.alpha", 1e5, JUDGED | {"train_split"}),
         ("split.arms", ["none", "ewc"], JUDGED | {"train_split"}),
         ("compare.arms", ["none", "wpl", "l2"], JUDGED),
         ("fisher.samples", 90, AFTER_FISHER),

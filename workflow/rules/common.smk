@@ -23,10 +23,11 @@ HEADLINE = config["compare"]["headline"]
 SECOND = [(k, arm) for k in config["compare"]["shared"] for arm in ARMS]
 SECOND += [(HEADLINE, arm) for arm in REMEDIES]
 # An arm has a strength if it has a section with one.
-ALPHAS = {
-    arm: config[arm]["alpha"]
-    for arm in [*ARMS, *REMEDIES, *config["split"]["arms"]]
-    if arm in config
+ALPHAS = {arm: config[arm]["alpha"] for arm in [*ARMS, *REMEDIES] if arm in config}
+SPLIT_ALPHAS = {
+    arm: config["split"]["alpha"]
+    for arm in config["split"]["arms"]
+    if arm not in ("none", "joint")
 }
 
 
@@ -44,8 +45,15 @@ def strengths(arm, shared):
     """The values of α at which an arm is run: its own, and those of the trade-off."""
     if arm not in ALPHAS:
         return [0.0]
-    sweep = config["tradeoff"]["alphas"] if shared == HEADLINE else []
-    return sorted({ALPHAS[arm], *sweep})
+    sweep = config["tradeoff"]["remedies" if arm in REMEDIES else "alphas"]
+    return sorted({ALPHAS[arm], *(sweep if shared == HEADLINE else [])})
+
+
+def split_strengths(arm):
+    """The same, where one network learns one half of the classes after the other."""
+    if arm not in SPLIT_ALPHAS:
+        return [0.0]
+    return sorted({SPLIT_ALPHAS[arm], *config["split"]["alphas"]})
 
 
 def of_second(pattern):

@@ -135,7 +135,7 @@ rule train_split:
     conda:
         "../envs/wpl.yaml"
     params:
-        arms={arm: strengths(arm, HEADLINE) for arm in config["split"]["arms"]},
+        arms={arm: split_strengths(arm) for arm in config["split"]["arms"]},
         seeds=SEEDS,
         width=config["width"],
         first=config["first"],
@@ -178,6 +178,7 @@ rule evaluate_forgetting:
         "../envs/wpl.yaml"
     params:
         alphas=ALPHAS,
+        split_alphas=SPLIT_ALPHAS,
         headline=HEADLINE,
         fisher=config["fisher"],
         code=code("evaluate_forgetting"),

@@ -19,11 +19,13 @@ with job(snakemake):
     of_headline = compared[compared["shared"] == headline]
     runs = scores[scores["shared"] == headline]
     text = findings(runs, of_headline, alphas, snakemake.params.fisher)
-    text += split_findings(split_scores, split, alphas)
+    split_alphas = snakemake.params.split_alphas
+    text += split_findings(split_scores, split, split_alphas)
 
     cases = comparison.headline_runs(compared, alphas)
     metrics = comparison.metrics(cases)
-    metrics |= comparison.metrics(comparison.headline_runs(split.assign(shared="split"), alphas))
+    split_cases = comparison.headline_runs(split.assign(shared="split"), split_alphas)
+    metrics |= comparison.metrics(split_cases)
     save_table(snakemake.output.curves, curves)
     save_table(snakemake.output.mean_curves, comparison.mean_curves(curves, headline))
     save_table(snakemake.output.tradeoff, of_headline)

@@ -12,7 +12,7 @@ with job(snakemake):
     cases = [(stop_title(stop), case) for stop, case in table.groupby("stop", sort=False)]
     cases += [("one network: half of the classes each", split)]
     figure, panels = plt.subplots(
-        1, len(cases), figsize=(3.2 * len(cases), 3.6), squeeze=False, layout="constrained"
+        1, len(cases), figsize=(3.2 * len(cases), 4), squeeze=False, layout="constrained"
     )
     handles = {}
     for (title, rows_of_case), axes in zip(cases, panels[0], strict=True):
@@ -33,7 +33,7 @@ with job(snakemake):
                 marker="o" if len(rows) > 1 else "s",
                 markersize=4,
                 lw=1.2,
-                elinewidth=0.6,
+                elinewidth=0.4,
             )
         axes.axhline(case["before"].iloc[0], color="grey", lw=1, ls=":")
         axes.set_title(title)

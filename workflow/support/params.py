@@ -81,12 +81,14 @@ class Si(Anchor):
     damping: Positive
 
 
-class Split(Section):
+class Split(Anchor):
     arms: list[Literal["none", "ewc", "l2", "si", "mas", "joint"]]
+    alphas: list[Positive]
 
 
 class Tradeoff(Section):
     alphas: Annotated[list[Positive], Field(min_length=1)]
+    remedies: list[Positive]
 
 
 class Params(Section):
@@ -103,7 +105,6 @@ class Params(Section):
     omega: Omega
     si: Si
     mas: Anchor
-    ewc: Anchor
     split: Split
     tradeoff: Tradeoff
 

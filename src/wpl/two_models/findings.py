@@ -96,8 +96,9 @@ def _of_case(
 
 
 def _remedy(row: pd.Series) -> str:
+    name = ARM_NAMES[row.arm]
     return (
-        f"{ARM_NAMES[row.arm]} (α = {row.alpha:g}) removes {row.reduction:.1%} "
+        f"{name[0].upper()}{name[1:]} (α = {row.alpha:g}) removes {row.reduction:.1%} "
         f"[{row.reduction_low:.1%}, {row.reduction_high:.1%}] of the forgetting "
         f"(p = {row.forgetting_p:.3f}); B pays {_points(row, 'cost')} (p = {row.cost_p:.3f})."
     )

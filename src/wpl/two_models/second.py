@@ -120,17 +120,17 @@ def train_second(
             iterations=iterations,
         )
 
+    def loss_of(theta: mlp.Parameters, x: Tensor, y: Tensor) -> Tensor:
+        logits = mlp.forward(theta, x)  # (run, class, batch)
+        return F.cross_entropy(logits, _repeat(y, variants), reduction="sum")
+
     rehearsed = stream(first_images) if arm == "joint" and first_images else None
-    for iteration, (x_seed, y_seed) in enumerate(stream(images)):
+    for iteration, (x, y) in enumerate(stream(images)):
         if iteration % record_every == 0:
             record(iteration)
-        x = _repeat(x_seed.contiguous(), variants)  # (run, feature, batch)
-        y = _repeat(y_seed, variants)  # (run, batch)
-        loss = F.cross_entropy(mlp.forward(second, x), y, reduction="sum")
-        if rehearsed:
-            x, y = (_repeat(part, variants) for part in next(rehearsed))
+        loss = loss_of(second, x, y)
         if arm == "joint":
-            loss = loss + F.cross_entropy(mlp.forward(first_now, x), y, reduction="sum")
+            loss = loss + loss_of(first_now, *(next(rehearsed) if rehearsed else (x, y)))
         adam.zero_grad()
         (loss / batch_size).backward()
         if plasticity:
