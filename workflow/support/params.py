@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 from snakemake.exceptions import WorkflowError
 
+from wpl.two_models.names import ArmEverywhere, ArmOfSplit, Remedy
+
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -59,8 +61,8 @@ class Fisher(Section):
 
 class Compare(Section):
     shared: Annotated[list[Count], Field(min_length=1)]
-    arms: Annotated[list[Literal["none", "wpl", "l2", "frozen", "joint"]], Field(min_length=1)]
-    remedies: list[Literal["floor", "omega", "si", "mas"]]
+    arms: Annotated[list[ArmEverywhere], Field(min_length=1)]
+    remedies: list[Remedy]
     headline: Count
 
 
@@ -82,7 +84,7 @@ class Si(Anchor):
 
 
 class Split(Anchor):
-    arms: list[Literal["none", "ewc", "l2", "si", "mas", "joint"]]
+    arms: list[ArmOfSplit]
     alphas: list[Positive]
 
 

@@ -2,7 +2,16 @@
 
 from typing import Literal
 
-Arm = Literal["none", "wpl", "l2", "frozen", "joint", "floor", "omega", "si", "mas", "ewc"]
+ArmEverywhere = Literal["none", "wpl", "l2", "frozen", "joint"]
+"""Arms for every number of shared layers."""
+
+Remedy = Literal["floor", "omega", "si", "mas"]
+"""Further arms, for the headline number of shared layers."""
+
+ArmOfSplit = Literal["none", "ewc", "l2", "si", "mas", "joint"]
+"""Arms where one network learns one half of the classes after the other."""
+
+Arm = Literal[ArmEverywhere, Remedy, ArmOfSplit]
 
 ARM_NAMES: dict[Arm, str] = {
     "none": "no remedy",
