@@ -59,6 +59,7 @@ FAULTS = [
     ("compare.shared", [4], "compare.shared: models of 4 and 6 layers can share at most 3; got 4"),
     ("compare.headline", 5, "compare.headline: 5 is not one of compare.shared, [1, 2, 3]"),
     ("compare.remedies", ["mass"], "compare.remedies.0: Input should be 'floor', 'omega', 'si' or"),
+    ("data.source", "mnist", "compare.remedies: the matrices of omega are for small images"),
     ("omega.curvature", "fisher", "omega.curvature: Input should be 'hessian' or 'ggn'"),
     ("si.damping", 0, "si.damping: Input should be greater than 0; got 0"),
     ("split.arms", ["none"], "split.arms: 'ewc' must be one of the arms"),

@@ -534,10 +534,11 @@ def test_findings_compare_with_freezing():
 
 
 def test_findings_compare_anchors_where_they_cost_least():
-    scores = SCORES | {("l2", 100.0): [(0.9, 0.84)] * 6}
+    scores = SCORES | {("l2", 100.0): [(0.9, 0.84)] * 6, ("l2", 1000.0): [(0.9, 0.89)] * 6}
+    scores |= {("wpl", 100.0): [(0.9, 0.80)] * 6}
     runs = comparison.final_scores(history_of(scores))
     text = findings(runs, comparison.compare(runs), ALPHAS, FISHER)
-    assert "with L2 to the anchor (α = 100) it costs B 6.0 points" in text
+    assert "with L2 to the anchor (α = 100) it costs B 6.0 points" in text, "both ran at 100"
 
 
 def test_findings_hold_every_remedy():
@@ -554,7 +555,10 @@ def test_findings_hold_every_remedy():
     assert "WPL still forgets 2.0 points [2.0, 2.0], with a floor 0.0 points" in text
     assert "**Verdict: exact Ω is better.**" in text
     assert "Memory aware synapses (α = 10) removes" in text
-    assert "memory aware synapses does not at any strength tried. **Verdict: only WPL" in text
+    assert (
+        "memory aware synapses does not at any strength that both tried. **Verdict: only WPL"
+        in text
+    )
     assert "synaptic intelligence" not in text
 
 

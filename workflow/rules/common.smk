@@ -19,6 +19,8 @@ STOPS = [CONVERGED, *map(str, config["first"]["stops"])]
 ARMS = config["compare"]["arms"]
 REMEDIES = config["compare"]["remedies"]
 HEADLINE = config["compare"]["headline"]
+# Those whose importance is not the Fisher information.
+ESTIMATED = [arm for arm in REMEDIES if arm in IMPORTANCE]
 # The second models: number of shared layers and arm.
 SECOND = [(k, arm) for k in config["compare"]["shared"] for arm in ARMS]
 SECOND += [(HEADLINE, arm) for arm in REMEDIES]

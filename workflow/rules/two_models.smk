@@ -71,9 +71,10 @@ rule estimate_importance:
         path=rules.train_first.output.path,
         fisher=rules.estimate_fisher.output.fisher,
     output:
-        si="results/estimate_importance/si.safetensors",
-        mas="results/estimate_importance/mas.safetensors",
-        omega="results/estimate_importance/omega.safetensors",
+        **{
+            arm: f"results/estimate_importance/{IMPORTANCE[arm]}.safetensors"
+            for arm in ESTIMATED
+        },
     log:
         "logs/estimate_importance.log",
     cache: True
@@ -81,6 +82,7 @@ rule estimate_importance:
         "../envs/wpl.yaml"
     params:
         seeds=SEEDS,
+        arms=ESTIMATED,
         shared=HEADLINE,
         samples=config["fisher"]["samples"],
         si={"damping": config["si"]["damping"]},

@@ -15,9 +15,12 @@ with job(snakemake):
     images, how = load_images(inputs.images), {"seeds": params.seeds, "samples": params.samples}
     converged = {name: p[:1] for name, p in models.items()}
 
-    si = scaled(path_importance(path, **params.si), shared)
-    mas = scaled(estimate_mas(models, images, **how), shared)
-    omega = estimate_omega(converged, images, shared=params.shared, **how, **params.omega)
-    save_tensors(outputs.si, "si", si, seeds=params.seeds, **params.si)
-    save_tensors(outputs.mas, "mas", mas, **how)
-    save_tensors(outputs.omega, "omega", omega, **how, **params.omega)
+    if "si" in params.arms:
+        si = scaled(path_importance(path, **params.si), shared)
+        save_tensors(outputs.si, "si", si, seeds=params.seeds, **params.si)
+    if "mas" in params.arms:
+        mas = scaled(estimate_mas(models, images, **how), shared)
+        save_tensors(outputs.mas, "mas", mas, **how)
+    if "omega" in params.arms:
+        omega = estimate_omega(converged, images, shared=params.shared, **how, **params.omega)
+        save_tensors(outputs.omega, "omega", omega, **how, **params.omega)

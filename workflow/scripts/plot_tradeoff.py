@@ -17,7 +17,7 @@ with job(snakemake):
     handles = {}
     for (title, rows_of_case), axes in zip(cases, panels[0], strict=True):
         case = rows_of_case.sort_values("alpha")
-        for color, arm in enumerate(ARM_NAMES):
+        for place, arm in enumerate(ARM_NAMES):
             rows = case[case["arm"] == arm]
             if rows.empty:
                 continue
@@ -29,7 +29,9 @@ with job(snakemake):
                     rows["forgetting_high"] - rows["forgetting"],
                     rows["forgetting"] - rows["forgetting_low"],
                 ],
-                color=f"C{color}",
+                # WPL with and without a floor are one colour, the former dashed.
+                color="C1" if arm == "floor" else f"C{place}",
+                ls="--" if arm == "floor" else "-",
                 marker="o" if len(rows) > 1 else "s",
                 markersize=4,
                 lw=1.2,

@@ -126,6 +126,11 @@ class Params(Section):
         missing = {"none", "wpl", "l2"} - set(self.compare.arms)
         if missing:
             raise ValueError(f"compare.arms: {min(missing)!r} must be one of the arms")
+        if "omega" in self.compare.remedies and self.data.source == "mnist":
+            raise ValueError(
+                "compare.remedies: the matrices of omega are for small images; leave it out with "
+                "data.source mnist"
+            )
         missing = {"none", "ewc"} - set(self.split.arms)
         if missing:
             raise ValueError(f"split.arms: {min(missing)!r} must be one of the arms")

@@ -106,13 +106,16 @@ def _remedy(row: pd.Series) -> str:
 
 def _equally_protective(runs: pd.DataFrame, rows: pd.DataFrame, arm: Arm, other: Arm) -> str:
     """Compare two arms where each removes enough forgetting at the lowest cost to B."""
-    enough = rows[(rows["reduction"] >= ENOUGH) & rows["arm"].isin([arm, other])]
+    # Only strengths at which both were run: more tries would find a lower cost.
+    tried = [set(rows[rows["arm"] == name]["alpha"]) for name in (arm, other)]
+    both = rows[rows["arm"].isin([arm, other]) & rows["alpha"].isin(tried[0] & tried[1])]
+    enough = both[both["reduction"] >= ENOUGH]
     best = {name: of.loc[of["cost"].idxmin()] for name, of in enough.groupby("arm")}
     costs = [
         f"with {ARM_NAMES[name]} (α = {best[name].alpha:g}) it costs B "
         f"{_points(best[name], 'cost')}"
         if name in best
-        else f"{ARM_NAMES[name]} does not at any strength tried"
+        else f"{ARM_NAMES[name]} does not at any strength that both tried"
         for name in (arm, other)
     ]
     if len(best) == 2:
