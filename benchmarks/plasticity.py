@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from wpl import WeightPlasticity
 
 LR = 0.01
-SECONDS = 20  # for each way and model
+SECONDS = 10  # for each way and model
 
 
 class Words(nn.Module):

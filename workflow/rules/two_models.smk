@@ -77,7 +77,7 @@ rule estimate_importance:
         },
     log:
         "logs/estimate_importance.log",
-    cache: True
+    cache: bool(ESTIMATED)
     conda:
         "../envs/wpl.yaml"
     params:
