@@ -546,7 +546,7 @@ def test_findings_hold_every_remedy():
         ("floor", 10.0): [(0.85, 0.84)] * 6,
         ("floor", 99.0): [(0.9, 0.83)] * 6,
         ("wpl", 99.0): [(0.88, 0.81)] * 6,
-        ("omega", 10.0): [(0.9, 0.88)] * 6,
+        ("omega", 10.0): [(0.88, 0.88)] * 6,
         ("mas", 10.0): [(0.6, 0.88)] * 6,
     }
     runs = comparison.final_scores(history_of(scores))
@@ -554,6 +554,8 @@ def test_findings_hold_every_remedy():
     text = findings(runs, comparison.compare(runs), alphas, FISHER)
     assert "WPL still forgets 2.0 points [2.0, 2.0], with a floor 0.0 points" in text
     assert "**Verdict: exact Ω is better.**" in text
+    assert "(α = 10) A keeps 90.0% with the diagonal Fisher information and 88.0%" in text
+    assert "it stands for: +2.0 points [+2.0, +2.0], p = 0.031." in text
     assert "Memory aware synapses (α = 10) removes" in text
     assert (
         "memory aware synapses does not at any strength that both tried. **Verdict: only WPL"

@@ -44,6 +44,8 @@ def findings(
         sentences = _of_case(runs, rows, alphas, "wpl")
         if {"floor", "wpl"} <= set(rows["arm"]):
             sentences += [_floor(rows)]
+        if {"omega", "wpl"} <= set(rows["arm"]):
+            sentences += [_diagonal(runs)]
         if "frozen" in set(rows["arm"]):
             sentences += [_against_freezing(runs, _at(rows, "wpl", alphas["wpl"]))]
         lines += _section(stop_title(stop), sentences)
@@ -119,7 +121,9 @@ def _equally_protective(runs: pd.DataFrame, rows: pd.DataFrame, arm: Arm, other:
         for name in (arm, other)
     ]
     if len(best) == 2:
-        gain, sign = _gain(*(_second(runs, name, best[name].alpha) for name in (arm, other)))
+        gain, sign = _gain(
+            *(_scores(runs, name, best[name].alpha, "second") for name in (arm, other))
+        )
         costs += [f"the first leaves B {gain}"]
         verdicts = (f"{ARM_NAMES[other]} is better", f"{ARM_NAMES[arm]} is better")
         if other == "l2":
@@ -140,8 +144,22 @@ def _floor(rows: pd.DataFrame) -> str:
     )
 
 
+def _diagonal(runs: pd.DataFrame) -> str:
+    """Say what the diagonal Fisher information loses against Ω, where the anchors are weakest."""
+    alphas = [set(runs[runs["arm"] == arm]["alpha"]) for arm in ("wpl", "omega")]
+    alpha = min(alphas[0] & alphas[1])
+    kept = [_scores(runs, arm, alpha, "after") for arm in ("wpl", "omega")]
+    gain, _ = _gain(*kept)
+    return (
+        f"At the least strength that both tried (α = {alpha:g}) A keeps {kept[0].mean():.1%} with "
+        f"the diagonal Fisher information and {kept[1].mean():.1%} with the exact Ω that it stands "
+        f"for: {gain}."
+    )
+
+
 def _against_freezing(runs: pd.DataFrame, wpl: pd.Series) -> str:
-    gain, _ = _gain(_second(runs, "wpl", wpl.alpha), _second(runs, "frozen", 0.0))
+    frozen = _scores(runs, "frozen", 0.0, "second")
+    gain, _ = _gain(_scores(runs, "wpl", wpl.alpha, "second"), frozen)
     return (
         "Freezing the shared layers forgets nothing; compared with that, WPL forgets "
         f"{wpl.forgetting * 100:.1f} points and leaves B {gain}."
@@ -156,9 +174,9 @@ def _gain(first: Any, second: Any) -> tuple[str, int]:
     return text, 0 if p >= SIGNIFICANT else 1 if gain > 0 else -1
 
 
-def _second(runs: pd.DataFrame, arm: str, alpha: float) -> Any:
+def _scores(runs: pd.DataFrame, arm: str, alpha: float, column: str) -> Any:
     chosen = runs[(runs["arm"] == arm) & (runs["alpha"] == alpha)]
-    return chosen.sort_values("seed")["second"].to_numpy()
+    return chosen.sort_values("seed")[column].to_numpy()
 
 
 def _at(rows: pd.DataFrame, arm: str, alpha: float) -> pd.Series:
