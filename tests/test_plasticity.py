@@ -105,7 +105,7 @@ def test_fewer_and_longer_pulls_come_to_rest_at_the_same_weights(weights):
     found = {name: t.clone() for name, t in theta.items()}
     for step in range(2000):
         for t in found.values():
-            t -= 0.05  # SGD on Σ θ
+            t.sub_(0.05)  # SGD on Σ θ
         if step % 4 == 3:
             plasticity.pull_(found, 4 * 0.05)
     for name, t in found.items():
