@@ -24,7 +24,7 @@ rule all:
     input:
         # Not in git, as figures and tables are: in a fresh clone, whose results are those of a run
         # elsewhere, they are missing, and so everything is made.
-        expand(rules.train_second.output, shared=config["compare"]["shared"], arm=ARMS),
+        of_second(rules.train_second.output),
         rules.plot_forgetting.output,
         rules.plot_convergence.output,
         rules.plot_tradeoff.output,

@@ -12,6 +12,7 @@ from workspace import ROOT, overlay
 from support import params, search_params
 from wpl import image_sources, text_sources
 from wpl.closed_forms.scores import Kind
+from wpl.omega import Curvature
 from wpl.two_models.names import ARM_NAMES, Arm
 
 DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -57,6 +58,11 @@ FAULTS = [
     ("first.check_every", 9999, "first.check_every: 9999 is more than first.iterations, 3000"),
     ("compare.shared", [4], "compare.shared: models of 4 and 6 layers can share at most 3; got 4"),
     ("compare.headline", 5, "compare.headline: 5 is not one of compare.shared, [1, 2, 3]"),
+    ("compare.remedies", ["mass"], "compare.remedies.0: Input should be 'floor', 'omega', 'si' or"),
+    ("data.source", "mnist", "compare.remedies: the matrices of omega are for small images"),
+    ("omega.curvature", "fisher", "omega.curvature: Input should be 'hessian' or 'ggn'"),
+    ("si.damping", 0, "si.damping: Input should be greater than 0; got 0"),
+    ("split.arms", ["none"], "split.arms: 'ewc' must be one of the arms"),
     ("tradeoff.alphas", [], "tradeoff.alphas: List should have at least 1 item"),
     ("text.source", "ptp", "text.source: Input should be 'manual', 'ptb' or 'folder'; got 'ptp'"),
     ("text.vocabulary", 1, "text.vocabulary: Input should be greater than or equal to 2; got 1"),
@@ -121,6 +127,8 @@ def test_choices_are_those_of_the_library():
     text = params.Text.model_fields["source"].annotation
     assert typing.get_args(text) == typing.get_args(text_sources.Source)
     assert tuple(ARM_NAMES) == typing.get_args(Arm)
+    curvature = params.Omega.model_fields["curvature"].annotation
+    assert typing.get_args(curvature) == typing.get_args(Curvature)
 
 
 def test_every_parameter_has_a_sentence_or_explains_itself():

@@ -99,6 +99,20 @@ def test_pull_and_gradient_come_to_rest_at_the_same_weights(weights, momentum):
             torch.testing.assert_close(found[name], expected, rtol=1e-9, atol=1e-12)
 
 
+def test_fewer_and_longer_pulls_come_to_rest_at_the_same_weights(weights):
+    anchor, fisher, theta = weights
+    plasticity = WeightPlasticity(anchor, {name: f + 0.1 for name, f in fisher.items()}, 5.0)
+    found = {name: t.clone() for name, t in theta.items()}
+    for step in range(2000):
+        for t in found.values():
+            t.sub_(0.05)  # SGD on Σ θ
+        if step % 4 == 3:
+            plasticity.pull_(found, 4 * 0.05)
+    for name, t in found.items():
+        expected = anchor[name] - 1 / (5.0 * (fisher[name] + 0.1))
+        torch.testing.assert_close(t, expected, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize(("times", "diverges"), [(0.98, False), (1.02, True)])
 def test_the_guard_knows_where_sgd_diverges(weights, momentum, times, diverges):

@@ -1,16 +1,44 @@
-"""What the README shows works as it stands there."""
+"""What README and docs show works as it stands there."""
 
 import re
 
 import pytest
 from workspace import ROOT
 
-README = (ROOT / "README.md").read_text()
+BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
-@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def blocks(document):
+    return BLOCK.findall((ROOT / document).read_text())
+
+
+@pytest.mark.parametrize("block", blocks("README.md"))
 def test_python_of_the_readme_runs(block):
     exec(compile(block, "README.md", "exec"), {})
+
+
+def test_two_networks_of_the_docs(capsys):
+    """It protects the first network and lets the second one learn."""
+    exec(compile(blocks("docs/library.md")[0], "docs/library.md", "exec"), {})
+    before, after, second = map(int, re.findall(r"(\d+)%", capsys.readouterr().out))
+    assert before > 90
+    assert after > before - 10
+    assert second > 70
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_new_text_of_the_docs(capsys):
+    exec(compile(blocks("docs/library.md")[1], "docs/library.md", "exec"), {"__name__": "docs"})
+    before, after, new = map(float, re.findall(r"\d+\.\d", capsys.readouterr().out))
+    assert before < 1.5
+    assert after < 2.5
+    assert new < 2.5, "of 12 words"
+
+
+def test_exact_form_of_the_docs():
+    namespace = {}
+    exec(compile(blocks("docs/library.md")[2], "docs/library.md", "exec"), namespace)
+    assert namespace["loss"] > 0
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "REPRODUCIBILITY.md"])

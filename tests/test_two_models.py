@@ -6,14 +6,19 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from wpl import WeightPlasticity, diagonal_fisher
+from wpl import WeightPlasticity, diagonal_fisher, exact_omega
 from wpl.images import Images
 from wpl.seeding import batch_order, generator
 from wpl.two_models import comparison, mlp
-from wpl.two_models.findings import findings
+from wpl.two_models.adam import Adam
+from wpl.two_models.anchors import DenseAnchor, uniform
+from wpl.two_models.findings import findings, split_findings
 from wpl.two_models.first import train_first
-from wpl.two_models.importance import estimate_fisher, uniform
+from wpl.two_models.importance import estimate_fisher
+from wpl.two_models.path_integral import PathIntegral
+from wpl.two_models.remedies import estimate_mas, estimate_omega, path_importance, scaled
 from wpl.two_models.second import train_second
+from wpl.two_models.split import train_split
 
 TRAINING = {"batch_size": 16, "learning_rate": 5e-3, "weight_decay": 1e-3}
 FIRST = {"stops": [0.4, 0.6], "check_every": 5, "depth": 4, "width": 6, "iterations": 120}
@@ -42,7 +47,7 @@ def first(images, seeds):
 
 @pytest.fixture(scope="module")
 def trained(images):
-    models, table = first(images, [0, 1, 2])
+    models, _, table = first(images, [0, 1, 2])
     fisher = estimate_fisher(models, images, seeds=[0, 1, 2], kind="empirical", samples=50)
     return models, table, fisher
 
@@ -61,8 +66,9 @@ def final(history, model="first"):
 
 def test_a_seed_is_the_same_whichever_seeds_it_is_trained_with(images, trained):
     models, _, fisher = trained
-    alone, _ = first(images, [1])
-    swapped, _ = first(images, [5, 2, 1])
+    alone, way, _ = first(images, [1])
+    swapped, swapped_way, _ = first(images, [5, 2, 1])
+    assert all(torch.equal(w[:, 0], swapped_way[name][:, 2]) for name, w in way.items())
     for name, p in models.items():
         assert torch.equal(p[:, 1], alone[name][:, 0])
         assert torch.equal(p[:, 1], swapped[name][:, 2])
@@ -158,7 +164,7 @@ def test_a_stop_is_the_first_look_at_which_its_accuracy_is_reached(images, train
     _, table, _ = trained
     before = table[(table["stop"] == "0.6") & (table["seed"] == 0)]["iteration"].item() - 5
     settings = FIRST | {"stops": [], "iterations": before}
-    weights, _ = train_first(images, seeds=[0], **settings, **TRAINING)
+    weights, *_ = train_first(images, seeds=[0], **settings, **TRAINING)
     assert score({name: p[0, 0] for name, p in weights.items()}, images, "valid") < 0.6
 
 
@@ -265,6 +271,187 @@ def test_too_many_samples_are_refused(images, trained):
         estimate_fisher(trained[0], images, seeds=[0, 1, 2], kind="mc", samples=161)
 
 
+def test_importance_of_mas_is_the_mean_slope_of_the_squared_output(images, trained):
+    """One sample and one output after the other, by autograd, in double precision."""
+    models, _, _ = trained
+    found = estimate_mas(models, images, seeds=[0, 1, 2], samples=20)
+    inputs, _ = images.flat("train")
+    picks = torch.randperm(160, generator=generator(2, "estimate_fisher", "samples"))[:20]
+    model = mlp.module({name: p[1, 2] for name, p in models.items()}).double()
+    total = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+    for x in inputs[picks].double():
+        model.zero_grad()
+        sum(logit**2 for logit in model(x.unsqueeze(0))[0]).backward()
+        for name, p in model.named_parameters():
+            total[name] += p.grad.abs() / 20
+    for name, expected in total.items():
+        torch.testing.assert_close(found[name][1, 2].double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_path_integral_is_summed_step_by_step(images):
+    """Each step's gradient and move, written down; and the loss falls by about their sum."""
+    theta = mlp.init([25, 6, 4], [generator(s, "init") for s in (0, 1)])
+    start = {name: p.clone() for name, p in theta.items()}
+    adam, path = Adam(theta.values(), 1e-3, 0.1), PathIntegral(theta)
+    inputs, labels = images.flat("train")
+    x, y = inputs.T.expand(2, -1, -1), labels.expand(2, -1)
+    written = {name: torch.zeros_like(p) for name, p in start.items()}
+    losses = []
+    for _ in range(30):
+        each = F.cross_entropy(mlp.forward(theta, x), y, reduction="none").mean(1)  # (run)
+        losses.append(each.detach())
+        adam.zero_grad()
+        each.sum().backward()
+        before = {name: p.detach().clone() for name, p in theta.items()}
+        with path.step():
+            adam.step()
+        for name, p in theta.items():
+            written[name] -= p.grad * (p.detach() - before[name])
+    state = path.state()
+    for name, p in theta.items():
+        torch.testing.assert_close(state[f"fall.{name}"], written[name])
+        assert torch.equal(state[f"moved.{name}"], p.detach() - start[name])
+    fall = sum(written[name].flatten(1).sum(1) for name in theta)
+    end = F.cross_entropy(mlp.forward(theta, x), y, reduction="none").mean(1).detach()
+    torch.testing.assert_close(fall, losses[0] - end, rtol=0.05, atol=0)
+
+
+def test_path_importance_is_its_formula():
+    way = {"fall.w": torch.tensor([0.6, -0.5, 0.0]), "moved.w": torch.tensor([2.0, 0.1, 0.0])}
+    found = path_importance(way, damping=0.5)
+    assert found.keys() == {"w"}
+    torch.testing.assert_close(found["w"], torch.tensor([0.6 / 4.5, 0.0, 0.0]))
+
+
+def test_a_stop_keeps_the_path_that_led_to_it(images, trained):
+    _, table, _ = trained
+    _, way, _ = first(images, [0, 1, 2])
+    reached = table[(table["stop"] == "0.6") & (table["seed"] == 1)]["iteration"].item()
+    settings = FIRST | {"stops": [], "iterations": reached}
+    _, short, _ = train_first(images, seeds=[1], **settings, **TRAINING)
+    for name, w in short.items():
+        assert torch.equal(w[0, 0], way[name][2, 1]), name
+
+
+def test_scaled_importance_has_the_mean_of_the_fisher_information(trained):
+    _, _, fisher = trained
+    importance = {name: torch.rand_like(f) for name, f in fisher.items()}
+    shared = {name: fisher[name] for name in mlp.layer_names(2)}
+    found = scaled(importance, shared)
+    assert found.keys() == shared.keys()
+    for stop in range(3):
+        of = [torch.cat([d[n][stop, 1].flatten() for n in shared]) for d in (found, shared)]
+        torch.testing.assert_close(of[0].mean(), of[1].mean())
+    ratio = found["layer1.weight"] / importance["layer1.weight"]
+    torch.testing.assert_close(ratio, ratio[..., :1, :1].expand_as(ratio))
+
+
+def test_omega_of_every_model_is_that_of_the_library(images, trained):
+    models, _, _ = trained
+    how = {"curvature": "ggn", "damping": 0.01, "precision": 0.1}
+    found = estimate_omega(models, images, seeds=[0, 1, 2], samples=40, shared=2, **how)["omega"]
+    inputs, labels = images.flat("train")
+    picks = torch.randperm(160, generator=generator(1, "estimate_fisher", "samples"))[:40]
+    model = mlp.module({name: p[2, 1] for name, p in models.items()})
+    data = [(inputs[picks], labels[picks])]
+    expected = exact_omega(model, data, shared=mlp.layer_names(2), **how)
+    assert torch.equal(found[2, 1], expected.float())
+
+
+def test_dense_anchor_is_the_gradient_of_its_quadratic_form():
+    torch.manual_seed(0)
+    shapes = {"weight": (2, 3), "bias": (2,)}
+    stops, alphas, seeds = 2, [1.0, 10.0, 50.0], 2
+    anchor = {name: torch.randn(12, *shape).double() for name, shape in shapes.items()}
+    theta = {name: torch.randn_like(a).requires_grad_() for name, a in anchor.items()}
+    root = torch.randn(stops, seeds, 8, 8).double()
+    omega = root @ root.mT
+    expected = []
+    for stop in range(stops):
+        for alpha in alphas:
+            for seed in range(seeds):
+                run = len(expected)
+                v = torch.cat([(theta[n][run] - anchor[n][run]).flatten() for n in shapes])
+                expected.append(alpha / 2 * v @ omega[stop, seed] @ v)
+    sum(expected).backward()
+    by_autograd = {name: t.grad.clone() for name, t in theta.items()}
+    for t in theta.values():
+        t.grad = torch.ones_like(t)  # of the loss
+    DenseAnchor(anchor, omega, alphas).add_gradient_(theta)
+    for name, t in theta.items():
+        torch.testing.assert_close(t.grad - 1, by_autograd[name], rtol=1e-10, atol=1e-10)
+
+
+def test_a_diagonal_omega_is_wpl(images, trained):
+    models, _, fisher = trained
+    rows = torch.cat([fisher[name].flatten(2) for name in mlp.layer_names(2)], 2)
+    dense = (models, None, {"omega": torch.diag_embed(rows)})
+    wpl, _ = second(images, trained, "wpl", [5.0, 50.0])
+    omega, _ = second(images, dense, "omega", [5.0, 50.0])
+    for name, p in wpl.items():
+        torch.testing.assert_close(omega[name], p, rtol=1e-3, atol=1e-4)
+
+
+def test_a_floor_is_added_to_the_fisher_information(images, trained):
+    models, _, fisher = trained
+    raised = (models, None, {name: f + 0.02 for name, f in fisher.items()})
+    wpl, _ = second(images, raised, "wpl", [50.0])
+    floor, _ = second(images, trained, "floor", [50.0], floor=0.02)
+    assert all(torch.equal(p, floor[name]) for name, p in wpl.items())
+
+
+SPLIT = {
+    "seeds": [0, 1],
+    "width": 6,
+    "first": {"stops": [0.4], "check_every": 5, "depth": 3, "iterations": 120, **TRAINING},
+    "second": {"depth": 5, "iterations": 200, "record_every": 100, **TRAINING},
+    "fisher": {"kind": "empirical", "samples": 500},
+    "si_damping": 0.1,
+}
+
+
+@pytest.fixture
+def opposed(images):
+    """The first two classes, and the same images once more with opposite labels."""
+    kept = {p: y < 2 for p, y in images.labels.items()}
+    pixels = {p: images.pixels[p][k].repeat(2, 1, 1, 1) for p, k in kept.items()}
+    labels = {p: images.labels[p][k] for p, k in kept.items()}
+    return Images(pixels, {p: torch.cat([y, 3 - y]) for p, y in labels.items()}, {})
+
+
+def test_split_is_the_two_models_experiment_with_every_layer_shared(opposed):
+    images = opposed
+    arms = {"none": [0.0], "ewc": [1.0, 30.0], "l2": [30.0], "joint": [0.0]}
+    history = train_split(images, arms=arms, **SPLIT)
+    assert set(history["shared"]) == {3}
+    ends = history[history["iteration"] == 200].set_index(["arm", "alpha", "seed"])
+    start = history[history["iteration"] == 0].set_index(["arm", "alpha", "seed"])
+    assert (start["accuracy_first"] > 0.6).all()
+    mean = ends.groupby(["arm", "alpha"])["accuracy_first"].mean()
+    assert mean["none", 0.0] < 0.3
+    assert mean["joint", 0.0] == pytest.approx(0.5, abs=0.15), "it sees both labels"
+
+    # By hand: labels 0, 1 are the first task; 2, 3 the second, on the same two outputs.
+    halves = []
+    for half in (0, 1):
+        kept = {p: images.labels[p] // 2 == half for p in images.labels}
+        pixels = {p: images.pixels[p][k] for p, k in kept.items()}
+        halves.append(Images(pixels, {p: images.labels[p][k] % 2 for p, k in kept.items()}, {}))
+    a, b = halves
+    models, _, _ = train_first(a, **SPLIT["first"] | {"stops": []}, seeds=[0, 1], width=6)
+    fisher = estimate_fisher(models, a, seeds=[0, 1], kind="empirical", samples=80)
+    changes = SPLIT["second"] | {"depth": 3, "seeds": [0, 1], "stops": ["converged"]}
+    weights, by_hand = second(
+        b, (models, None, fisher), "ewc", [1.0, 30.0], 3, first_images=a, **changes
+    )
+    found = history[history["arm"] == "ewc"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, by_hand)
+    network = {name: p[0, 1, 1] for name, p in weights.items()}
+    row = ends.loc["ewc", 30.0, 1]
+    assert row["accuracy_first"] == pytest.approx(score(network, a, "test"))
+    assert row["accuracy_second"] == pytest.approx(score(network, b, "test"))
+
+
 def history_of(scores, shared=2, stop="converged"):
     """Records of runs that begin at .9 and .1 and end at the given scores of A and B, by seed."""
     return pd.DataFrame(
@@ -347,10 +534,44 @@ def test_findings_compare_with_freezing():
 
 
 def test_findings_compare_anchors_where_they_cost_least():
-    scores = SCORES | {("l2", 100.0): [(0.9, 0.84)] * 6}
+    scores = SCORES | {("l2", 100.0): [(0.9, 0.84)] * 6, ("l2", 1000.0): [(0.9, 0.89)] * 6}
+    scores |= {("wpl", 100.0): [(0.9, 0.80)] * 6}
     runs = comparison.final_scores(history_of(scores))
     text = findings(runs, comparison.compare(runs), ALPHAS, FISHER)
-    assert "with L2 to the anchor (α = 100) it costs B 6.0 points" in text
+    assert "with L2 to the anchor (α = 100) it costs B 6.0 points" in text, "both ran at 100"
+
+
+def test_findings_hold_every_remedy():
+    scores = SCORES | {
+        ("floor", 10.0): [(0.85, 0.84)] * 6,
+        ("floor", 99.0): [(0.9, 0.83)] * 6,
+        ("wpl", 99.0): [(0.88, 0.81)] * 6,
+        ("omega", 10.0): [(0.88, 0.88)] * 6,
+        ("mas", 10.0): [(0.6, 0.88)] * 6,
+    }
+    runs = comparison.final_scores(history_of(scores))
+    alphas = ALPHAS | dict.fromkeys(("floor", "omega", "si", "mas"), 10.0)
+    text = findings(runs, comparison.compare(runs), alphas, FISHER)
+    assert "WPL still forgets 2.0 points [2.0, 2.0], with a floor 0.0 points" in text
+    assert "**Verdict: exact Ω is better.**" in text
+    assert "(α = 10) A keeps 90.0% with the diagonal Fisher information and 88.0%" in text
+    assert "it stands for: +2.0 points [+2.0, +2.0], p = 0.031." in text
+    assert "Memory aware synapses (α = 10) removes" in text
+    assert (
+        "memory aware synapses does not at any strength that both tried. **Verdict: only WPL"
+        in text
+    )
+    assert "synaptic intelligence" not in text
+
+
+def test_findings_of_the_split():
+    scores = {("ewc" if arm == "wpl" else arm, alpha): s for (arm, alpha), s in SCORES.items()}
+    scores |= {("joint", 0.0): [(0.95, 0.93)] * 6}
+    runs = comparison.final_scores(history_of(scores))
+    text = split_findings(runs, comparison.compare(runs), {"ewc": 10.0, "l2": 10.0})
+    assert "EWC (α = 10) removes 100.0%" in text
+    assert "**Verdict: Fisher helps.**" in text
+    assert "together A reaches 95.0%, B 93.0%" in text
 
 
 def test_findings_say_when_nothing_is_forgotten():

@@ -15,19 +15,22 @@ SECOND = [
     f"train_second/shared{k}/{arm}"
     for k in (1, 2)
     for arm in ("frozen", "joint", "l2", "none", "wpl")
-]
+] + ["train_second/shared2/omega"]
 WPL = ["train_second/shared1/wpl", "train_second/shared2/wpl"]
 PLOTS = ["plot_convergence", "plot_forgetting", "plot_tradeoff"]
 JUDGED = {"evaluate_forgetting", *PLOTS}
-TWO_MODELS = [*JUDGED, "prepare_data", "train_first", "estimate_fisher", *SECOND]
+ESTIMATED = ["estimate_fisher", "estimate_importance"]
+TRAINED = ["train_first", *SECOND, "train_split"]
+TWO_MODELS = ["prepare_data", *ESTIMATED, *TRAINED, *JUDGED]
+AFTER_FISHER = JUDGED | {*ESTIMATED, "train_second", "train_split"}
 RUNS = [f"enas/{arm}/seed0" for arm in ("none", "wpl")]
 SEARCHES = [f"search_text/{space}/{run}" for space in ("small", "full") for run in RUNS]
 RETRAINED = ["retrain_found/enas/none", "retrain_found/enas/wpl"]
 DRAWN = ("search_forgetting", "reward", "ranking", "found", "cells")
 RANKED = {"evaluate_search", *(f"plot_{name}" for name in DRAWN)}
 ALONE = [*RETRAINED, "retrain_random", "train_standalone/seed0/cells0"]
+SEARCHED = RANKED | {"search_text", "retrain_found"}
 ALL = [*TWO_MODELS, "prepare_text", *SEARCHES, *ALONE, *RANKED]
-FISHER = {"estimate_fisher", "search_text", "retrain_found"}
 
 
 def rules(jobs):
@@ -37,9 +40,11 @@ def rules(jobs):
 def test_everything_runs_and_shows_forgetting(recorded):
     results = recorded.path / "results"
     metrics = json.loads((results / "evaluate_forgetting/metrics.json").read_text())
-    assert set(metrics) == {"shared1", "shared2"}
+    assert set(metrics) == {"shared1", "shared2", "split"}
+    assert set(metrics["split"]["converged"]) == {"none", "ewc", "si"}
     case = metrics["shared2"]["converged"]
-    assert set(case) == {"none", "wpl", "l2", "frozen", "joint"}
+    assert set(case) == {"none", "wpl", "l2", "frozen", "joint", "omega"}
+    assert set(metrics["shared2"]["0.3"]) == set(metrics["shared1"]["converged"])
     assert case["none"]["forgetting"] > 0.05
     assert case["frozen"]["forgetting"] == 0
     assert case["wpl"]["forgetting"] < case["none"]["forgetting"] / 2
@@ -75,17 +80,20 @@ def test_same_bytes_on_one_core(recorded, tmp_path):
         ("l2.alpha", 1000, set()),  # 1000 is 1000.0
         ("tradeoff.alphas", [20.0], JUDGED | {"train_second"}),
         ("tradeoff.alphas", [10.0], set()),  # 1000.0 is the own strength of the arms
-        ("second.iterations", 90, JUDGED | {"train_second"}),
+        ("second.iterations", 90, JUDGED | {"train_second", "train_split"}),
+        ("omega.damping", 0.01, JUDGED | {"estimate_importance", "train_second"}),
+        ("split.alpha", 1e5, JUDGED | {"train_split"}),
+        ("split.arms", ["none", "ewc"], JUDGED | {"train_split"}),
         ("compare.arms", ["none", "wpl", "l2"], JUDGED),
-        ("fisher.samples", 90, JUDGED | {"train_second", "estimate_fisher"}),
-        ("first.iterations", 310, JUDGED | {"train_second", "estimate_fisher", "train_first"}),
+        ("fisher.samples", 90, AFTER_FISHER),
+        ("first.iterations", 310, AFTER_FISHER | {"train_first"}),
         ("data.seed", 1, rules(TWO_MODELS)),
         ("text.seed", 1, rules(set(ALL) - set(TWO_MODELS))),
-        ("search.plasticity.alpha", 3.0, RANKED | {"search_text", "retrain_found"}),
-        ("search.policy.steps", 5, RANKED | {"search_text", "retrain_found"}),
+        ("search.plasticity.alpha", 3.0, SEARCHED),
+        ("search.policy.steps", 5, SEARCHED),
         ("search.standalone.batches", 7, RANKED | rules(ALONE)),
         ("search.standalone.random", 2, RANKED | {"retrain_random"}),
-        ("search.full.enas", ["none", "wpl", "l2"], RANKED | {"search_text", "retrain_found"}),
+        ("search.full.enas", ["none", "wpl", "l2"], SEARCHED),
         ("search.plasticity.decay_from", 0, set()),  # of an arm that does not run
     ],
 )
@@ -107,12 +115,10 @@ def test_alpha_reruns_the_jobs_of_its_arm(project):
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("plasticity", JUDGED | RANKED | {"train_second", "search_text", "retrain_found"}),
+        ("plasticity", JUDGED | SEARCHED | {"train_second", "train_split"}),
         ("evaluation", JUDGED | RANKED),
-        (
-            "fisher",
-            JUDGED | RANKED | FISHER | {"train_second"},
-        ),
+        ("fisher", AFTER_FISHER | SEARCHED),
+        ("omega", AFTER_FISHER - {"estimate_fisher"}),
         ("two_models/findings", JUDGED),
         ("search/findings", RANKED),
         ("search/controller", RANKED | {"search_text", "retrain_found"}),

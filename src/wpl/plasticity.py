@@ -123,9 +123,7 @@ class WeightPlasticity:
             pulls = [(rate * weight.double(), weight) for weight in self._weight.values()]
             self._shares = [(c / (1 + c)).to(weight) for c, weight in pulls]
             self._rate = rate
-        # From the last weight: it is still in the processor's cache when the optimiser is done.
-        anchors = list(self._anchor.values())
-        torch._foreach_lerp_(current[::-1], anchors[::-1], self._shares[::-1])
+        torch._foreach_lerp_(current, list(self._anchor.values()), self._shares)
 
     def check_stable(self, lr: float, *, momentum: float = 0.0) -> None:
         """Refuse a strength at which ``add_gradient_`` or ``loss`` makes SGD diverge.

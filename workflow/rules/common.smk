@@ -11,15 +11,27 @@ sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "src")]
 from support import digest, workspace
 from support.params import validate
 from wpl.search.names import ARM_NAMES, METHOD_NAMES
-from wpl.two_models.names import CONVERGED
+from wpl.two_models.names import CONVERGED, IMPORTANCE
 
 given = config.copy()
 config.update(validate(config))
 SEEDS = config["seeds"]
 STOPS = [CONVERGED, *map(str, config["first"]["stops"])]
 ARMS = config["compare"]["arms"]
+REMEDIES = config["compare"]["remedies"]
+HEADLINE = config["compare"]["headline"]
+# Those whose importance is not the Fisher information.
+ESTIMATED = [arm for arm in REMEDIES if arm in IMPORTANCE]
+# The second models: number of shared layers and arm.
+SECOND = [(k, arm) for k in config["compare"]["shared"] for arm in ARMS]
+SECOND += [(HEADLINE, arm) for arm in REMEDIES]
 # An arm has a strength if it has a section with one.
-ALPHAS = {arm: config[arm]["alpha"] for arm in ARMS if arm in config}
+ALPHAS = {arm: config[arm]["alpha"] for arm in [*ARMS, *REMEDIES] if arm in config}
+SPLIT_ALPHAS = {
+    arm: config["split"]["alpha"]
+    for arm in config["split"]["arms"]
+    if arm not in ("none", "joint")
+}
 
 
 SEARCH = config["search"]
@@ -28,7 +40,7 @@ SEARCH = config["search"]
 wildcard_constraints:
     shared=r"\d+",
     seed=r"\d+",
-    arm="|".join({*ARMS, *ARM_NAMES}),
+    arm="|".join({*ARMS, *REMEDIES, *ARM_NAMES}),
     method="|".join(METHOD_NAMES),
     space="small|full",
 
@@ -42,10 +54,28 @@ def strengths(arm, shared):
     """The values of α at which an arm is run: its own, and those of the trade-off."""
     if arm not in ALPHAS:
         return [0.0]
-    sweep = (
-        config["tradeoff"]["alphas"] if shared == config["compare"]["headline"] else []
-    )
-    return sorted({ALPHAS[arm], *sweep})
+    sweep = config["tradeoff"]["remedies" if arm in REMEDIES else "alphas"]
+    return sorted({ALPHAS[arm], *(sweep if shared == HEADLINE else [])})
+
+
+def split_strengths(arm):
+    """The same, where one network learns one half of the classes after the other."""
+    if arm not in SPLIT_ALPHAS:
+        return [0.0]
+    return sorted({SPLIT_ALPHAS[arm], *config["split"]["alphas"]})
+
+
+def of_second(pattern):
+    """The files of all second models."""
+    shared, arm = zip(*SECOND)
+    return expand(pattern, zip, shared=shared, arm=arm)
+
+
+def importance(arm):
+    """The file of what an arm's anchor is weighted with."""
+    kind = IMPORTANCE.get(arm, "fisher")
+    folder = "estimate_fisher" if kind == "fisher" else "estimate_importance"
+    return f"results/{folder}/{kind}.safetensors"
 
 
 workspace.set_environment(ROOT)

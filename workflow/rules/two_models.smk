@@ -25,6 +25,7 @@ rule train_first:
         images=rules.prepare_data.output.images,
     output:
         models="results/train_first/models.safetensors",
+        path="results/train_first/path.safetensors",
         stops="results/train_first/stops.csv",
     log:
         "logs/train_first.log",
@@ -63,11 +64,42 @@ rule estimate_fisher:
         "../scripts/estimate_fisher.py"
 
 
+rule estimate_importance:
+    input:
+        images=rules.prepare_data.output.images,
+        models=rules.train_first.output.models,
+        path=rules.train_first.output.path,
+        fisher=rules.estimate_fisher.output.fisher,
+    output:
+        **{
+            arm: f"results/estimate_importance/{IMPORTANCE[arm]}.safetensors"
+            for arm in ESTIMATED
+        },
+    log:
+        "logs/estimate_importance.log",
+    cache: bool(ESTIMATED)
+    conda:
+        "../envs/wpl.yaml"
+    params:
+        seeds=SEEDS,
+        arms=ESTIMATED,
+        shared=HEADLINE,
+        samples=config["fisher"]["samples"],
+        si={"damping": config["si"]["damping"]},
+        omega={k: config["omega"][k] for k in ("curvature", "damping")}
+        | {"precision": config["first"]["weight_decay"]},
+        code=code("estimate_importance"),
+    message:
+        "Estimating what other remedies take for importance"
+    script:
+        "../scripts/estimate_importance.py"
+
+
 rule train_second:
     input:
         images=rules.prepare_data.output.images,
         models=rules.train_first.output.models,
-        fisher=rules.estimate_fisher.output.fisher,
+        importance=lambda wc: importance(wc.arm),
     output:
         models="results/train_second/shared{shared}/{arm}.safetensors",
         history="results/train_second/shared{shared}/{arm}.csv",
@@ -81,7 +113,9 @@ rule train_second:
         shared=lambda wc: int(wc.shared),
         alphas=lambda wc: strengths(wc.arm, int(wc.shared)),
         seeds=SEEDS,
-        stops=STOPS,
+        # The matrix Ω of a stop costs as much as all other strengths and stops of an arm.
+        stops=lambda wc: STOPS[:1] if wc.arm == "omega" else STOPS,
+        floor=lambda wc: config["floor"]["floor"] if wc.arm == "floor" else 0.0,
         width=config["width"],
         second=config["second"],
         code=code("train_second"),
@@ -91,14 +125,37 @@ rule train_second:
         "../scripts/train_second.py"
 
 
+# One job: trainings of the same small network, no longer than the start of a job for each.
+rule train_split:
+    input:
+        images=rules.prepare_data.output.images,
+    output:
+        history="results/train_split/history.csv",
+    log:
+        "logs/train_split.log",
+    cache: True
+    conda:
+        "../envs/wpl.yaml"
+    params:
+        arms={arm: split_strengths(arm) for arm in config["split"]["arms"]},
+        seeds=SEEDS,
+        width=config["width"],
+        first=config["first"],
+        second=config["second"],
+        fisher=config["fisher"],
+        si_damping=config["si"]["damping"],
+        code=code("train_split"),
+    message:
+        "Training one network on half of the classes, then on the others"
+    script:
+        "../scripts/train_split.py"
+
+
 # Its outputs are kept in git, as files: not `cache: True`, which makes links.
 rule evaluate_forgetting:
     input:
-        expand(
-            rules.train_second.output.history,
-            shared=config["compare"]["shared"],
-            arm=ARMS,
-        ),
+        history=of_second(rules.train_second.output.history),
+        split=rules.train_split.output.history,
     output:
         metrics="results/evaluate_forgetting/metrics.json",
         headline="results/evaluate_forgetting/headline.json",
@@ -108,6 +165,7 @@ rule evaluate_forgetting:
             category="Two models",
         ),
         tradeoff="results/evaluate_forgetting/tradeoff.csv",
+        split="results/evaluate_forgetting/split.csv",
         curves="results/evaluate_forgetting/curves.csv",
         mean_curves="results/evaluate_forgetting/mean_curves.csv",
         findings="results/evaluate_forgetting/findings.md",
@@ -122,7 +180,8 @@ rule evaluate_forgetting:
         "../envs/wpl.yaml"
     params:
         alphas=ALPHAS,
-        headline=config["compare"]["headline"],
+        split_alphas=SPLIT_ALPHAS,
+        headline=HEADLINE,
         fisher=config["fisher"],
         code=code("evaluate_forgetting"),
     message:
@@ -168,7 +227,7 @@ rule plot_convergence:
     conda:
         "../envs/wpl.yaml"
     params:
-        shared=config["compare"]["headline"],
+        shared=HEADLINE,
         code=code("plot_convergence"),
     message:
         "Plotting strict to loose convergence"
@@ -178,7 +237,8 @@ rule plot_convergence:
 
 rule plot_tradeoff:
     input:
-        rules.evaluate_forgetting.output.tradeoff,
+        tradeoff=rules.evaluate_forgetting.output.tradeoff,
+        split=rules.evaluate_forgetting.output.split,
     output:
         report(
             "results/plot_tradeoff/tradeoff.png",

@@ -6,24 +6,32 @@ from markdown_it import MarkdownIt
 from job import job
 from wpl.files import save_json, save_table, save_text
 from wpl.two_models import comparison
-from wpl.two_models.findings import findings
+from wpl.two_models.findings import findings, split_findings
 
 with job(snakemake):
     alphas, headline = snakemake.params.alphas, snakemake.params.headline
-    history = pd.concat([pd.read_csv(file, dtype={"stop": str}) for file in snakemake.input])
+    files = [*snakemake.input.history, snakemake.input.split]
+    *tables, of_split = (pd.read_csv(file, dtype={"stop": str}) for file in files)
+    history = pd.concat(tables)
     curves = comparison.headline_runs(history, alphas)
-    scores = comparison.final_scores(history)
-    compared = comparison.compare(scores)
+    scores, split_scores = (comparison.final_scores(h) for h in (history, of_split))
+    compared, split = (comparison.compare(s) for s in (scores, split_scores))
     of_headline = compared[compared["shared"] == headline]
     runs = scores[scores["shared"] == headline]
     text = findings(runs, of_headline, alphas, snakemake.params.fisher)
+    split_alphas = snakemake.params.split_alphas
+    text += split_findings(split_scores, split, split_alphas)
 
     cases = comparison.headline_runs(compared, alphas)
+    metrics = comparison.metrics(cases)
+    split_cases = comparison.headline_runs(split.assign(shared="split"), split_alphas)
+    metrics |= comparison.metrics(split_cases)
     save_table(snakemake.output.curves, curves)
     save_table(snakemake.output.mean_curves, comparison.mean_curves(curves, headline))
     save_table(snakemake.output.tradeoff, of_headline)
+    save_table(snakemake.output.split, split)
     save_table(snakemake.output.cases, cases)
-    save_json(snakemake.output.metrics, comparison.metrics(cases))
+    save_json(snakemake.output.metrics, metrics)
     save_json(snakemake.output.headline, comparison.headline(cases, headline))
     save_text(snakemake.output.findings, text)
     save_text(snakemake.output.page, MarkdownIt().render(text))

@@ -2,10 +2,10 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from wpl.search.drawing import draw_recurrent
 
 from figure import save
 from job import job
+from wpl.search.drawing import draw_recurrent
 from wpl.search.names import ARM_NAMES, METHOD_NAMES
 from wpl.search.recurrent import RecurrentGenotype
 

@@ -8,16 +8,20 @@ from job import job
 from wpl.two_models.names import ARM_NAMES, stop_title
 
 with job(snakemake):
-    table = pd.read_csv(snakemake.input[0], dtype={"stop": str})
-    stops = table["stop"].unique()
+    table, split = (pd.read_csv(file, dtype={"stop": str}) for file in snakemake.input)
+    cases = [(stop_title(stop), case) for stop, case in table.groupby("stop", sort=False)]
+    cases += [("one network: half of the classes each", split)]
     figure, panels = plt.subplots(
-        1, len(stops), figsize=(3.4 * len(stops), 3.4), squeeze=False, layout="constrained"
+        1, len(cases), figsize=(3.2 * len(cases), 4), squeeze=False, layout="constrained"
     )
-    for stop, axes in zip(stops, panels[0], strict=True):
-        case = table[table["stop"] == stop].sort_values("alpha")
-        for color, arm in enumerate(a for a in ARM_NAMES if a in set(case["arm"])):
+    handles = {}
+    for (title, rows_of_case), axes in zip(cases, panels[0], strict=True):
+        case = rows_of_case.sort_values("alpha")
+        for place, arm in enumerate(ARM_NAMES):
             rows = case[case["arm"] == arm]
-            axes.errorbar(
+            if rows.empty:
+                continue
+            handles[ARM_NAMES[arm]] = axes.errorbar(
                 rows["second"],
                 rows["after"],
                 xerr=[rows["second"] - rows["second_low"], rows["second_high"] - rows["second"]],
@@ -25,17 +29,20 @@ with job(snakemake):
                     rows["forgetting_high"] - rows["forgetting"],
                     rows["forgetting"] - rows["forgetting_low"],
                 ],
-                color=f"C{color}",
+                # WPL with and without a floor are one colour, the former dashed.
+                color="C1" if arm == "floor" else f"C{place}",
+                ls="--" if arm == "floor" else "-",
                 marker="o" if len(rows) > 1 else "s",
                 markersize=4,
                 lw=1.2,
-                elinewidth=0.6,
-                label=ARM_NAMES[arm],
+                elinewidth=0.4,
             )
         axes.axhline(case["before"].iloc[0], color="grey", lw=1, ls=":")
-        axes.set_title(stop_title(stop))
+        axes.set_title(title)
         axes.set_xlabel("test accuracy of B")
     panels[0][0].set_ylabel("test accuracy of A after B")
-    handles = panels[0][0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=len(ARM_NAMES), frameon=False)
+    shown = {
+        ARM_NAMES[arm]: handles[ARM_NAMES[arm]] for arm in ARM_NAMES if ARM_NAMES[arm] in handles
+    }
+    figure.legend(shown.values(), shown, loc="outside lower center", ncols=5, frameon=False)
     save(figure, snakemake.output[0])

@@ -9,6 +9,10 @@ from wpl.two_models.first import train_first
 with job(snakemake):
     params = snakemake.params
     images = load_images(snakemake.input.images)
-    models, stops = train_first(images, seeds=params.seeds, width=params.width, **params.first)
-    save_tensors(snakemake.output.models, "first", models, seeds=params.seeds, **params.first)
+    models, path, stops = train_first(
+        images, seeds=params.seeds, width=params.width, **params.first
+    )
+    about = {"seeds": params.seeds, **params.first}
+    save_tensors(snakemake.output.models, "first", models, **about)
+    save_tensors(snakemake.output.path, "path", path, **about)
     save_table(snakemake.output.stops, stops)

@@ -4,20 +4,25 @@ from job import job
 from wpl.artifact import load_tensors, save_tensors
 from wpl.files import save_table
 from wpl.images import load_images
+from wpl.two_models.names import IMPORTANCE
 from wpl.two_models.second import train_second
 
 with job(snakemake):
     params = snakemake.params
     models, _ = load_tensors(snakemake.input.models, "first")
-    fisher, about = load_tensors(snakemake.input.fisher, "fisher")
+    kind = IMPORTANCE.get(params.arm, "fisher")
+    importance, about = load_tensors(snakemake.input.importance, kind)
     case = {name: params[name] for name in ("arm", "shared", "alphas", "seeds", "stops")}
     weights, history = train_second(
         load_images(snakemake.input.images),
-        models,
-        fisher,
+        {name: p[: len(params.stops)] for name, p in models.items()},
+        importance,
         **case,
+        floor=params.floor,
         width=params.width,
         **params.second,
     )
-    save_tensors(snakemake.output.models, "second", weights, **case, fisher=about["fisher"])
+    save_tensors(
+        snakemake.output.models, "second", weights, **case, **{kind: about.get(kind, about)}
+    )
     save_table(snakemake.output.history, history)

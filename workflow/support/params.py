@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from support.search_params import Search
 from support.section import Count, NonNegative, Positive, Section, Seed, Share
-from wpl.two_models.names import Arm
+from wpl.two_models.names import ArmEverywhere, ArmOfSplit, Remedy
 
 
 class Data(Section):
@@ -45,7 +45,8 @@ class Fisher(Section):
 
 class Compare(Section):
     shared: Annotated[list[Count], Field(min_length=1)]
-    arms: Annotated[list[Arm], Field(min_length=1)]
+    arms: Annotated[list[ArmEverywhere], Field(min_length=1)]
+    remedies: list[Remedy]
     headline: Count
 
 
@@ -53,8 +54,27 @@ class Anchor(Section):
     alpha: NonNegative
 
 
+class Floor(Anchor):
+    floor: NonNegative
+
+
+class Omega(Anchor):
+    curvature: Literal["hessian", "ggn"]
+    damping: NonNegative
+
+
+class Si(Anchor):
+    damping: Positive
+
+
+class Split(Anchor):
+    arms: list[ArmOfSplit]
+    alphas: list[Positive]
+
+
 class Tradeoff(Section):
     alphas: Annotated[list[Positive], Field(min_length=1)]
+    remedies: list[Positive]
 
 
 class Text(Section):
@@ -85,6 +105,11 @@ class Params(Section):
     compare: Compare
     wpl: Anchor
     l2: Anchor
+    floor: Floor
+    omega: Omega
+    si: Si
+    mas: Anchor
+    split: Split
     tradeoff: Tradeoff
     text: Text
     search: Search
@@ -105,6 +130,14 @@ class Params(Section):
         missing = {"none", "wpl", "l2"} - set(self.compare.arms)
         if missing:
             raise ValueError(f"compare.arms: {min(missing)!r} must be one of the arms")
+        if "omega" in self.compare.remedies and self.data.source == "mnist":
+            raise ValueError(
+                "compare.remedies: the matrices of omega are for small images; leave it out with "
+                "data.source mnist"
+            )
+        missing = {"none", "ewc"} - set(self.split.arms)
+        if missing:
+            raise ValueError(f"split.arms: {min(missing)!r} must be one of the arms")
         if self.first.check_every > self.first.iterations:
             raise ValueError(
                 f"first.check_every: {self.first.check_every} is more than first.iterations, "

@@ -62,10 +62,12 @@ def compare(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def metrics(cases: pd.DataFrame) -> dict[str, Any]:
-    """Arrange the comparison as nested metrics: shared layers, stop, arm."""
+    """Arrange the comparison as nested metrics: shared layers (or a name for them), stop, arm."""
     nested: dict[str, Any] = {}
     for row in cases.to_dict("records"):
-        case = nested.setdefault(f"shared{row.pop('shared')}", {}).setdefault(row.pop("stop"), {})
+        shared, stop = row.pop("shared"), row.pop("stop")
+        name = shared if isinstance(shared, str) else f"shared{shared}"
+        case = nested.setdefault(name, {}).setdefault(stop, {})
         case[row.pop("arm")] = row
     return nested
 

@@ -13,6 +13,7 @@ from wpl.two_models import mlp
 from wpl.two_models.adam import Adam
 from wpl.two_models.batches import batches
 from wpl.two_models.names import CONVERGED
+from wpl.two_models.path_integral import PathIntegral
 
 
 def train_first(
@@ -27,7 +28,7 @@ def train_first(
     batch_size: int,
     learning_rate: float,
     weight_decay: float,
-) -> tuple[mlp.Parameters, pd.DataFrame]:
+) -> tuple[mlp.Parameters, mlp.Parameters, pd.DataFrame]:
     """Train the first model of all seeds side by side.
 
     Args:
@@ -43,8 +44,9 @@ def train_first(
         weight_decay: λ of the loss term λ/2 ‖θ‖².
 
     Returns:
-        The weights, by name, ``(stop, seed, ...)``, the converged model first; and a table with
-        one row per stop and seed: iteration, accuracy on validation and on test data.
+        The weights, by name, ``(stop, seed, ...)``, the converged model first; what each weight
+        has contributed on the way there, as from ``PathIntegral.state``, ``(stop, seed, ...)``; and
+        a table with one row per stop and seed: iteration, accuracy on validation and on test data.
 
     Raises:
         ValueError: If a seed does not reach a stopping accuracy.
@@ -55,10 +57,12 @@ def train_first(
     widths = [inputs.shape[1], *[width] * (depth - 1), images.classes]
     theta = mlp.init(widths, [generator(seed, "train_first", "init") for seed in seeds])
     adam = Adam(theta.values(), learning_rate, weight_decay)
+    path = PathIntegral(theta)
 
     levels = torch.tensor(stops, dtype=torch.float64).unsqueeze(1)  # (stop, 1)
     reached = torch.full((len(stops), len(seeds)), -1)  # iteration; -1: not yet
-    kept = {name: p.detach().new_zeros(len(stops), *p.shape) for name, p in theta.items()}
+    state = {name: p.detach() for name, p in theta.items()} | path.state()
+    kept = {name: p.new_zeros(len(stops), *p.shape) for name, p in state.items()}
     stream = batches(
         inputs,
         labels,
@@ -71,13 +75,15 @@ def train_first(
         if iteration % check_every == 0 and (reached < 0).any():
             now = (reached < 0) & (mlp.accuracy(theta, *valid) >= levels)  # (stop, seed)
             reached[now] = iteration
-            for name, p in theta.items():
+            state = {name: p.detach() for name, p in theta.items()} | path.state()
+            for name, p in state.items():
                 here = now.reshape(*now.shape, *[1] * (p.ndim - 1))
-                kept[name] = torch.where(here, p.detach(), kept[name])
+                kept[name] = torch.where(here, p, kept[name])
         loss = F.cross_entropy(mlp.forward(theta, x), y, reduction="sum") / batch_size
         adam.zero_grad()
         loss.backward()
-        adam.step()
+        with path.step():
+            adam.step()
 
     mlp.check_finite(theta, [f"seed {seed}" for seed in seeds])
     if (reached < 0).any():
@@ -86,7 +92,9 @@ def train_first(
             f"seed {seeds[run]} did not reach a validation accuracy of {stops[stop]} within "
             f"{iterations} iterations; lower first.stops or raise first.iterations"
         )
-    theta = {name: torch.cat([p.detach().unsqueeze(0), kept[name]]) for name, p in theta.items()}
+    state = {name: p.detach() for name, p in theta.items()} | path.state()
+    state = {name: torch.cat([p.unsqueeze(0), kept[name]]) for name, p in state.items()}
+    theta, way = ({n: p for n, p in state.items() if (n in theta) == own} for own in (True, False))
     reached = torch.cat([torch.full((1, len(seeds)), iterations), reached])
     runs = {name: p.flatten(0, 1) for name, p in theta.items()}  # (stop · seed, ...)
     table = pd.DataFrame(
@@ -98,4 +106,4 @@ def train_first(
             "accuracy_test": mlp.accuracy(runs, *images.flat("test")).numpy(),
         }
     )
-    return theta, table
+    return theta, way, table

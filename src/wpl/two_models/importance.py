@@ -1,9 +1,9 @@
-"""How much each weight of the first model matters: what the penalty of an arm is weighted with."""
+"""How much each weight of the first model matters: the Fisher information."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wpl.fisher import Kind, diagonal_fisher
 from wpl.images import Images
@@ -34,37 +34,33 @@ def estimate_fisher(
     Raises:
         ValueError: If there are fewer training images than ``samples``.
     """
+    fisher = {name: torch.empty_like(p) for name, p in parameters.items()}
+    for at, model, data in first_models(parameters, images, seeds, samples):
+        draws = generator(seeds[at[1]], "estimate_fisher", "labels")
+        for name, f in diagonal_fisher(model, [data], kind=kind, generator=draws).items():
+            fisher[name][at] = f
+    return fisher
+
+
+def first_models(
+    parameters: Mapping[str, Tensor], images: Images, seeds: Sequence[int], samples: int
+) -> Iterator[tuple[tuple[int, int], nn.Module, tuple[Tensor, Tensor]]]:
+    """Go through the first models, stop by stop, each with training images drawn for its seed.
+
+    Yields:
+        The index (stop, run), the model, its images and their labels.
+
+    Raises:
+        ValueError: If there are fewer training images than ``samples``.
+    """
     inputs, labels = images.flat("train")
     if samples > len(inputs):
         raise ValueError(
             f"fisher.samples is {samples}, but there are only {len(inputs)} training images"
         )
-    fisher = {name: torch.empty_like(p) for name, p in parameters.items()}
-    stops = len(next(iter(parameters.values())))
-    for run, seed in enumerate(seeds):
-        picks = torch.randperm(len(inputs), generator=generator(seed, "estimate_fisher", "samples"))
-        data = [(inputs[picks[:samples]], labels[picks[:samples]])]
-        for stop in range(stops):
+    orders = [generator(seed, "estimate_fisher", "samples") for seed in seeds]
+    picks = [torch.randperm(len(inputs), generator=order)[:samples] for order in orders]
+    for stop in range(len(next(iter(parameters.values())))):
+        for run, chosen in enumerate(picks):
             model = mlp.module({name: p[stop, run] for name, p in parameters.items()})
-            draws = generator(seed, "estimate_fisher", "labels")
-            for name, f in diagonal_fisher(model, data, kind=kind, generator=draws).items():
-                fisher[name][stop, run] = f
-    return fisher
-
-
-def uniform(fisher: Mapping[str, Tensor]) -> mlp.Parameters:
-    """Give every weight of a run the mean of the run's Fisher information.
-
-    Anchoring with it is plain L2 towards the anchor, as strong as with F on average: the control
-    that tells whether the *Fisher* information matters, or any anchor would do.
-
-    Args:
-        fisher: By name, F ``(run, ...)``.
-
-    Returns:
-        By name, the importance in the shapes of F.
-    """
-    total = sum(f.flatten(1).sum(1) for f in fisher.values())
-    count = sum(f[0].numel() for f in fisher.values())
-    mean = torch.as_tensor(total) / count  # (run)
-    return {name: mean.reshape(-1, *[1] * (f.ndim - 1)).expand_as(f) for name, f in fisher.items()}
+            yield (stop, run), model, (inputs[chosen], labels[chosen])

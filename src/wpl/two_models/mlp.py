@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 Parameters = dict[str, Tensor]
 
+# Runs that are scored together: 1.8 times as fast on digits as one by one; more gain nothing.
+_SCORED_AT_ONCE = 16
+
 
 def layer_names(layers: int) -> list[str]:
     """List the parameters of the first layers, as they are called in ``module``."""
@@ -48,20 +51,38 @@ def init(widths: Sequence[int], generators: Sequence[torch.Generator]) -> Parame
 
 
 def forward(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-    """Compute logits ``(run, class, sample)`` of inputs ``(run, feature, sample)``."""
+    """Compute logits ``(run, class, sample)``.
+
+    Args:
+        parameters: By name, weights ``(run, out, in)`` and biases ``(run, out)``.
+        inputs: ``(group, feature, sample)``, where the number of runs is a multiple of the groups;
+            run r reads group r modulo their number.
+
+    Returns:
+        The logits.
+    """
     layers = len(parameters) // 2
-    h = inputs
-    for i in range(1, layers + 1):
+    h = _first_layer(parameters["layer1.weight"], parameters["layer1.bias"], inputs)
+    for i in range(2, layers + 1):
         bias = parameters[f"layer{i}.bias"].unsqueeze(2)  # (run, out, 1)
-        h = torch.baddbmm(bias, parameters[f"layer{i}.weight"], h)  # (run, out, sample)
-        if i < layers:
-            h = h.relu()
+        h = torch.baddbmm(bias, parameters[f"layer{i}.weight"], h.relu())  # (run, out, sample)
     return h
+
+
+def _first_layer(weight: Tensor, bias: Tensor, inputs: Tensor) -> Tensor:
+    """Multiply the runs of a group with its inputs at once: a third off a step of many runs."""
+    runs, out, features = weight.shape
+    groups = len(inputs)
+    apart = (runs // groups, groups, out)
+    rows = weight.unflatten(0, apart[:2]).transpose(0, 1).reshape(groups, -1, features)
+    offset = bias.unflatten(0, apart[:2]).transpose(0, 1).reshape(groups, -1, 1)
+    h = torch.baddbmm(offset, rows, inputs)  # (group, run of group · out, sample)
+    return h.view(groups, apart[0], out, -1).transpose(0, 1).reshape(runs, out, -1)
 
 
 @torch.no_grad()
 def accuracy(parameters: Mapping[str, Tensor], inputs: Tensor, labels: Tensor) -> Tensor:
-    """Score every run on the same data, one after the other: memory does not grow with runs.
+    """Score every run on the same data, a few runs at a time: memory does not grow with runs.
 
     Args:
         parameters: As in ``forward``.
@@ -72,12 +93,12 @@ def accuracy(parameters: Mapping[str, Tensor], inputs: Tensor, labels: Tensor) -
         Accuracies ``(run)`` in [0, 1], float64.
     """
     columns = inputs.T.unsqueeze(0)  # (1, feature, sample)
-    runs = len(next(iter(parameters.values())))
     scores = []
-    for run in range(runs):
-        logits = forward({name: p[run : run + 1] for name, p in parameters.items()}, columns)
-        scores.append((logits.argmax(1) == labels).double().mean())
-    return torch.stack(scores)
+    for some in zip(*(p.split(_SCORED_AT_ONCE) for p in parameters.values()), strict=True):
+        theta = dict(zip(parameters, some, strict=True))
+        logits = forward(theta, columns)
+        scores.append((logits.argmax(1) == labels).double().mean(1))
+    return torch.cat(scores)
 
 
 def check_finite(parameters: Mapping[str, Tensor], runs: Sequence[str]) -> None:

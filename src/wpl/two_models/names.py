@@ -2,7 +2,16 @@
 
 from typing import Literal
 
-Arm = Literal["none", "wpl", "l2", "frozen", "joint"]
+ArmEverywhere = Literal["none", "wpl", "l2", "frozen", "joint"]
+"""Arms for every number of shared layers."""
+
+Remedy = Literal["floor", "omega", "si", "mas"]
+"""Further arms, for the headline number of shared layers."""
+
+ArmOfSplit = Literal["none", "ewc", "l2", "si", "mas", "joint"]
+"""Arms where one network learns one half of the classes after the other."""
+
+Arm = Literal[ArmEverywhere, Remedy, ArmOfSplit]
 
 ARM_NAMES: dict[Arm, str] = {
     "none": "no remedy",
@@ -10,7 +19,15 @@ ARM_NAMES: dict[Arm, str] = {
     "l2": "L2 to the anchor",
     "frozen": "shared layers frozen",
     "joint": "A and B together",
+    "floor": "WPL with a floor",
+    "omega": "exact Ω",
+    "si": "synaptic intelligence",
+    "mas": "memory aware synapses",
+    "ewc": "EWC",
 }
+
+IMPORTANCE: dict[Arm, str] = {"si": "si", "mas": "mas", "omega": "omega"}
+"""What an arm's anchor is weighted with, where it is not the Fisher information."""
 
 CONVERGED = "converged"
 """The stop of a first model that was trained to the end; others are called by their accuracy."""

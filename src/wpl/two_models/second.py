@@ -1,6 +1,6 @@
 """Train the second model on weights that it shares with the first, by one arm."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 import torch
@@ -12,15 +12,15 @@ from wpl.plasticity import WeightPlasticity
 from wpl.seeding import generator
 from wpl.two_models import mlp
 from wpl.two_models.adam import Adam
+from wpl.two_models.anchors import DenseAnchor, uniform
 from wpl.two_models.batches import batches
-from wpl.two_models.importance import uniform
 from wpl.two_models.names import Arm
 
 
 def train_second(
     images: Images,
     first: Mapping[str, Tensor],
-    fisher: Mapping[str, Tensor],
+    importance: Mapping[str, Tensor],
     *,
     arm: Arm,
     alphas: Sequence[float],
@@ -34,18 +34,24 @@ def train_second(
     learning_rate: float,
     weight_decay: float,
     record_every: int,
+    floor: float = 0.0,
+    first_images: Images | None = None,
 ) -> tuple[mlp.Parameters, pd.DataFrame]:
     """Train the second model after every first model, all seeds, stops and strengths side by side.
 
     The arms: ``none`` does nothing about forgetting; ``wpl`` anchors the shared weights in
-    proportion to their Fisher information, ``l2`` uniformly and as strongly on average; ``frozen``
-    does not move them, the bound on forgetting; ``joint`` trains both models together, the bound
-    on accuracy. A seed has the same initial weights and batches in every arm: arms are paired.
+    proportion to their importance, the Fisher information, and so do ``floor`` (to which a
+    constant is added), ``si`` and ``mas`` (other importances) and ``ewc`` (all weights are shared);
+    ``l2`` anchors uniformly and as strongly on average, ``omega`` by the exact quadratic form;
+    ``frozen`` does not move the shared weights, the bound on forgetting; ``joint`` trains both
+    models together, the bound on accuracy. A seed has the same initial weights and batches in every
+    arm: arms are paired.
 
     Args:
-        images: The data, the same task for both models.
+        images: The data of the second model, and of the first unless ``first_images`` are given.
         first: By name, weights of the first model ``(stop, seed, ...)``.
-        fisher: By name, the Fisher information of those weights, in their shapes.
+        importance: By name, that of those weights, in their shapes; for the arm ``omega`` the
+            quadratic form as from ``estimate_omega``.
         arm: What is done about forgetting.
         alphas: Strengths of the anchor; for an arm without one, a single value that is not used.
         shared: How many first layers the two models share.
@@ -58,6 +64,8 @@ def train_second(
         learning_rate: Of Adam.
         weight_decay: λ of the loss term λ/2 ‖θ‖².
         record_every: Iterations between two records of the accuracy on test data.
+        floor: What the arm ``floor`` adds to the importance.
+        first_images: The data of the first model, where it is another task.
 
     Returns:
         By name, ``(stop, alpha, seed, ...)``, the second model's weights, and of a first model
@@ -68,8 +76,8 @@ def train_second(
     Raises:
         FloatingPointError: If a run's weights do not stay finite.
     """
-    inputs, labels = images.flat("train")
     test = images.flat("test")
+    test_first = test if first_images is None else first_images.flat("test")
     runs = pd.MultiIndex.from_product(
         [stops, alphas, seeds], names=["stop", "alpha", "seed"]
     ).to_frame(index=False)
@@ -78,7 +86,7 @@ def train_second(
     names = mlp.layer_names(shared)
 
     before = _spread(first, len(alphas))
-    widths = [inputs.shape[1], *[width] * (depth - 1), images.classes]
+    widths = [test[0].shape[1], *[width] * (depth - 1), images.classes]
     fresh = mlp.init(widths, [generator(seed, "train_second", "init") for seed in seeds])
     second = {name: _repeat(p, variants) for name, p in fresh.items()}
     second |= {name: before[name].clone() for name in names}
@@ -88,14 +96,8 @@ def train_second(
     if arm == "joint":
         trained |= {f"first.{name}": p for name, p in first_now.items() if name not in names}
     adam = Adam(trained.values(), learning_rate, weight_decay)
-    plasticity = None
-    if arm in ("wpl", "l2"):
-        importance = _spread({name: fisher[name] for name in names}, len(alphas))
-        plasticity = WeightPlasticity(
-            {name: before[name] for name in names},
-            uniform(importance) if arm == "l2" else importance,
-            torch.tensor(runs["alpha"].to_numpy()),
-        )
+    anchor = {name: before[name] for name in names}
+    plasticity = _anchor(arm, anchor, importance, floor, alphas, runs["alpha"])
 
     records = []
 
@@ -104,27 +106,31 @@ def train_second(
         records.append(
             runs.assign(
                 iteration=iteration,
-                accuracy_first=mlp.accuracy(first_now, *test).numpy(),
+                accuracy_first=mlp.accuracy(first_now, *test_first).numpy(),
                 accuracy_second=mlp.accuracy(second, *test).numpy(),
             )
         )
 
-    stream = batches(
-        inputs,
-        labels,
-        seeds=seeds,
-        purpose="train_second",
-        batch_size=batch_size,
-        iterations=iterations,
-    )
-    for iteration, (x_seed, y_seed) in enumerate(stream):
+    def stream(of: Images) -> Iterator[tuple[Tensor, Tensor]]:
+        return batches(
+            *of.flat("train"),
+            seeds=seeds,
+            purpose="train_second",
+            batch_size=batch_size,
+            iterations=iterations,
+        )
+
+    def loss_of(theta: mlp.Parameters, x: Tensor, y: Tensor) -> Tensor:
+        logits = mlp.forward(theta, x)  # (run, class, batch)
+        return F.cross_entropy(logits, _repeat(y, variants), reduction="sum")
+
+    rehearsed = stream(first_images) if arm == "joint" and first_images else None
+    for iteration, (x, y) in enumerate(stream(images)):
         if iteration % record_every == 0:
             record(iteration)
-        x = _repeat(x_seed, variants)  # (run, feature, batch)
-        y = _repeat(y_seed, variants)  # (run, batch)
-        loss = F.cross_entropy(mlp.forward(second, x), y, reduction="sum")
+        loss = loss_of(second, x, y)
         if arm == "joint":
-            loss = loss + F.cross_entropy(mlp.forward(first_now, x), y, reduction="sum")
+            loss = loss + loss_of(first_now, *(next(rehearsed) if rehearsed else (x, y)))
         adam.zero_grad()
         (loss / batch_size).backward()
         if plasticity:
@@ -138,6 +144,24 @@ def train_second(
     table.insert(0, "arm", arm)
     table.insert(1, "shared", shared)
     return weights, table
+
+
+def _anchor(
+    arm: Arm,
+    anchor: mlp.Parameters,
+    importance: Mapping[str, Tensor],
+    floor: float,
+    alphas: Sequence[float],
+    of_runs: pd.Series,
+) -> WeightPlasticity | DenseAnchor | None:
+    """Make the penalty of an arm, if it has one; ``of_runs`` holds the strength of each run."""
+    if arm in ("none", "frozen", "joint"):
+        return None
+    if arm == "omega":
+        return DenseAnchor(anchor, importance["omega"], alphas)
+    weight = _spread({name: importance[name] + floor for name in anchor}, len(alphas))
+    strengths = torch.tensor(of_runs.to_numpy())
+    return WeightPlasticity(anchor, uniform(weight) if arm == "l2" else weight, strengths)
 
 
 def _spread(stacked: Mapping[str, Tensor], alphas: int) -> mlp.Parameters:

@@ -1,0 +1,14 @@
+"""Train one network on half of the classes and then, by every arm, on the others."""
+
+from job import job
+from wpl.files import save_table
+from wpl.images import load_images
+from wpl.two_models.split import train_split
+
+with job(snakemake):
+    params = snakemake.params
+    names = ("arms", "seeds", "width", "first", "second", "fisher", "si_damping")
+    history = train_split(
+        load_images(snakemake.input.images), **{name: params[name] for name in names}
+    )
+    save_table(snakemake.output.history, history)
