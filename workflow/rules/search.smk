@@ -29,6 +29,11 @@ def plasticity(arm):
     return SEARCH["plasticity"] | {"decay_from": decay_from, "uniform": arm == "l2"}
 
 
+def seeds(arm):
+    """The seeds of an arm: fewer of those that are not compared most."""
+    return SEARCH["seeds"] if arm in ("none", "wpl") else SEARCH["other_seeds"]
+
+
 def runs(pattern, space):
     """The files of all searches of a space."""
     return [
@@ -36,7 +41,7 @@ def runs(pattern, space):
         for method in METHOD_NAMES
         for arm in SEARCH[space][method]
         for file in expand(
-            pattern, space=space, method=method, arm=arm, seed=SEARCH["seeds"]
+            pattern, space=space, method=method, arm=arm, seed=seeds(arm)
         )
     ]
 
@@ -130,11 +135,11 @@ rule train_standalone:
 rule retrain_found:
     input:
         text=rules.prepare_text.output.text,
-        scores=expand(
+        scores=lambda wc: expand(
             rules.search_text.output.scores,
             space="full",
-            seed=SEARCH["seeds"],
-            allow_missing=True,
+            seed=seeds(wc.arm),
+            **wc,
         ),
     output:
         scores="results/retrain_found/{method}/{arm}.csv",
@@ -145,7 +150,7 @@ rule retrain_found:
         "../envs/wpl.yaml"
     params:
         run=lambda wc: {"space": "full", "method": wc.method, "arm": wc.arm},
-        seeds=SEARCH["seeds"],
+        seeds=lambda wc: seeds(wc.arm),
         device=SEARCH["device"],
         model=recurrent("full"),
         training=STANDALONE,

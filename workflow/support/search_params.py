@@ -82,6 +82,7 @@ class Standalone(Section):
 
 class Search(Section):
     seeds: Annotated[list[Seed], Field(min_length=1)]
+    other_seeds: Annotated[list[Seed], Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"]
     small: Space
     full: Space
@@ -93,6 +94,9 @@ class Search(Section):
 
     @model_validator(mode="after")
     def fits(self) -> "Search":
+        unknown = set(self.other_seeds) - set(self.seeds)
+        if unknown:
+            raise ValueError(f"other_seeds: {min(unknown)} is not one of seeds, {self.seeds}")
         size = RecurrentSpace(self.small.nodes).size
         if size > self.training.exhaustive:
             raise ValueError(

@@ -71,10 +71,10 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for key, of_case in runs.groupby([*CASE, "quantity"], sort=False):
-        arms = {a: g.sort_values("seed") for a, g in of_case.groupby("arm", sort=False)}
-        none = arms["none"]["value"].to_numpy()
+        arms = {arm: runs.set_index("seed") for arm, runs in of_case.groupby("arm", sort=False)}
         for arm, own in arms.items():
             value, random = own["value"].to_numpy(), own["random"].to_numpy()
+            none = arms["none"]["value"][own.index].to_numpy()  # an arm may have fewer seeds
             row = dict(zip([*CASE, "quantity"], key, strict=True))
             row |= {"arm": arm, "seeds": len(own)} | _with_interval("value", value)
             row |= _difference("to_none", value, none)
