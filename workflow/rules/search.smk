@@ -29,9 +29,10 @@ def plasticity(arm):
     return SEARCH["plasticity"] | {"decay_from": decay_from, "uniform": arm == "l2"}
 
 
-def seeds(arm):
-    """The seeds of an arm: fewer of those that are not compared most."""
-    return SEARCH["seeds"] if arm in ("none", "wpl") else SEARCH["other_seeds"]
+def seeds(space, arm):
+    """The root seeds of an arm: more of those that are compared most."""
+    most = space == "small" and arm in ("none", "wpl")
+    return SEARCH["seeds"] if most else SEARCH["other_seeds"]
 
 
 def runs(pattern, space):
@@ -41,7 +42,7 @@ def runs(pattern, space):
         for method in METHOD_NAMES
         for arm in SEARCH[space][method]
         for file in expand(
-            pattern, space=space, method=method, arm=arm, seed=seeds(arm)
+            pattern, space=space, method=method, arm=arm, seed=seeds(space, arm)
         )
     ]
 
@@ -138,7 +139,7 @@ rule retrain_found:
         scores=lambda wc: expand(
             rules.search_text.output.scores,
             space="full",
-            seed=seeds(wc.arm),
+            seed=seeds("full", wc.arm),
             **wc,
         ),
     output:
@@ -150,7 +151,7 @@ rule retrain_found:
         "../envs/wpl.yaml"
     params:
         run=lambda wc: {"space": "full", "method": wc.method, "arm": wc.arm},
-        seeds=lambda wc: seeds(wc.arm),
+        seeds=lambda wc: seeds("full", wc.arm),
         device=SEARCH["device"],
         model=recurrent("full"),
         training=STANDALONE,
@@ -172,7 +173,7 @@ rule retrain_random:
     conda:
         "../envs/wpl.yaml"
     params:
-        seeds=SEARCH["seeds"],
+        seeds=SEARCH["other_seeds"],
         cells=SEARCH["standalone"]["random"],
         device=SEARCH["device"],
         model=recurrent("full"),
@@ -198,7 +199,7 @@ rule evaluate_search:
             first=FIRST_CELLS,
         ),
         found=runs(rules.retrain_found.output.scores, "full"),
-        random=rules.retrain_random.output.scores,
+        random=[rules.retrain_random.output.scores],
     output:
         forgetting="results/evaluate_search/forgetting.csv",
         policy="results/evaluate_search/policy.csv",

@@ -18,13 +18,14 @@ def findings(compared: pd.DataFrame, *, warmup: int) -> str:
     Returns:
         A document.
     """
-    most, least = int(compared["seeds"].max()), int(compared["seeds"].min())
+    least, most = int(compared["seeds"].min()), int(compared["seeds"].max())
     lines = [
         "# Findings of the architecture searches",
         "",
-        f"Means of {most} seeds (no remedy, WPL) and {least} (others), 95 % bootstrap intervals, "
-        f"paired sign-flip tests, whose p-values cannot fall below {2.0 ** (1 - most):.3f} and "
-        f"{2.0 ** (1 - least):.3f}. Forgetting counts after the warm-up of {warmup} epochs.",
+        f"Means of {most} seeds (small space, no remedy and WPL) and {least} (others), 95 % "
+        "bootstrap intervals, paired sign-flip tests, whose p-values cannot fall below "
+        f"{2.0 ** (1 - most):.3f} and {2.0 ** (1 - least):.3f}. Forgetting counts after the warm-up "
+        f"of {warmup} epochs.",
     ]
     for (space, method), of_case in compared.groupby(["space", "method"], sort=False):
         rows = {
