@@ -20,7 +20,7 @@ report: .venv/installed
 # New pins, after a change of the ranges in pyproject.toml.
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--all-extras --upgrade --quiet pyproject.toml --output-file requirements.lock
+		--extra workflow --extra dev --upgrade --quiet pyproject.toml --output-file requirements.lock
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -24,8 +24,8 @@ def findings(compared: pd.DataFrame, *, warmup: int) -> str:
         "",
         f"Means of {most} seeds (small space, no remedy and WPL) and {least} (others), 95 % "
         "bootstrap intervals, paired sign-flip tests, whose p-values cannot fall below "
-        f"{2.0 ** (1 - most):.3f} and {2.0 ** (1 - least):.3f}. Forgetting counts after the warm-up "
-        f"of {warmup} epochs.",
+        f"{2.0 ** (1 - most):.3f} and {2.0 ** (1 - least):.3f}. Forgetting counts after the "
+        f"warm-up of {warmup} epochs.",
     ]
     for (space, method), of_case in compared.groupby(["space", "method"], sort=False):
         rows = {
