@@ -164,15 +164,15 @@ def test_arms_are_compared_seed_by_seed():
     ],
 )
 def test_findings_say_what_the_numbers_say(nats, regret, expected):
-    text = findings(judged(nats, regret), warmup=1)
+    text = findings(judged(nats, regret))
     wpl = [line for line in text.splitlines() if line.startswith("- WPL")]
     for sentence in expected:
         assert any(sentence in line for line in wpl)
     assert ("**Less" in text) == (nats < 0)
 
 
-def test_quantities_leave_the_warmup_out_and_take_the_last_epoch():
-    err = [(0, 1.0, 9.0), (1, 1.0, 1.5), (2, 1.0, 2.5)]
+def test_quantities_take_the_second_half_and_the_last_epoch():
+    err = [(0, 1.0, 9.0), (1, 1.0, 9.5), (2, 1.0, 1.5), (3, 1.0, 2.5)]
     children = pd.DataFrame([{"epoch": e, "err1": a, "err2": b, **RUN} for e, a, b in err])
     truth = standalone([1.0, 2.0], seeds=(0,))
     table = scores([[2.0, 1.0], [1.0, 2.0]], [1, 1])
@@ -191,7 +191,6 @@ def test_quantities_leave_the_warmup_out_and_take_the_last_epoch():
         judgement.ranking(table, judgement.truth_of(truth)),
         found,
         retrained,
-        warmup=1,
     ).set_index(["space", "quantity"])
     assert got.loc[("small", "mean_nats"), "value"] == pytest.approx(1.0)
     assert got.loc[("small", "reward"), "value"] == 7.0

@@ -225,7 +225,6 @@ rule evaluate_search:
     conda:
         "../envs/wpl.yaml"
     params:
-        warmup=SEARCH["plasticity"]["warmup"],
         code=code("evaluate_search"),
     message:
         "Judging the searches"

@@ -21,11 +21,9 @@ with job(snakemake):
     ranking = judgement.ranking(table["scores"], judgement.truth_of(alone))
     found = judgement.against_truth(judgement.found(table["scores"]), alone)
     retrained = judgement.retrained(table["found"], table["random"])
-    runs = comparison.quantities(
-        forgetting, table["policy"], ranking, found, retrained, warmup=snakemake.params.warmup
-    )
+    runs = comparison.quantities(forgetting, table["policy"], ranking, found, retrained)
     compared = comparison.compare(runs)
-    text = findings(compared, warmup=snakemake.params.warmup)
+    text = findings(compared)
 
     save_table(snakemake.output.forgetting, forgetting)
     save_table(snakemake.output.policy, table["policy"])

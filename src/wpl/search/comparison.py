@@ -18,10 +18,11 @@ def quantities(
     ranking: pd.DataFrame,
     found: pd.DataFrame,
     retrained: pd.DataFrame,
-    *,
-    warmup: int,
 ) -> pd.DataFrame:
     """Reduce each run to the numbers that are compared.
+
+    Forgetting is averaged over the second half of the epochs: in the first everything still gets
+    better, whoever is trained.
 
     Args:
         forgetting: As from ``judgement.forgetting``.
@@ -29,13 +30,13 @@ def quantities(
         ranking: As from ``judgement.ranking``.
         found: As from ``judgement.against_truth``.
         retrained: As from ``judgement.retrained``.
-        warmup: First epochs, in which nothing is protected and which do not count for forgetting.
 
     Returns:
         One row per run and quantity, columns ``quantity``, ``value`` and, where chance is a match
         for it, ``random``.
     """
-    later = forgetting[forgetting["epoch"] >= warmup].groupby(RUN, sort=False)
+    half = (forgetting["epoch"].max() + 1) / 2
+    later = forgetting[forgetting["epoch"] >= half].groupby(RUN, sort=False)
     measures = [name for name in forgetting if name not in (*RUN, "epoch")]
     tables = [
         later[measures].mean(),

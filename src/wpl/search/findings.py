@@ -8,12 +8,11 @@ SIGNIFICANT = 0.05
 """The p-value below which a difference counts as shown."""
 
 
-def findings(compared: pd.DataFrame, *, warmup: int) -> str:
+def findings(compared: pd.DataFrame) -> str:
     """Write the findings as Markdown.
 
     Args:
         compared: As from ``comparison.compare``.
-        warmup: Number of first epochs that do not count for forgetting.
 
     Returns:
         A document.
@@ -24,8 +23,8 @@ def findings(compared: pd.DataFrame, *, warmup: int) -> str:
         "",
         f"Means of {most} seeds (small space, no remedy and WPL) and {least} (others), 95 % "
         "bootstrap intervals, paired sign-flip tests, whose p-values cannot fall below "
-        f"{2.0 ** (1 - most):.3f} and {2.0 ** (1 - least):.3f}. Forgetting counts after the "
-        f"warm-up of {warmup} epochs.",
+        f"{2.0 ** (1 - most):.3f} and {2.0 ** (1 - least):.3f}. Forgetting is that of the "
+        "second half of the epochs: in the first, everything still gets better.",
     ]
     for (space, method), of_case in compared.groupby(["space", "method"], sort=False):
         rows = {
