@@ -34,7 +34,10 @@ with job(snakemake):
     for (case, measure), axes in grid.axes_dict.items():
         axes.axvspan(-0.5, snakemake.params.warmup - 0.5, color="grey", alpha=0.12, lw=0)
         axes.axhline(0, color="grey", lw=1, ls=":")
-        axes.set_yscale("symlog", linthresh=10 if measure != "mean_nats" else 0.1)
+        if max(map(abs, axes.get_ylim())) > 100:  # a few children explode
+            axes.set_yscale("symlog", linthresh=10)
+            axes.yaxis.get_major_locator().set_params(numticks=6)
+            axes.autoscale_view()
         axes.set_title(f"{case}\n{PANELS[measure]}", fontsize="small")
     grid.set_axis_labels("epoch", "after − before")
     save(grid.figure, snakemake.output[0])
