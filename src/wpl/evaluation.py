@@ -90,7 +90,7 @@ def bootstrap_interval(
     Raises:
         ValueError: If the samples differ in length, are empty or hold a number that is not finite.
     """
-    arrays = _paired(*samples)
+    arrays = paired(*samples)
     count = len(arrays[0])
     if count == 1:
         return math.nan, math.nan
@@ -119,7 +119,7 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> float:
     Raises:
         ValueError: If the samples differ in length, are empty or hold a number that is not finite.
     """
-    a, b = _paired(first, second)
+    a, b = paired(first, second)
     if len(a) == 1:
         return 1.0
 
@@ -135,115 +135,15 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> float:
     return float(result.pvalue)
 
 
-def kendall(score: ArrayLike, truth: ArrayLike) -> float:
-    """Compute Kendall's rank correlation τ_b, which accounts for ties.
-
-    Args:
-        score: One number per model, by which they are ranked.
-        truth: One number per model, the same models.
+def paired(*samples: ArrayLike) -> list[_Floats]:
+    """Check samples that belong together, one value each per seed or model.
 
     Returns:
-        In [−1, 1]; NaN where all scores or all truths are equal: there is no ranking.
-    """
-    return _correlation(stats.kendalltau, score, truth)
-
-
-def spearman(score: ArrayLike, truth: ArrayLike) -> float:
-    """Compute Spearman's rank correlation ρ, equal values sharing their mean rank.
-
-    Args:
-        score: One number per model, by which they are ranked.
-        truth: One number per model, the same models.
-
-    Returns:
-        In [−1, 1]; NaN where all scores or all truths are equal: there is no ranking.
-    """
-    return _correlation(stats.spearmanr, score, truth)
-
-
-def precision_at(k: int, score: ArrayLike, truth: ArrayLike) -> float:
-    """Compute the share of the k best by score that are among the k best by truth.
-
-    Here and below, lower is better, as of a cross-entropy; of equals, the first given is best.
-
-    Args:
-        k: From 1 to the number of models. A random score has k / models in expectation.
-        score: One number per model.
-        truth: One number per model, the same models.
-
-    Returns:
-        In [0, 1].
+        Them as arrays.
 
     Raises:
-        ValueError: If k is out of range; if the samples are not paired, or not finite.
+        ValueError: If they differ in length, are empty or hold a number that is not finite.
     """
-    a, b = _paired(score, truth)
-    _check_budget(k, len(a))
-    return len(set(_ranked(a)[:k]) & set(_ranked(b)[:k])) / k
-
-
-def regret(score: ArrayLike, truth: ArrayLike) -> float:
-    """Compute how much worse the best by score is than the best: truth of the one minus the other.
-
-    Returns:
-        Zero or more, in units of the truth; lower is better.
-    """
-    a, b = _paired(score, truth)
-    return float(b[a.argmin()] - b.min())
-
-
-def rank_of_best(score: ArrayLike, truth: ArrayLike) -> int:
-    """Compute the rank by truth of the best by score.
-
-    Returns:
-        1 for the best; equal truths share the better rank.
-    """
-    a, b = _paired(score, truth)
-    return 1 + int((b < b[a.argmin()]).sum())
-
-
-def expected_best_of(k: int, truth: ArrayLike, score: ArrayLike | None = None) -> float:
-    """Compute what random search with a budget of k finds, in expectation over all its draws.
-
-    Of n models, k are drawn without replacement, and the best of them by score is taken. That is
-    the i-th best of all (i from 1) with probability C(n − i, k − 1) / C(n, k): it is drawn, and the
-    others come from those behind it.
-
-    Args:
-        k: From 1 to n.
-        truth: One number per model.
-        score: By which the best is taken, the same models; by default the truth itself.
-
-    Returns:
-        The expectation of the truth of the one taken, exact.
-
-    Raises:
-        ValueError: If k is out of range; if the samples are not paired, or not finite.
-    """
-    a, b = _paired(truth if score is None else score, truth)
-    n = len(a)
-    _check_budget(k, n)
-    weights = [math.comb(n - i, k - 1) / math.comb(n, k) for i in range(1, n + 1)]
-    return math.fsum(weights * b[_ranked(a)])
-
-
-def _correlation(measure: Callable[..., Any], score: ArrayLike, truth: ArrayLike) -> float:
-    a, b = _paired(score, truth)
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return math.nan
-    return float(measure(a, b).statistic)
-
-
-def _ranked(values: _Floats) -> NDArray[np.intp]:
-    return np.argsort(values, kind="stable")
-
-
-def _check_budget(k: int, models: int) -> None:
-    if not 1 <= k <= models:
-        raise ValueError(f"k must be from 1 to the number of models, {models}; got {k}")
-
-
-def _paired(*samples: ArrayLike) -> list[_Floats]:
     arrays = [np.asarray(s, dtype=float) for s in samples]
     lengths = [a.shape for a in arrays]
     if any(shape != lengths[0] or len(shape) != 1 for shape in lengths) or lengths[0] == (0,):

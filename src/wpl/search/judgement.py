@@ -3,12 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from wpl.evaluation import (
-    expected_best_of,
-    kendall,
-    precision_at,
-    spearman,
-)
+from wpl.ranking import expected_best_of, kendall, precision_at, spearman
 from wpl.search.winner import best_candidate
 
 RUN = ["space", "method", "arm", "seed"]

@@ -1,0 +1,101 @@
+"""How well scores rank models: against the truth, and against random search."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from wpl.evaluation import paired
+
+_Floats = NDArray[np.float64]
+
+
+def kendall(score: ArrayLike, truth: ArrayLike) -> float:
+    """Compute Kendall's rank correlation τ_b, which accounts for ties.
+
+    Args:
+        score: One number per model, by which they are ranked.
+        truth: One number per model, the same models.
+
+    Returns:
+        In [−1, 1]; NaN where all scores or all truths are equal: there is no ranking.
+    """
+    return _correlation(stats.kendalltau, score, truth)
+
+
+def spearman(score: ArrayLike, truth: ArrayLike) -> float:
+    """Compute Spearman's rank correlation ρ, equal values sharing their mean rank.
+
+    Args:
+        score: One number per model, by which they are ranked.
+        truth: One number per model, the same models.
+
+    Returns:
+        In [−1, 1]; NaN where all scores or all truths are equal: there is no ranking.
+    """
+    return _correlation(stats.spearmanr, score, truth)
+
+
+def precision_at(k: int, score: ArrayLike, truth: ArrayLike) -> float:
+    """Compute the share of the k best by score that are among the k best by truth.
+
+    Here and below, lower is better, as of a cross-entropy; of equals, the first given is best.
+
+    Args:
+        k: From 1 to the number of models. A random score has k / models in expectation.
+        score: One number per model.
+        truth: One number per model, the same models.
+
+    Returns:
+        In [0, 1].
+
+    Raises:
+        ValueError: If k is out of range; if the samples are not paired, or not finite.
+    """
+    a, b = paired(score, truth)
+    _check_budget(k, len(a))
+    return len(set(_ranked(a)[:k]) & set(_ranked(b)[:k])) / k
+
+
+def expected_best_of(k: int, truth: ArrayLike, score: ArrayLike | None = None) -> float:
+    """Compute what random search with a budget of k finds, in expectation over all its draws.
+
+    Of n models, k are drawn without replacement, and the best of them by score is taken. That is
+    the i-th best of all (i from 1) with probability C(n − i, k − 1) / C(n, k): it is drawn, and the
+    others come from those behind it.
+
+    Args:
+        k: From 1 to n.
+        truth: One number per model.
+        score: By which the best is taken, the same models; by default the truth itself.
+
+    Returns:
+        The expectation of the truth of the one taken, exact.
+
+    Raises:
+        ValueError: If k is out of range; if the samples are not paired, or not finite.
+    """
+    a, b = paired(truth if score is None else score, truth)
+    n = len(a)
+    _check_budget(k, n)
+    weights = [math.comb(n - i, k - 1) / math.comb(n, k) for i in range(1, n + 1)]
+    return math.fsum(weights * b[_ranked(a)])
+
+
+def _correlation(measure: Callable[..., Any], score: ArrayLike, truth: ArrayLike) -> float:
+    a, b = paired(score, truth)
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return math.nan
+    return float(measure(a, b).statistic)
+
+
+def _ranked(values: _Floats) -> NDArray[np.intp]:
+    return np.argsort(values, kind="stable")
+
+
+def _check_budget(k: int, models: int) -> None:
+    if not 1 <= k <= models:
+        raise ValueError(f"k must be from 1 to the number of models, {models}; got {k}")
