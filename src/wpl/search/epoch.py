@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from wpl.fisher import diagonal_fisher
 from wpl.search.descent import check, step
-from wpl.search.protocol import Genotype, Task
+from wpl.search.protocol import Genotype, Row, Task
 from wpl.search.settings import Training
-from wpl.search.state import Row, State
+from wpl.search.state import State
 
 
 def train_children(task: Task, state: State, *, training: Training) -> list[Row]:

@@ -13,6 +13,9 @@ information estimated; with ``select`` children are scored, and one is chosen in
 Genotype = Any
 """An architecture: a frozen, hashable value that prints as its space parses it."""
 
+Row = dict[str, Any]
+"""A row of a table of results."""
+
 
 class Space(Protocol):
     """A set of architectures, each a sequence of choices.

@@ -5,8 +5,7 @@ import itertools
 import torch
 
 from wpl.search.descent import check, step
-from wpl.search.protocol import Genotype, Task
-from wpl.search.state import Row
+from wpl.search.protocol import Genotype, Row, Task
 from wpl.seeding import generator
 
 

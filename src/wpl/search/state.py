@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,12 +11,11 @@ from wpl.artifact import load_tensors, save_tensors
 from wpl.plasticity import WeightPlasticity
 from wpl.search.controller import Controller
 from wpl.search.memory import Memory
-from wpl.search.protocol import Genotype, Task, draw
+from wpl.search.protocol import Genotype, Row, Task, draw
 from wpl.search.reinforce import Reinforce
 from wpl.search.settings import Plasticity, Policy
 from wpl.seeding import generator
 
-Row = dict[str, Any]
 TABLES = ("children", "policy", "scores")
 POSITION = ("epoch", "rollbacks", "batch", "work")
 
