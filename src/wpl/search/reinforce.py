@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
-from torch.optim.adam import adam
 
+from wpl.adam import adam_step_
 from wpl.search.controller import Controller, Samples
 
 
@@ -122,22 +122,12 @@ class Reinforce:
                 moment = self._state.get(key, torch.zeros_like(parameter))
                 self._state[key] = moment.to(parameter.device)  # a loaded one is on the CPU
         steps = self._state.setdefault("steps", torch.zeros(()))
-        with torch.no_grad():
-            # The functional form: the first torch.optim.Adam of a process imports the compiler.
-            adam(
-                list(named.values()),
-                gradients,
-                [self._state[f"mean.{name}"] for name in named],
-                [self._state[f"square.{name}"] for name in named],
-                [],
-                [steps.clone() for _ in named],
-                foreach=True,
-                amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
-                eps=1e-8,
-                maximize=False,
-                lr=self._learning_rate,
-                weight_decay=0.0,
-            )
+        adam_step_(
+            list(named.values()),
+            gradients,
+            [self._state[f"mean.{name}"] for name in named],
+            [self._state[f"square.{name}"] for name in named],
+            [steps.clone() for _ in named],
+            learning_rate=self._learning_rate,
+        )
         steps += 1
