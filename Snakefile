@@ -15,6 +15,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
 include: "workflow/rules/two_models.smk"
 include: "workflow/rules/search_cases.smk"
 include: "workflow/rules/search.smk"
@@ -29,9 +30,9 @@ rule all:
         rules.plot_forgetting.output,
         rules.plot_convergence.output,
         rules.plot_tradeoff.output,
-        runs(rules.search_text.output.state, "small"),
-        rules.plot_search_forgetting.output,
-        rules.plot_reward.output,
-        rules.plot_ranking.output,
-        rules.plot_found.output,
-        rules.plot_cells.output,
+        [runs(rules.search_cells.output.states, task, spaces(task)) for task in TASKS],
+        expand(rules.plot_search_forgetting.output, task=TASKS),
+        expand(rules.plot_reward.output, task=TASKS),
+        expand(rules.plot_ranking.output, task=TASKS),
+        expand(rules.plot_found.output, task=TASKS),
+        expand(rules.plot_cells.output, task=TASKS),

@@ -16,7 +16,8 @@ RUN = {"space": "small", "method": "enas", "arm": "none", "seed": 0}
 def test_forgetting_is_the_difference_that_later_children_make():
     err1 = [math.log(p) for p in (10, 20, 30, 40, 50, 60)]
     err2 = [math.log(p) for p in (12, 20, 29, 44, 75, 90)]
-    children = pd.DataFrame({"epoch": 3, "err1": err1, "err2": err2, **RUN})
+    errors = {"error1": np.exp(err1), "error2": np.exp(err2)}
+    children = pd.DataFrame({"epoch": 3, "err1": err1, "err2": err2, **errors, **RUN})
     row = judgement.forgetting(children).iloc[0]
     points = [2, 0, -1, 4, 25, 30]
     assert row["mean_points"] == pytest.approx(np.mean(points))
@@ -31,7 +32,8 @@ def test_forgetting_is_the_difference_that_later_children_make():
 def test_retention_counts_the_best_that_stay_among_the_best():
     err1 = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
     err2 = [9.0, 8.0, 3.0, 4.0, 5.0, 6.0, 7.0]
-    children = pd.DataFrame({"epoch": 0, "err1": err1, "err2": err2, **RUN})
+    errors = {"error1": err1, "error2": err2}
+    children = pd.DataFrame({"epoch": 0, "err1": err1, "err2": err2, **errors, **RUN})
     assert judgement.forgetting(children).iloc[0]["retention"] == 3 / 5
 
 
@@ -100,13 +102,18 @@ def test_random_search_has_the_budget_of_the_search():
 
 def test_random_cells_of_the_same_seed_are_the_match_of_a_found_one():
     found = pd.DataFrame(
-        [{**RUN, "space": "full", "seed": s, "genotype": "x", "test": s + 1.0} for s in (0, 1)]
+        [{**RUN, "space": "full", "seed": s, "genotype": "x", "test_error": s} for s in (5.0, 6.0)]
     )
-    random = pd.DataFrame({"seed": [0, 0, 1], "test": [1.0, 2.0, 3.0]})
+    random = pd.DataFrame({"seed": [5, 5, 6], "test_error": [1.0, 2.0, 3.0]})
     table = judgement.retrained(found, random)
-    assert list(table["test_perplexity"]) == pytest.approx([math.e, math.e**2])
-    expected = [(math.e + math.e**2) / 2, math.e**3]
-    assert list(table["random_test_perplexity"]) == pytest.approx(expected)
+    assert list(table["test_error"]) == [5.0, 6.0]
+    assert list(table["random_test_error"]) == [1.5, 3.0]
+
+
+def test_a_full_space_that_was_not_searched_has_no_rows():
+    table = judgement.retrained(pd.DataFrame(), pd.DataFrame())
+    assert table.empty
+    assert {*judgement.RUN, "test_error", "random_test_error"} < set(table)
 
 
 def runs(**quantities):
@@ -164,7 +171,7 @@ def test_arms_are_compared_seed_by_seed():
     ],
 )
 def test_findings_say_what_the_numbers_say(nats, regret, expected):
-    text = findings(judged(nats, regret))
+    text = findings(judged(nats, regret), "text")
     wpl = [line for line in text.splitlines() if line.startswith("- WPL")]
     for sentence in expected:
         assert any(sentence in line for line in wpl)
@@ -173,7 +180,9 @@ def test_findings_say_what_the_numbers_say(nats, regret, expected):
 
 def test_quantities_take_the_second_half_and_the_last_epoch():
     err = [(0, 1.0, 9.0), (1, 1.0, 9.5), (2, 1.0, 1.5), (3, 1.0, 2.5)]
-    children = pd.DataFrame([{"epoch": e, "err1": a, "err2": b, **RUN} for e, a, b in err])
+    children = pd.DataFrame(
+        [{"epoch": e, "err1": a, "err2": b, "error1": a, "error2": b, **RUN} for e, a, b in err]
+    )
     truth = standalone([1.0, 2.0], seeds=(0,))
     table = scores([[2.0, 1.0], [1.0, 2.0]], [1, 1])
     policy = pd.DataFrame(
@@ -183,8 +192,8 @@ def test_quantities_take_the_second_half_and_the_last_epoch():
         ]
     )
     found = judgement.against_truth(judgement.found(table), truth)
-    full = pd.DataFrame([{**RUN, "space": "full", "genotype": "x", "test": 1.0}])
-    retrained = judgement.retrained(full, pd.DataFrame({"seed": [0], "test": [2.0]}))
+    full = pd.DataFrame([{**RUN, "space": "full", "genotype": "x", "test_error": 1.0}])
+    retrained = judgement.retrained(full, pd.DataFrame({"seed": [0], "test_error": [2.0]}))
     got = comparison.quantities(
         judgement.forgetting(children),
         policy,
@@ -196,4 +205,4 @@ def test_quantities_take_the_second_half_and_the_last_epoch():
     assert got.loc[("small", "reward"), "value"] == 7.0
     assert got.loc[("small", "tau"), "value"] == 1
     assert got.loc[("small", "regret"), "random"] == pytest.approx(0.0)
-    assert got.loc[("full", "test_perplexity"), "random"] == pytest.approx(math.e**2)
+    assert got.loc[("full", "test_error"), "random"] == 2.0

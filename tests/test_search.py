@@ -37,7 +37,7 @@ def restored(checkpoint):
 
 
 def select(task, genotype):
-    return task.cross_entropy(task.child(task.space.parse(genotype)), "select")
+    return task.score(task.child(task.space.parse(genotype)), "select").nats
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -49,7 +49,7 @@ def test_the_tables_are_complete(case, tmp_path):
     assert children["epoch"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     cells = {str(cell) for cell in text_task().space.cells()}
     assert set(children["genotype"]) <= cells
-    measured = ["loss", "err1", "err2", "reward", "work"]
+    measured = ["loss", "reward", "err1", "error1", "err2", "error2", "work"]
     assert children[measured].notna().all(axis=None)
     assert (children["reward"] > 0).all()
     if "learn" in settings:
@@ -88,8 +88,11 @@ def test_err2_and_scores_are_those_of_the_shared_model_at_the_end(tmp_path):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_work_counts_every_prediction(case, tmp_path):
-    """Against a count of all that goes through the model, three for a pass with gradients."""
+def test_work_counts_every_prediction_that_a_search_needs(case, tmp_path):
+    """Against a count of all that goes through the model, three for a pass with gradients.
+
+    But for what only shows how the search fares: both scores of each child, and the ranking.
+    """
     task, settings = text_task(), CASES[case]()
     counted = 0
 
@@ -102,7 +105,8 @@ def test_work_counts_every_prediction(case, tmp_path):
     for epochs in (1, 2):
         tables = run(task, tmp_path / "state", **settings, epochs=epochs)
         work.append(tables["children"].query(f"epoch == {epochs - 1}")["work"].unique().tolist())
-        assert work[-1] == [counted]
+        watched = 2 * len(tables["children"]) + (tables["scores"]["candidates"] == 0).sum()
+        assert work[-1] == [counted - watched * task.predictions("select")]
         assert set(tables["scores"]["work"]) <= {w for (w,) in work}
     assert work[0] < work[1]
 
@@ -114,7 +118,7 @@ def test_test_data_is_never_read(tmp_path):
         run(task, tmp_path / str(number), protect=plasticity(), learn=policy(), exhaustive=32)
     assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
     with pytest.raises(IndexError):
-        task.cross_entropy(task.child(task.space.parse("0:tanh 0:tanh")), "test")
+        task.score(task.child(task.space.parse("0:tanh 0:tanh")), "test")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -139,9 +143,9 @@ class Watched:
         self._keep(child)
         return self._task.loss(child, *rest)
 
-    def cross_entropy(self, child, part):
+    def score(self, child, part):
         self._keep(child)
-        return self._task.cross_entropy(child, part)
+        return self._task.score(child, part)
 
     def _keep(self, child):
         weights = {n: p.detach().clone() for n, p in self.model.named_parameters()}
@@ -227,13 +231,13 @@ def test_children_are_drawn_from_the_controller():
     task = text_task()
     state = State(task, seed=0, plasticity=None, policy=policy())
     with torch.no_grad():
-        for parameter in state.controller.parameters():
+        for parameter in state.strategy.controller.parameters():
             parameter.fill_(1.0)
-        for decoder in state.controller.decoders:
+        for decoder in state.strategy.controller.decoders:
             decoder.weight[:] = -1e3
             decoder.weight[0] = 1e3
     random = state.generator("children")
-    drawn = [str(state.sample(random)) for _ in range(200)]
+    drawn = [str(state.strategy.sample(random)) for _ in range(200)]
     assert 180 < drawn.count("0:tanh 0:tanh") < 200
 
 

@@ -184,6 +184,6 @@ def test_a_checkpoint_is_whole_with_every_part_of_the_state(tmp_path):
     run(text_task(), tmp_path / "state", **CASES["enas and wpl"]())
     tensors, about = load_tensors(tmp_path / "state", "search")
     groups = {name.partition(".")[0] for name in tensors}
-    assert groups == {"shared", "fisher", "anchor", "controller", "reinforce"}
+    assert groups == {"shared", "fisher", "anchor", "strategy"}
     assert (about["epoch"], about["batch"]) == (3, 18)
-    assert tensors["reinforce.baseline"].dtype == torch.float64
+    assert tensors["strategy.reinforce.baseline"].dtype == torch.float64

@@ -66,7 +66,7 @@ def test_select_and_test_are_scores_of_their_parts_and_work_leaves_the_test_out(
     hook.remove()
     child = task.child(task.space.parse(row["genotype"]))
     for part in ("select", "test"):
-        assert row[part] == task.cross_entropy(child, part)
+        assert row[part] == task.score(child, part).nats
     assert row["select"] != row["test"]
     assert row["work"] == counted - task.predictions("test")
     assert (row["genotype"], row["seed"]) == ("0:tanh 0:relu", 0)
@@ -90,7 +90,7 @@ def test_an_explosion_is_named():
 
 def test_a_task_without_text_is_trained_alike():
     task = PairTask()
-    before = task.cross_entropy(task.child(task.best), "select")
+    before = task.score(task.child(task.best), "select").nats
     row = alone(task, "2-1", batches=200)
     assert row["genotype"] == "2-1"
     assert row["select"] < 0.5 * before

@@ -37,9 +37,7 @@ def test_the_validation_text_is_cut_in_two_disjoint_halves():
         valid = text.valid.clone()
         valid[halves[other]] = 0
         pair = [text_task(t) for t in (text, Text(text.train, valid, text.test, WORDS))]
-        scores = [
-            [t.cross_entropy(t.child(cell_of(t)), p) for t in pair] for p in (part, other, "test")
-        ]
+        scores = [[t.score(t.child(cell_of(t)), p) for t in pair] for p in (part, other, "test")]
         assert scores[0][0] == scores[0][1]
         assert scores[1][0] != scores[1][1]
         assert scores[2][0] == scores[2][1]
@@ -109,14 +107,14 @@ def test_a_part_is_scored_whole(part):
     logits = task.model.eval()(rows[:, :-1], child.genotype)[0].double()
     expected = F.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten()).item()
     task.model.train()
-    assert task.cross_entropy(child, part) == pytest.approx(expected)
+    assert task.score(child, part) == pytest.approx((expected, math.exp(expected)))
     assert task.predictions(part) == rows[:, 1:].numel()
 
 
 def test_guessing_is_the_entropy_of_the_vocabulary():
     task = text_task()
     assert task.guessing == pytest.approx(math.log(20))
-    score = task.cross_entropy(task.child(cell_of(task)), "test")
+    score = task.score(task.child(cell_of(task)), "test").nats
     assert score == pytest.approx(task.guessing, rel=0.02), "before training"
 
 
@@ -143,4 +141,4 @@ def test_a_text_that_is_too_short_is_refused_by_part(text, changed, message):
 def test_the_shortest_text_will_do():
     task = text_task(tiny_text(valid=16, test=4))
     assert task.sample(generator(0))[1].shape == (2, TASK["steps"])
-    assert math.isfinite(task.cross_entropy(task.child(cell_of(task)), "test"))
+    assert math.isfinite(task.score(task.child(cell_of(task)), "test").nats)

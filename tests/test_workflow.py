@@ -21,16 +21,28 @@ PLOTS = ["plot_convergence", "plot_forgetting", "plot_tradeoff"]
 JUDGED = {"evaluate_forgetting", *PLOTS}
 ESTIMATED = ["estimate_fisher", "estimate_importance"]
 TRAINED = ["train_first", *SECOND, "train_split"]
-TWO_MODELS = ["prepare_data", *ESTIMATED, *TRAINED, *JUDGED]
+TWO_MODELS = ["prepare_data/data", *ESTIMATED, *TRAINED, *JUDGED]
 AFTER_FISHER = JUDGED | {*ESTIMATED, "train_second", "train_split"}
-RUNS = [f"enas/{arm}/seed0" for arm in ("none", "wpl")]
-SEARCHES = [f"search_text/{space}/{run}" for space in ("small", "full") for run in RUNS]
-RETRAINED = ["retrain_found/enas/none", "retrain_found/enas/wpl"]
+ARMS = ("none", "wpl")
+SPACES = {"text": ["small/enas", "full/enas"], "images": ["small/enas", "dropout0.5/nao"]}
+SEARCHES = [
+    f"search_cells/{task}/{space}/{arm}/from0"
+    for task in SPACES
+    for space in SPACES[task]
+    for arm in ARMS
+]
+RETRAINED = [f"retrain_found/text/enas/{arm}" for arm in ARMS]
 DRAWN = ("search_forgetting", "reward", "ranking", "found", "cells")
 RANKED = {"evaluate_search", *(f"plot_{name}" for name in DRAWN)}
-ALONE = [*RETRAINED, "retrain_random", "train_standalone/seed0/cells0"]
-SEARCHED = RANKED | {"search_text", "retrain_found"}
-ALL = [*TWO_MODELS, "prepare_text", *SEARCHES, *ALONE, *RANKED]
+ALONE = [
+    *RETRAINED,
+    "retrain_random/text",
+    *(f"train_standalone/{task}/seed0/cells0" for task in SPACES),
+]
+SEARCHED = RANKED | {"search_cells", "retrain_found"}
+PREPARED = ["prepare_text", "prepare_data/images"]
+JUDGEMENTS = [f"{rule}/{task}" for rule in RANKED for task in SPACES]
+ALL = [*TWO_MODELS, *PREPARED, *SEARCHES, *ALONE, *JUDGEMENTS]
 
 
 def rules(jobs):
@@ -88,13 +100,15 @@ def test_same_bytes_on_one_core(recorded, tmp_path):
         ("fisher.samples", 90, AFTER_FISHER),
         ("first.iterations", 310, AFTER_FISHER | {"train_first"}),
         ("data.seed", 1, rules(TWO_MODELS)),
-        ("text.seed", 1, rules(set(ALL) - set(TWO_MODELS))),
-        ("search.plasticity.alpha", 3.0, SEARCHED),
+        ("text.seed", 1, {"prepare_text", *RANKED, *rules(ALONE), "search_cells"}),
+        ("images.seed", 1, {"prepare_data", *RANKED, "train_standalone", "search_cells"}),
+        ("search.text.plasticity.alpha", 3.0, SEARCHED),
+        ("search.images.plasticity.alpha", 3.0, RANKED | {"search_cells"}),
         ("search.policy.steps", 5, SEARCHED),
-        ("search.standalone.batches", 7, RANKED | rules(ALONE)),
-        ("search.standalone.random", 2, RANKED | {"retrain_random"}),
-        ("search.full.enas", ["none", "wpl", "l2"], SEARCHED),
-        ("search.plasticity.decay_from", 0, set()),  # of an arm that does not run
+        ("search.text.standalone.batches", 7, RANKED | rules(ALONE)),
+        ("search.text.standalone.random", 2, RANKED | {"retrain_random"}),
+        ("search.text.full.enas", ["none", "wpl", "l2"], SEARCHED),
+        ("search.text.plasticity.decay_from", 0, set()),  # of an arm that does not run
     ],
 )
 def test_a_parameter_reruns_what_reads_it(project, key, value, expected):
@@ -121,8 +135,8 @@ def test_alpha_reruns_the_jobs_of_its_arm(project):
         ("omega", AFTER_FISHER - {"estimate_fisher"}),
         ("two_models/findings", JUDGED),
         ("search/findings", RANKED),
-        ("search/controller", RANKED | {"search_text", "retrain_found"}),
-        ("image_sources", rules(TWO_MODELS)),
+        ("search/controller", SEARCHED),
+        ("image_sources", rules(TWO_MODELS) | RANKED | {"search_cells", "train_standalone"}),
     ],
 )
 def test_an_edit_of_the_library_reruns_the_jobs_that_import_it(project, module, expected):
@@ -136,7 +150,7 @@ def test_an_edit_that_changes_no_result_stops_there(project):
     with (project.path / "src/wpl/image_sources.py").open("a") as file:
         file.write("\n# An edit.\n")
     project("snakemake --cores all --quiet all --until prepare_data")
-    assert project.ran() == ["prepare_data"]
+    assert project.ran() == ["prepare_data/data", "prepare_data/images"]
     assert "Nothing to be done" in project("snakemake --cores all")
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from wpl.search.loop import search
+from wpl.search.protocol import Score
 from wpl.search.settings import Plasticity, Policy, Training
 from wpl.search.text_task import TextTask
 from wpl.seeding import generator
@@ -26,6 +27,7 @@ TRAINING = {
     "explosion": 5.0,
     "candidates": 4,
     "exhaustive": 0,
+    "ranked_every": 1,
 }
 PLASTICITY = {
     "alpha": 50.0,
@@ -125,6 +127,9 @@ class PairSpace:
     def decode(self, choices):
         return Pair(*choices)
 
+    def encode(self, pair):
+        return [pair.first, pair.second]
+
     def cells(self):
         return (Pair(i, j) for i in range(3) for j in range(3))
 
@@ -184,8 +189,10 @@ class PairTask:
         return 0.5 * (pair.first == self.best.first) + 0.5 * (pair.second == self.best.second)
 
     @torch.no_grad()
-    def cross_entropy(self, child, part):
-        return F.cross_entropy(child(self._inputs), self._targets).item()
+    def score(self, child, part):
+        logits = child(self._inputs)
+        wrong = (logits.argmax(1) != self._targets).double().mean().item()
+        return Score(F.cross_entropy(logits, self._targets).item(), 100 * wrong)
 
     def predictions(self, part):
         return 60

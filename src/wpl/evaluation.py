@@ -35,8 +35,8 @@ def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def perplexity(cross_entropy: float) -> float:
-    """Compute exp of a mean cross-entropy given in nats per token."""
-    return math.exp(cross_entropy)
+    """Compute exp of a mean cross-entropy given in nats per token; infinite where it overflows."""
+    return math.exp(cross_entropy) if cross_entropy < 709 else math.inf
 
 
 def forgetting(before: ArrayLike, after: ArrayLike) -> _Floats:

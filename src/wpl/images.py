@@ -40,12 +40,13 @@ class Images:
         Returns:
             Features ``(sample, channel · height · width)``, float32, and labels ``(sample)``.
         """
-        mean, deviation = self._scale
+        mean, deviation = self.scale
         pixels = (self.pixels[part].float() - mean[:, None, None]) / deviation[:, None, None]
         return pixels.flatten(1), self.labels[part]
 
     @cached_property
-    def _scale(self) -> tuple[Tensor, Tensor]:
+    def scale(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each channel, over the training part."""
         train = self.pixels["train"].float()
         return train.mean((0, 2, 3)), train.std((0, 2, 3))  # (channel) each
 

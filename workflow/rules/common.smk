@@ -10,7 +10,7 @@ sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "src")]
 
 from support import digest, workspace
 from support.params import validate
-from wpl.search.names import ARM_NAMES, METHOD_NAMES
+from wpl.search.names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
 from wpl.two_models.names import CONVERGED, IMPORTANCE
 
 given = config.copy()
@@ -35,6 +35,7 @@ SPLIT_ALPHAS = {
 
 
 SEARCH = config["search"]
+TASKS = list(ERROR_NAMES)
 
 
 wildcard_constraints:
@@ -42,12 +43,28 @@ wildcard_constraints:
     seed=r"\d+",
     arm="|".join({*ARMS, *REMEDIES, *ARM_NAMES}),
     method="|".join(METHOD_NAMES),
-    space="small|full",
+    space=r"small|full|dropout[\d.]+",
+    task="|".join(TASKS),
+    section="data|images",
 
 
 def code(script):
     """Everything that a script executes, as one of its params."""
     return digest.code_digest(script, ROOT)
+
+
+def text_files():
+    """Files that may change under the same name; those of the other sources are fixed."""
+    if config["text"]["source"] != "folder":
+        return []
+    return [
+        f"{config['text']['root']}/{part}.txt" for part in ("train", "valid", "test")
+    ]
+
+
+def images(section):
+    """The file of the images of a section of params.yaml."""
+    return f"results/prepare_data/{section}.safetensors"
 
 
 def strengths(arm, shared):

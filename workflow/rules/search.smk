@@ -1,131 +1,105 @@
-"""Architecture search on text, read from data to figures."""
-
-import platform
+"""Architecture search, read from searches to figures; the tasks are text and images."""
 
 
-rule prepare_text:
+rule search_cells:
     input:
-        text_files(),
+        data=data,
     output:
-        text="results/prepare_text/text.safetensors",
+        children="results/search_cells/{task}/{space}/{method}/{arm}/from{first}/children.csv",
+        policy="results/search_cells/{task}/{space}/{method}/{arm}/from{first}/policy.csv",
+        scores="results/search_cells/{task}/{space}/{method}/{arm}/from{first}/scores.csv",
+        states="results/search_cells/{task}/{space}/{method}/{arm}/from{first}/states.safetensors",
     log:
-        "logs/prepare_text.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
-    params:
-        source=config["text"]["source"],
-        root=config["text"]["root"],
-        vocabulary=config["text"]["vocabulary"],
-        split={k: config["text"][k] for k in ("valid_share", "test_share", "seed")},
-        # Each release of Python comes with a manual of its own.
-        python=platform.python_version(),
-        code=code("prepare_text"),
-    message:
-        "Reading the text ({params.source})"
-    script:
-        "../scripts/prepare_text.py"
-
-
-rule search_text:
-    input:
-        text=rules.prepare_text.output.text,
-    output:
-        children="results/search_text/{space}/{method}/{arm}/seed{seed}/children.csv",
-        policy="results/search_text/{space}/{method}/{arm}/seed{seed}/policy.csv",
-        scores="results/search_text/{space}/{method}/{arm}/seed{seed}/scores.csv",
-        state="results/search_text/{space}/{method}/{arm}/seed{seed}/state.safetensors",
-    log:
-        "logs/search_text/{space}/{method}/{arm}/seed{seed}.log",
+        "logs/search_cells/{task}/{space}/{method}/{arm}/from{first}.log",
     cache: True
     conda:
         "../envs/wpl.yaml"
     params:
         run=lambda wc: {"space": wc.space, "method": wc.method, "arm": wc.arm},
-        seed=lambda wc: int(wc.seed),
+        seeds=chunk,
+        task=lambda wc: wc.task,
         device=SEARCH["device"],
-        model=lambda wc: recurrent(wc.space, wc.arm),
-        training=SEARCH["training"],
-        plasticity=lambda wc: plasticity(wc.arm),
+        model=lambda wc: model(wc.task, wc.space, wc.arm),
+        training=lambda wc: SEARCH[wc.task]["training"],
+        plasticity=lambda wc: plasticity(wc.task, wc.arm),
         policy=lambda wc: SEARCH["policy"] if wc.method == "enas" else None,
-        code=code("search_text"),
+        code=code("search_cells"),
     message:
-        "Searching ({wildcards.space}, {wildcards.method}, {wildcards.arm}, seed {wildcards.seed})"
+        "Searching ({wildcards.task}, {wildcards.space}, {wildcards.method}, {wildcards.arm}, seeds {params.seeds})"
     script:
-        "../scripts/search_text.py"
+        "../scripts/search_cells.py"
 
 
 rule train_standalone:
     input:
-        text=rules.prepare_text.output.text,
+        data=data,
     output:
-        scores="results/train_standalone/seed{seed}/cells{first}.csv",
+        scores="results/train_standalone/{task}/seed{seed}/cells{first}.csv",
     log:
-        "logs/train_standalone/seed{seed}/cells{first}.log",
+        "logs/train_standalone/{task}/seed{seed}/cells{first}.log",
     cache: True
     conda:
         "../envs/wpl.yaml"
     params:
         seed=lambda wc: int(wc.seed),
-        cells=lambda wc: [int(wc.first), int(wc.first) + FIRST_CELLS.step],
+        cells=lambda wc: [int(wc.first), int(wc.first) + cells(wc.task).step],
+        task=lambda wc: wc.task,
         device=SEARCH["device"],
-        model=recurrent("small"),
-        training=STANDALONE,
+        model=lambda wc: model(wc.task, "small"),
+        training=lambda wc: standalone(wc.task),
         code=code("train_standalone"),
     message:
-        "Training cells {wildcards.first} and following alone, seed {wildcards.seed}"
+        "Training cells {wildcards.first} and following alone ({wildcards.task}, seed {wildcards.seed})"
     script:
         "../scripts/train_standalone.py"
 
 
 rule retrain_found:
     input:
-        text=rules.prepare_text.output.text,
-        scores=lambda wc: expand(
-            rules.search_text.output.scores,
-            space="full",
-            seed=seeds("full", wc.arm),
-            **wc,
+        data=data,
+        scores=lambda wc: of_arm(
+            rules.search_cells.output.scores, wc.task, "full", wc.method, wc.arm
         ),
     output:
-        scores="results/retrain_found/{method}/{arm}.csv",
+        scores="results/retrain_found/{task}/{method}/{arm}.csv",
     log:
-        "logs/retrain_found/{method}/{arm}.log",
+        "logs/retrain_found/{task}/{method}/{arm}.log",
     cache: True
     conda:
         "../envs/wpl.yaml"
     params:
         run=lambda wc: {"space": "full", "method": wc.method, "arm": wc.arm},
-        seeds=lambda wc: seeds("full", wc.arm),
+        task=lambda wc: wc.task,
         device=SEARCH["device"],
-        model=recurrent("full"),
-        training=STANDALONE,
+        model=lambda wc: model(wc.task, "full"),
+        training=lambda wc: standalone(wc.task),
         code=code("retrain_found"),
     message:
-        "Training alone what was found ({wildcards.method}, {wildcards.arm})"
+        "Training alone what was found ({wildcards.task}, {wildcards.method}, {wildcards.arm})"
     script:
         "../scripts/retrain_found.py"
 
 
 rule retrain_random:
     input:
-        text=rules.prepare_text.output.text,
+        data=data,
     output:
-        scores="results/retrain_random/cells.csv",
+        scores="results/retrain_random/{task}/cells.csv",
     log:
-        "logs/retrain_random.log",
+        "logs/retrain_random/{task}.log",
     cache: True
     conda:
         "../envs/wpl.yaml"
     params:
-        seeds=SEARCH["other_seeds"],
-        cells=SEARCH["standalone"]["random"],
+        seeds=lambda wc: SEARCH[wc.task]["other_seeds"],
+        cells=lambda wc: SEARCH[wc.task]["standalone"]["random"],
+        task=lambda wc: wc.task,
         device=SEARCH["device"],
-        model=recurrent("full"),
-        training=STANDALONE,
+        model=lambda wc: model(wc.task, "full"),
+        training=lambda wc: standalone(wc.task),
         code=code("retrain_random"),
     message:
-        "Training random cells alone"
+        "Training random cells alone ({wildcards.task})"
     script:
         "../scripts/retrain_random.py"
 
@@ -133,46 +107,53 @@ rule retrain_random:
 # Its outputs are kept in git, as files: not `cache: True`, which makes links.
 rule evaluate_search:
     input:
-        children=runs(rules.search_text.output.children, "small")
-        + runs(rules.search_text.output.children, "full"),
-        policy=runs(rules.search_text.output.policy, "small")
-        + runs(rules.search_text.output.policy, "full"),
-        scores=runs(rules.search_text.output.scores, "small"),
-        standalone=expand(
+        children=lambda wc: runs(
+            rules.search_cells.output.children, wc.task, spaces(wc.task)
+        ),
+        policy=lambda wc: runs(
+            rules.search_cells.output.policy, wc.task, spaces(wc.task)
+        ),
+        scores=lambda wc: runs(
+            rules.search_cells.output.scores, wc.task, judged(wc.task)
+        ),
+        standalone=lambda wc: expand(
             rules.train_standalone.output.scores,
-            seed=SEARCH["standalone"]["seeds"],
-            first=FIRST_CELLS,
+            task=wc.task,
+            seed=SEARCH[wc.task]["standalone"]["seeds"],
+            first=cells(wc.task),
         ),
-        found=runs(rules.retrain_found.output.scores, "full"),
-        random=[rules.retrain_random.output.scores],
+        found=lambda wc: retrained(rules.retrain_found.output.scores, wc.task),
+        random=lambda wc: random_cells(rules.retrain_random.output.scores, wc.task),
     output:
-        forgetting="results/evaluate_search/forgetting.csv",
-        policy="results/evaluate_search/policy.csv",
-        ranking="results/evaluate_search/ranking.csv",
-        truth="results/evaluate_search/truth.csv",
-        found="results/evaluate_search/found.csv",
-        retrained="results/evaluate_search/retrained.csv",
-        mean_curves="results/evaluate_search/mean_curves.csv",
+        forgetting="results/evaluate_search/{task}/forgetting.csv",
+        policy="results/evaluate_search/{task}/policy.csv",
+        ranking="results/evaluate_search/{task}/ranking.csv",
+        truth="results/evaluate_search/{task}/truth.csv",
+        found="results/evaluate_search/{task}/found.csv",
+        retrained="results/evaluate_search/{task}/retrained.csv",
+        mean_forgetting="results/evaluate_search/{task}/mean_forgetting.csv",
+        mean_ranking="results/evaluate_search/{task}/mean_ranking.csv",
         comparison=report(
-            "results/evaluate_search/comparison.csv",
+            "results/evaluate_search/{task}/comparison.csv",
             caption="../report/evaluate_search.rst",
-            category="Architecture search on text",
+            category="Architecture search on {task}",
         ),
-        headline="results/evaluate_search/headline.json",
-        findings="results/evaluate_search/findings.md",
+        headline="results/evaluate_search/{task}/headline.json",
+        findings="results/evaluate_search/{task}/findings.md",
         page=report(
-            "results/evaluate_search/findings.html",
+            "results/evaluate_search/{task}/findings.html",
             caption="../report/search_findings.rst",
-            category="Architecture search on text",
+            category="Architecture search on {task}",
         ),
     log:
-        "logs/evaluate_search.log",
+        "logs/evaluate_search/{task}.log",
     conda:
         "../envs/wpl.yaml"
     params:
+        task=lambda wc: wc.task,
         code=code("evaluate_search"),
     message:
-        "Judging the searches"
+        "Judging the searches ({wildcards.task})"
     script:
         "../scripts/evaluate_search.py"
 
@@ -182,20 +163,21 @@ rule plot_search_forgetting:
         rules.evaluate_search.output.forgetting,
     output:
         report(
-            "results/plot_search_forgetting/forgetting.png",
+            "results/plot_search_forgetting/{task}/forgetting.png",
             caption="../report/plot_search_forgetting.rst",
-            category="Architecture search on text",
+            category="Architecture search on {task}",
         ),
     log:
-        "logs/plot_search_forgetting.log",
+        "logs/plot_search_forgetting/{task}.log",
     cache: True
     conda:
         "../envs/wpl.yaml"
     params:
-        warmup=SEARCH["plasticity"]["warmup"],
+        task=lambda wc: wc.task,
+        warmup=lambda wc: SEARCH[wc.task]["plasticity"]["warmup"],
         code=code("plot_search_forgetting"),
     message:
-        "Plotting forgetting while children are trained in turn"
+        "Plotting forgetting while children are trained in turn ({wildcards.task})"
     script:
         "../scripts/plot_search_forgetting.py"
 
@@ -205,19 +187,20 @@ rule plot_reward:
         rules.evaluate_search.output.policy,
     output:
         report(
-            "results/plot_reward/reward.png",
+            "results/plot_reward/{task}/reward.png",
             caption="../report/plot_reward.rst",
-            category="Architecture search on text",
+            category="Architecture search on {task}",
         ),
     log:
-        "logs/plot_reward.log",
+        "logs/plot_reward/{task}.log",
     cache: True
     conda:
         "../envs/wpl.yaml"
     params:
+        task=lambda wc: wc.task,
         code=code("plot_reward"),
     message:
-        "Plotting the reward of the controller"
+        "Plotting the reward of the controller ({wildcards.task})"
     script:
         "../scripts/plot_reward.py"
 
@@ -227,19 +210,19 @@ rule plot_ranking:
         rules.evaluate_search.output.ranking,
     output:
         report(
-            "results/plot_ranking/ranking.png",
+            "results/plot_ranking/{task}/ranking.png",
             caption="../report/plot_ranking.rst",
-            category="Architecture search on text",
+            category="Architecture search on {task}",
         ),
     log:
-        "logs/plot_ranking.log",
+        "logs/plot_ranking/{task}.log",
     cache: True
     conda:
         "../envs/wpl.yaml"
     params:
         code=code("plot_ranking"),
     message:
-        "Plotting how well shared weights rank"
+        "Plotting how well shared weights rank ({wildcards.task})"
     script:
         "../scripts/plot_ranking.py"
 
@@ -250,19 +233,20 @@ rule plot_found:
         rules.evaluate_search.output.retrained,
     output:
         report(
-            "results/plot_found/found.png",
+            "results/plot_found/{task}/found.png",
             caption="../report/plot_found.rst",
-            category="Architecture search on text",
+            category="Architecture search on {task}",
         ),
     log:
-        "logs/plot_found.log",
+        "logs/plot_found/{task}.log",
     cache: True
     conda:
         "../envs/wpl.yaml"
     params:
+        task=lambda wc: wc.task,
         code=code("plot_found"),
     message:
-        "Plotting what was found against chance"
+        "Plotting what was found against chance ({wildcards.task})"
     script:
         "../scripts/plot_found.py"
 
@@ -273,18 +257,19 @@ rule plot_cells:
         rules.evaluate_search.output.retrained,
     output:
         report(
-            "results/plot_cells/cells.png",
+            "results/plot_cells/{task}/cells.png",
             caption="../report/plot_cells.rst",
-            category="Architecture search on text",
+            category="Architecture search on {task}",
         ),
     log:
-        "logs/plot_cells.log",
+        "logs/plot_cells/{task}.log",
     cache: True
     conda:
         "../envs/wpl.yaml"
     params:
+        task=lambda wc: wc.task,
         code=code("plot_cells"),
     message:
-        "Drawing the cells that were found"
+        "Drawing the cells that were found ({wildcards.task})"
     script:
         "../scripts/plot_cells.py"

@@ -1,56 +1,107 @@
 """What the searches are told, and which of them run: from parameters to arms and seeds."""
 
+from wpl.search.convolutional import ConvolutionalSpace
 from wpl.search.names import ANCHORED
 from wpl.search.recurrent import RecurrentSpace
 
-
-def text_files():
-    """Files that may change under the same name; those of the other sources are fixed."""
-    if config["text"]["source"] != "folder":
-        return []
-    return [
-        f"{config['text']['root']}/{part}.txt" for part in ("train", "valid", "test")
-    ]
+# What a space is made of, beside the arms that search it.
+SPACES = {"text": ["nodes"], "images": ["nodes", "alike", "operations"]}
+DROPOUT = "dropout"
 
 
-def recurrent(space, arm="none"):
-    """The shared model of a space; paths are dropped in one arm only."""
-    model = {"nodes": SEARCH[space]["nodes"], **SEARCH["model"]}
-    return model if arm == "drop_path" else {**model, "drop_path": 0.0}
+def data(wc):
+    """The file of a task's data."""
+    return images("images") if wc.task == "images" else rules.prepare_text.output.text
 
 
-def plasticity(arm):
+def spaces(task):
+    """The spaces that are searched; the small one once more at each probability of dropout."""
+    return ["small", "full", *judged(task)[1:]]
+
+
+def judged(task):
+    """The spaces whose truth is known."""
+    return ["small", *(f"{DROPOUT}{rate}" for rate in SEARCH[task]["dropout"]["rates"])]
+
+
+def methods(task, space):
+    """The arms that search a space, by method."""
+    if space.startswith(DROPOUT):
+        return {"nao": SEARCH[task]["dropout"]["arms"]}
+    return {name: SEARCH[task][space][name] for name in METHOD_NAMES}
+
+
+def model(task, space, arm="none"):
+    """What a task is made of; paths are dropped in one arm only."""
+    own = SEARCH[task][space if space == "full" else "small"]
+    made = {**SEARCH[task]["model"], **{key: own[key] for key in SPACES[task]}}
+    if space.startswith(DROPOUT):
+        made["dropout"] = float(space.removeprefix(DROPOUT))
+    return made if arm == "drop_path" else {**made, "drop_path": 0.0}
+
+
+def plasticity(task, arm):
     """How an arm protects earlier children, if it does."""
     if arm not in ANCHORED:
         return None
-    decay_from = SEARCH["plasticity"]["decay_from"] if arm == "wpl_decay" else None
-    return SEARCH["plasticity"] | {"decay_from": decay_from, "uniform": arm == "l2"}
+    settings = SEARCH[task]["plasticity"]
+    decay_from = settings["decay_from"] if arm == "wpl_decay" else None
+    return settings | {"decay_from": decay_from, "uniform": arm == "l2"}
 
 
-def seeds(space, arm):
-    """The root seeds of an arm: more of those that are compared most."""
-    most = space == "small" and arm in ("none", "wpl")
-    return SEARCH["seeds"] if most else SEARCH["other_seeds"]
+def chunks(task, space, method, arm):
+    """The root seeds of an arm, by the first of those that one job runs."""
+    most = space == "small" and method != "nao" and arm in ("none", "wpl")
+    seeds = SEARCH[task]["seeds" if most else "other_seeds"]
+    size = SEARCH[task]["seeds_per_job"]
+    return {seeds[i]: seeds[i : i + size] for i in range(0, len(seeds), size)}
 
 
-def runs(pattern, space):
-    """The files of all searches of a space."""
+def chunk(wc):
+    """The root seeds of one job."""
+    return chunks(wc.task, wc.space, wc.method, wc.arm)[int(wc.first)]
+
+
+def of_arm(pattern, task, space, method, arm):
+    """The files of all searches of an arm."""
+    found = {"task": task, "space": space, "method": method, "arm": arm}
+    return expand(pattern, first=chunks(**found), **found)
+
+
+def runs(pattern, task, spaces):
+    """The files of all searches of some spaces."""
     return [
         file
-        for method in METHOD_NAMES
-        for arm in SEARCH[space][method]
-        for file in expand(
-            pattern, space=space, method=method, arm=arm, seed=seeds(space, arm)
-        )
+        for space in spaces
+        for method, arms in methods(task, space).items()
+        for arm in arms
+        for file in of_arm(pattern, task, space, method, arm)
     ]
 
 
-STANDALONE = {
-    "batches": SEARCH["standalone"]["batches"],
-    "learning_rate": SEARCH["standalone"]["learning_rate"],
-    **{
-        k: SEARCH["training"][k] for k in ("gradient_norm", "weight_decay", "explosion")
-    },
-}
-CELLS = RecurrentSpace(SEARCH["small"]["nodes"]).size
-FIRST_CELLS = range(0, CELLS, SEARCH["standalone"]["cells_per_job"])
+def retrained(pattern, task):
+    """The files of what was found in the full space, trained alone."""
+    return [
+        file
+        for method, arms in methods(task, "full").items()
+        for file in expand(pattern, task=task, method=method, arm=arms)
+    ]
+
+
+def random_cells(pattern, task):
+    """The file of what it is compared with, if there is anything."""
+    return expand(pattern, task=task) if any(methods(task, "full").values()) else []
+
+
+def standalone(task):
+    """How an architecture is trained alone."""
+    alone, training = SEARCH[task]["standalone"], SEARCH[task]["training"]
+    shared = {k: training[k] for k in ("gradient_norm", "weight_decay", "explosion")}
+    return {k: alone[k] for k in ("batches", "learning_rate")} | shared
+
+
+def cells(task):
+    """The numbers of the first architectures of the jobs that train the small space alone."""
+    made = {key: SEARCH[task]["small"][key] for key in SPACES[task]}
+    space = RecurrentSpace if task == "text" else ConvolutionalSpace
+    return range(0, space(**made).size, SEARCH[task]["standalone"]["cells_per_job"])

@@ -1,28 +1,9 @@
 """Two models in sequence that share their first layers, read from data to figures."""
 
 
-rule prepare_data:
-    output:
-        images="results/prepare_data/images.safetensors",
-    log:
-        "logs/prepare_data.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
-    params:
-        source=config["data"]["source"],
-        root=config["data"]["root"],
-        split={k: config["data"][k] for k in ("valid_share", "test_share", "seed")},
-        code=code("prepare_data"),
-    message:
-        "Reading the images ({params.source})"
-    script:
-        "../scripts/prepare_data.py"
-
-
 rule train_first:
     input:
-        images=rules.prepare_data.output.images,
+        images=images("data"),
     output:
         models="results/train_first/models.safetensors",
         path="results/train_first/path.safetensors",
@@ -45,7 +26,7 @@ rule train_first:
 
 rule estimate_fisher:
     input:
-        images=rules.prepare_data.output.images,
+        images=images("data"),
         models=rules.train_first.output.models,
     output:
         fisher="results/estimate_fisher/fisher.safetensors",
@@ -66,7 +47,7 @@ rule estimate_fisher:
 
 rule estimate_importance:
     input:
-        images=rules.prepare_data.output.images,
+        images=images("data"),
         models=rules.train_first.output.models,
         path=rules.train_first.output.path,
         fisher=rules.estimate_fisher.output.fisher,
@@ -97,7 +78,7 @@ rule estimate_importance:
 
 rule train_second:
     input:
-        images=rules.prepare_data.output.images,
+        images=images("data"),
         models=rules.train_first.output.models,
         importance=lambda wc: importance(wc.arm),
     output:
@@ -128,7 +109,7 @@ rule train_second:
 # One job: trainings of the same small network, no longer than the start of a job for each.
 rule train_split:
     input:
-        images=rules.prepare_data.output.images,
+        images=images("data"),
     output:
         history="results/train_split/history.csv",
     log:

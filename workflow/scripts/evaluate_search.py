@@ -10,8 +10,8 @@ from wpl.search.findings import findings
 
 
 def read(files):
-    """Stack tables; one of a search without a controller has no rows."""
-    return pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
+    """Stack tables; one of a search that learns nothing has no rows, and there may be none."""
+    return pd.concat([pd.DataFrame(), *map(pd.read_csv, files)], ignore_index=True)
 
 
 with job(snakemake):
@@ -23,7 +23,7 @@ with job(snakemake):
     retrained = judgement.retrained(table["found"], table["random"])
     runs = comparison.quantities(forgetting, table["policy"], ranking, found, retrained)
     compared = comparison.compare(runs)
-    text = findings(compared)
+    text = findings(compared, snakemake.params.task)
 
     save_table(snakemake.output.forgetting, forgetting)
     save_table(snakemake.output.policy, table["policy"])
@@ -32,7 +32,9 @@ with job(snakemake):
     save_table(snakemake.output.found, found)
     save_table(snakemake.output.retrained, retrained)
     save_table(snakemake.output.comparison, compared)
-    save_table(snakemake.output.mean_curves, comparison.mean_curves(forgetting, ranking))
+    mean = comparison.mean_curve
+    save_table(snakemake.output.mean_forgetting, mean(forgetting, "mean_nats"))
+    save_table(snakemake.output.mean_ranking, mean(ranking, "tau"))
     save_json(snakemake.output.headline, comparison.headline(compared, runs))
     save_text(snakemake.output.findings, text)
     save_text(snakemake.output.page, MarkdownIt().render(text))

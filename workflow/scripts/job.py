@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import select
+import shutil
 import sys
 import threading
 import time
@@ -51,20 +52,20 @@ def job(snakemake: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def unfinished(snakemake: Any) -> Iterator[Path]:
-    """Give a long job a file to keep where it stands; when it is killed, the next try finds it.
+    """Give a long job a folder to keep where it stands; when it is killed, the next try finds it.
 
-    The file is named by what makes the job's result, its params and the content of its inputs: it
+    The folder is named by what makes the job's result, its params and the content of its inputs: it
     is found by the same job only. It is removed when the job is done.
 
     Yields:
-        The file's path, in a folder that nothing else uses.
+        The folder's path; it may not be there yet.
     """
     identity = hashlib.sha256(json.dumps(dict(snakemake.params.items()), sort_keys=True).encode())
     for file in snakemake.input:
         identity.update(Path(file).read_bytes())
     path = Path(".unfinished") / f"{snakemake.rule}-{identity.hexdigest()[:32]}"
     yield path
-    path.unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _end_with(pid: int) -> None:

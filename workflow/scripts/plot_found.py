@@ -1,4 +1,4 @@
-"""Plot what the searches found against random search: regret, and test perplexity."""
+"""Plot what the searches found against random search: regret, and test error."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -6,26 +6,30 @@ import seaborn as sns
 
 from figure import band, save
 from job import job
-from wpl.search.names import ARM_NAMES, METHOD_NAMES
-
-PANELS = {
-    "regret": ("small space: regret of what is found, nats", "random search"),
-    "test_perplexity": ("full space: test perplexity, trained alone", "random cells"),
-}
+from wpl.search.names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
 
 with job(snakemake):
-    figure, panels = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
-    for axes, file, quantity in zip(panels, snakemake.input, PANELS, strict=True):
-        found, (title, match) = pd.read_csv(file), PANELS[quantity]
-        found["search"] = found["method"].map(METHOD_NAMES) + ", " + found["arm"].map(ARM_NAMES)
+    small, full = map(pd.read_csv, snakemake.input)
+    error = f"full space: test {ERROR_NAMES[snakemake.params.task]}, trained alone"
+    small = small[small["space"] == "small"]
+    regret = "small space: regret of what is found, nats"
+    panels = [(small, "regret", regret, "random search")]
+    if not full.empty:
+        panels.append((full, "test_error", error, "random cells"))
+    figure, grid = plt.subplots(
+        1, len(panels), figsize=(5 * len(panels), 3.4), layout="constrained", squeeze=False
+    )
+    for axes, (found, quantity, title, match) in zip(grid.flat, panels, strict=True):
+        search = found["method"].map(METHOD_NAMES) + ", " + found["arm"].map(ARM_NAMES)
         chance = found[found["arm"] == "none"].drop_duplicates("seed")
         chance = chance.assign(**{quantity: chance[f"random_{quantity}"]}, search=match)
+        shown = pd.concat([found.assign(search=search), chance])
         sns.pointplot(
-            pd.concat([found, chance]),
+            shown,
             x=quantity,
             y="search",
             hue="search",
-            palette=["C0"] * found["search"].nunique() + ["grey"],
+            palette=["C0"] * search.nunique() + ["grey"],
             linestyle="none",
             errorbar=band,
             ax=axes,

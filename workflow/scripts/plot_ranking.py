@@ -5,16 +5,18 @@ import seaborn as sns
 
 from figure import band, save
 from job import job
-from wpl.search.names import ARM_NAMES, METHOD_NAMES
+from wpl.search.names import ARM_NAMES, METHOD_NAMES, space_name
 
 with job(snakemake):
     table = pd.read_csv(snakemake.input[0])
+    table["case"] = table["method"].map(METHOD_NAMES) + ", " + table["space"].map(space_name)
     grid = sns.relplot(
-        table.replace({"arm": ARM_NAMES, "method": METHOD_NAMES}),
+        table.replace({"arm": ARM_NAMES}),
         x="epoch",
         y="tau",
         hue="arm",
-        col="method",
+        col="case",
+        col_wrap=3,
         kind="line",
         errorbar=band,
         height=3.2,

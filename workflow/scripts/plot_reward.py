@@ -8,16 +8,17 @@ from job import job
 from wpl.search.names import ARM_NAMES
 
 WINDOW = 10
-LABELS = {"reward": "reward, c/perplexity", "entropy": "entropy, nats"}
+REWARD = {"text": "reward, c/perplexity", "images": "reward, accuracy"}
 
 with job(snakemake):
+    labels = {"reward": REWARD[snakemake.params.task], "entropy": "entropy, nats"}
     table = pd.read_csv(snakemake.input[0])
-    table = table[table["arm"].isin(["none", "wpl"])]
+    table = table[table["arm"].isin(["none", "wpl"]) & (table["method"] == "enas")]
     table["step"] = table["step"] // WINDOW * WINDOW
     run = ["space", "arm", "seed", "step"]
-    means = table.groupby(run, as_index=False)[list(LABELS)].mean()
+    means = table.groupby(run, as_index=False)[list(labels)].mean()
     grid = sns.relplot(
-        means.melt(run, list(LABELS), "quantity").replace({"arm": ARM_NAMES}),
+        means.melt(run, list(labels), "quantity").replace({"arm": ARM_NAMES}),
         x="step",
         y="value",
         hue="arm",
@@ -32,6 +33,6 @@ with job(snakemake):
     grid.set_titles("{row_name} space")
     grid.set_xlabels("step of the controller")
     for row in grid.axes:
-        for axes, label in zip(row, LABELS.values(), strict=True):
+        for axes, label in zip(row, labels.values(), strict=True):
             axes.set_ylabel(label)
     save(grid.figure, snakemake.output[0])

@@ -5,21 +5,19 @@ import seaborn as sns
 
 from figure import band, save
 from job import job
-from wpl.search.names import ARM_NAMES, METHOD_NAMES
+from wpl.search.names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES, space_name
 
-PANELS = {
-    "mean_points": "mean, perplexity",
-    "best_points": "the 5 best, perplexity",
-    "max_points": "maximum, perplexity",
-    "mean_nats": "mean, nats",
-}
+PANELS = {"mean_points": "mean", "best_points": "the 5 best", "max_points": "maximum"}
 
 with job(snakemake):
+    unit = ERROR_NAMES[snakemake.params.task]
+    panels = {name: f"{title}, {unit}" for name, title in PANELS.items()}
+    panels["mean_nats"] = "mean, nats"
     table = pd.read_csv(snakemake.input[0])
     table = table[table["arm"].isin(["none", "wpl"])].replace({"arm": ARM_NAMES})
-    table["case"] = table["method"].map(METHOD_NAMES) + ", " + table["space"] + " space"
+    table["case"] = table["method"].map(METHOD_NAMES) + ", " + table["space"].map(space_name)
     grid = sns.relplot(
-        table.melt(["case", "arm", "seed", "epoch"], list(PANELS), "measure", "difference"),
+        table.melt(["case", "arm", "seed", "epoch"], list(panels), "measure", "difference"),
         x="epoch",
         y="difference",
         hue="arm",
@@ -38,6 +36,6 @@ with job(snakemake):
             axes.set_yscale("symlog", linthresh=10)
             axes.yaxis.get_major_locator().set_params(numticks=6)
             axes.autoscale_view()
-        axes.set_title(f"{case}\n{PANELS[measure]}", fontsize="small")
+        axes.set_title(f"{case}\n{panels[measure]}", fontsize="small")
     grid.set_axis_labels("epoch", "after − before")
     save(grid.figure, snakemake.output[0])

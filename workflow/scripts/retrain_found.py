@@ -6,16 +6,18 @@ from job import job
 from wpl.devices import device
 from wpl.files import save_table
 from wpl.search.standalone import train_alone
-from wpl.search.text_task import TextTask
+from wpl.search.tasks import tasks
 from wpl.search.winner import best_candidate
-from wpl.text import load_text
 
 with job(snakemake):
     params = snakemake.params
-    text, _ = load_text(snakemake.input.text)
+    fresh = tasks(
+        params.task, snakemake.input.data, device=device(params.device), model=params.model
+    )
     rows = []
-    for seed, scores in zip(params.seeds, snakemake.input.scores, strict=True):
-        task = TextTask(text, seed=seed, device=device(params.device), **params.model)
-        genotype = task.space.parse(best_candidate(pd.read_csv(scores))["genotype"])
-        rows.append(train_alone(task, genotype, seed=seed, **params.training) | params.run)
+    for scores in map(pd.read_csv, snakemake.input.scores):
+        for seed, of_seed in scores.groupby("seed"):
+            task = fresh(int(seed))
+            genotype = task.space.parse(best_candidate(of_seed)["genotype"])
+            rows.append(train_alone(task, genotype, seed=int(seed), **params.training) | params.run)
     save_table(snakemake.output.scores, pd.DataFrame(rows))

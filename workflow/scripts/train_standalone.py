@@ -1,4 +1,4 @@
-"""Train cells of the small space alone, one after the other."""
+"""Train architectures of the small space alone, one after the other."""
 
 import itertools
 
@@ -7,22 +7,14 @@ import pandas as pd
 from job import job
 from wpl.devices import device
 from wpl.files import save_table
-from wpl.search.recurrent import RecurrentSpace
 from wpl.search.standalone import train_alone
-from wpl.search.text_task import TextTask
-from wpl.text import load_text
+from wpl.search.tasks import tasks
 
 with job(snakemake):
     params = snakemake.params
-    text, _ = load_text(snakemake.input.text)
-    where, cells = device(params.device), RecurrentSpace(params.model["nodes"]).cells()
-    rows = [
-        train_alone(
-            TextTask(text, seed=params.seed, device=where, **params.model),
-            genotype,
-            seed=params.seed,
-            **params.training,
-        )
-        for genotype in itertools.islice(cells, *params.cells)
-    ]
+    fresh = tasks(
+        params.task, snakemake.input.data, device=device(params.device), model=params.model
+    )
+    cells = itertools.islice(fresh(params.seed).space.cells(), *params.cells)
+    rows = [train_alone(fresh(params.seed), c, seed=params.seed, **params.training) for c in cells]
     save_table(snakemake.output.scores, pd.DataFrame(rows))

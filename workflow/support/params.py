@@ -111,6 +111,7 @@ class Params(Section):
     mas: Anchor
     split: Split
     tradeoff: Tradeoff
+    images: Data
     text: Text
     search: Search
 

@@ -5,16 +5,16 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from support.section import Count, NonNegative, Positive, Probability, Section, Seed
+from wpl.search.convolutional import ConvolutionalSpace, Operation
 from wpl.search.names import METHOD_NAMES, SearchArm
 from wpl.search.recurrent import RecurrentSpace
-
-Group = Literal["embedding", "bias", "input", "recurrent", "edge"]
 
 
 class Space(Section):
     nodes: Count
-    enas: Annotated[list[SearchArm], Field(min_length=1)]
+    enas: list[SearchArm]
     uniform: list[SearchArm]
+    nao: list[SearchArm]
 
     @model_validator(mode="after")
     def has_what_others_are_compared_with(self) -> "Space":
@@ -26,7 +26,34 @@ class Space(Section):
         return self
 
 
-class Model(Section):
+class TextSpace(Space):
+    @property
+    def size(self) -> int:
+        return RecurrentSpace(self.nodes).size
+
+
+class ImageSpace(Space):
+    alike: bool
+    operations: Annotated[list[Operation], Field(min_length=1)]
+
+    @property
+    def size(self) -> int:
+        space = ConvolutionalSpace(self.nodes, alike=self.alike, operations=self.operations)
+        return space.size
+
+
+class Dropout(Section):
+    rates: list[Probability]
+    arms: Annotated[list[SearchArm], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def has_what_others_are_compared_with(self) -> "Dropout":
+        if "none" not in self.arms:
+            raise ValueError("arms: 'none' must be one of the arms")
+        return self
+
+
+class TextModel(Section):
     hidden: Count
     dropout: Probability
     weight_drop: Probability
@@ -35,6 +62,19 @@ class Model(Section):
     steps: Count
     score_rows: Count
     reward_scale: Positive
+
+
+class ImageModel(Section):
+    width: Count
+    stages: Count
+    stacked: Annotated[int, Field(ge=0)]
+    repeats: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    measured: Annotated[int, Field(ge=2)]
+    shift: Annotated[int, Field(ge=0)]
+    flip: bool
+    dropout: Probability
+    drop_path: Probability
 
 
 class Training(Section):
@@ -49,6 +89,7 @@ class Training(Section):
     explosion: Annotated[float, Field(gt=1)]
     candidates: Count
     exhaustive: Count
+    ranked_every: Count
 
 
 class Plasticity(Section):
@@ -58,7 +99,18 @@ class Plasticity(Section):
     rate: Annotated[float, Field(gt=0, le=1)]
     largest_norm: Positive
     kind: Literal["empirical", "mc", "exact", "sketch"]
-    protect: Annotated[list[Group], Field(min_length=1)]
+
+
+class TextPlasticity(Plasticity):
+    protect: Annotated[
+        list[Literal["embedding", "bias", "input", "recurrent", "edge"]], Field(min_length=1)
+    ]
+
+
+class ImagePlasticity(Plasticity):
+    protect: Annotated[
+        list[Literal["stem", "squeeze", "edge", "end", "classifier", "bias"]], Field(min_length=1)
+    ]
 
 
 class Policy(Section):
@@ -80,34 +132,58 @@ class Standalone(Section):
     random: Count
 
 
-class Search(Section):
+class Cells(Section):
     seeds: Annotated[list[Seed], Field(min_length=1)]
     other_seeds: Annotated[list[Seed], Field(min_length=1)]
-    device: Literal["auto", "cpu", "cuda"]
-    small: Space
-    full: Space
-    model: Model
+    seeds_per_job: Count
+    dropout: Dropout
     training: Training
-    plasticity: Plasticity
-    policy: Policy
     standalone: Standalone
+
+
+class TextCells(Cells):
+    small: TextSpace
+    full: TextSpace
+    model: TextModel
+    plasticity: TextPlasticity
+
+
+class ImageCells(Cells):
+    small: ImageSpace
+    full: ImageSpace
+    model: ImageModel
+    plasticity: ImagePlasticity
+
+
+class Search(Section):
+    device: Literal["auto", "cpu", "cuda"]
+    policy: Policy
+    text: TextCells
+    images: ImageCells
 
     @model_validator(mode="after")
     def fits(self) -> "Search":
-        unknown = set(self.other_seeds) - set(self.seeds)
-        if unknown:
-            raise ValueError(f"other_seeds: {min(unknown)} is not one of seeds, {self.seeds}")
-        size = RecurrentSpace(self.small.nodes).size
-        if size > self.training.exhaustive:
-            raise ValueError(
-                f"small.nodes: {size} cells are more than training.exhaustive, "
-                f"{self.training.exhaustive}"
-            )
-        for name in ("warmup", "decay_from"):
-            epoch = getattr(self.plasticity, name)
-            if epoch >= self.training.epochs:
-                raise ValueError(
-                    f"plasticity.{name}: {epoch} is not less than training.epochs, "
-                    f"{self.training.epochs}"
-                )
+        for task in ("text", "images"):
+            _check(f"{task}.", getattr(self, task))
         return self
+
+
+def _check(task: str, cells: TextCells | ImageCells) -> None:
+    """Hold the settings of a task against each other."""
+    unknown = set(cells.other_seeds) - set(cells.seeds)
+    if unknown:
+        raise ValueError(f"{task}other_seeds: {min(unknown)} is not one of seeds, {cells.seeds}")
+    if not cells.small.enas:
+        raise ValueError(f"{task}small.enas: what is compared first; it must have arms")
+    most = cells.training.exhaustive
+    if cells.small.size > most:
+        raise ValueError(
+            f"{task}small.nodes: {cells.small.size} cells are more than training.exhaustive, {most}"
+        )
+    for name in ("warmup", "decay_from"):
+        epoch = getattr(cells.plasticity, name)
+        if epoch >= cells.training.epochs:
+            raise ValueError(
+                f"{task}plasticity.{name}: {epoch} is not less than training.epochs, "
+                f"{cells.training.epochs}"
+            )

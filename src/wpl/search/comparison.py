@@ -44,12 +44,12 @@ def quantities(
         _last(policy)[["reward", "entropy"]],
         _last(ranking)[["tau", "rho", "precision"]],
         found.set_index(RUN)[["rank", "regret"]],
-        retrained.set_index(RUN)[["test_perplexity"]],
+        retrained.set_index(RUN)[["test_error"]],
     ]
     chance = pd.concat(
         [
             found.set_index(RUN)[["random_rank", "random_regret"]],
-            retrained.set_index(RUN)[["random_test_perplexity"]],
+            retrained.set_index(RUN)[["random_test_error"]],
         ]
     )
     chance.columns = chance.columns.str.removeprefix("random_")
@@ -90,18 +90,22 @@ def headline(compared: pd.DataFrame, runs: pd.DataFrame) -> dict[str, dict[str, 
 
     Returns:
         Of the first method: forgetting and τ in the small space, the regret of what is found
-        there, the test perplexity of what is found in the full space; by arm, and of chance.
+        there, the test error of what is found in the full space if it was searched; without a
+        remedy, with WPL, and of chance.
     """
     first = compared[compared["method"] == compared["method"].iloc[0]]
     picked = {
         "forgetting_nats": ("small", "mean_nats"),
         "tau": ("small", "tau"),
         "regret": ("small", "regret"),
-        "test_perplexity": ("full", "test_perplexity"),
+        "test_error": ("full", "test_error"),
     }
     nested: dict[str, dict[str, float]] = {}
     for name, (space, quantity) in picked.items():
         rows = first[(first["space"] == space) & (first["quantity"] == quantity)]
+        rows = rows[rows["arm"].isin(["none", "wpl"])]
+        if rows.empty:
+            continue
         nested[name] = dict(zip(rows["arm"], rows["value"], strict=True))
         chance = runs[(runs["space"] == space) & (runs["quantity"] == quantity)]["random"]
         if chance.notna().all():
@@ -109,22 +113,18 @@ def headline(compared: pd.DataFrame, runs: pd.DataFrame) -> dict[str, dict[str, 
     return nested
 
 
-def mean_curves(forgetting: pd.DataFrame, ranking: pd.DataFrame) -> pd.DataFrame:
-    """Average over seeds how the first method fares in the small space, a column per arm.
+def mean_curve(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Average a quantity over seeds, of the first method in the small space, a column per arm.
 
     Args:
-        forgetting: As from ``judgement.forgetting``.
-        ranking: As from ``judgement.ranking``.
+        table: As from ``judgement.forgetting`` or ``judgement.ranking``.
+        quantity: One of its columns.
 
     Returns:
-        Columns epoch, and for each arm nats_… (mean forgetting) and tau_….
+        Columns epoch and the arms.
     """
-    wide = []
-    for name, table, column in (("nats", forgetting, "mean_nats"), ("tau", ranking, "tau")):
-        rows = table[(table["space"] == "small") & (table["method"] == table["method"].iloc[0])]
-        curves = rows.pivot_table(index="epoch", columns="arm", values=column, sort=False)
-        wide.append(curves.add_prefix(f"{name}_"))
-    return pd.concat(wide, axis=1).reset_index()
+    rows = table[(table["space"] == "small") & (table["method"] == table["method"].iloc[0])]
+    return rows.pivot_table(index="epoch", columns="arm", values=quantity, sort=False).reset_index()
 
 
 def _last(table: pd.DataFrame) -> pd.DataFrame:

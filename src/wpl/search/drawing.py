@@ -6,6 +6,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
+from wpl.search.convolutional import Cell, ConvolutionalGenotype
 from wpl.search.recurrent import RecurrentGenotype
 
 Place = tuple[float, float]
@@ -44,6 +45,42 @@ def draw_recurrent(genotype: RecurrentGenotype, axes: Axes) -> None:
     axes.set_axis_off()
 
 
+def draw_convolutional(cell: Cell, axes: Axes) -> None:
+    """Draw a convolutional cell from bottom to top: its inputs, its nodes, the mixed loose ends.
+
+    All of it, the text too, is in the units of the axes: the picture grows with them.
+
+    Args:
+        cell: The cell.
+        axes: Where to; limits and aspect are set, and the frame is removed.
+    """
+    width = 3.4
+    rows = [0, 0]
+    for branches in cell:
+        rows.append(1 + max(rows[state] for state, _ in branches))
+    top = max(rows) + 1
+    places = [
+        ((width + 0.4) * (rows[:i].count(row) - (rows.count(row) - 1) / 2), float(row))
+        for i, row in enumerate(rows)
+    ]
+    ends = ConvolutionalGenotype.loose_ends(cell)
+    edges = [
+        (places[state], places[i]) for i, node in enumerate(cell, start=2) for state, _ in node
+    ]
+    for start, end in [*edges, *((places[i], (0.0, top)) for i in ends)]:
+        across, up = zip(start, end, strict=True)
+        axes.plot(across, up, color="0.3", linewidth=1, zorder=0.5)
+    _box(axes, "0: output before last", places[0], width=width)
+    _box(axes, "1: last output", places[1], width=width)
+    for i, node in enumerate(cell, start=2):
+        text = " + ".join(f"{operation}({state})" for state, operation in node)
+        _box(axes, f"{i}: {text}", places[i], "#b3cde3", width=width)
+    _box(axes, "mixed: " + ", ".join(map(str, ends)), (0.0, top), width=width)
+    side = max(abs(x) for x, _ in places) + width / 2 + 0.2
+    axes.set(xlim=(-side, side), ylim=(-0.5, top + 0.5), aspect="equal")
+    axes.set_axis_off()
+
+
 def places_of(genotype: RecurrentGenotype) -> list[Place]:
     """Put each node a row above its predecessor, and over the middle of what grows from it.
 
@@ -74,11 +111,13 @@ def places_of(genotype: RecurrentGenotype) -> list[Place]:
     return [(columns[node], float(row)) for node, row in enumerate(rows)]
 
 
-def _box(axes: Axes, text: str, place: Place, colour: str = "#eeeeee") -> None:
+def _box(
+    axes: Axes, text: str, place: Place, colour: str = "#eeeeee", *, width: float = WIDTH
+) -> None:
     x, y = place
-    corner = (x - WIDTH / 2, y - HEIGHT / 2)
+    corner = (x - width / 2, y - HEIGHT / 2)
     style = "round,pad=0,rounding_size=0.1"
-    axes.add_patch(FancyBboxPatch(corner, WIDTH, HEIGHT, style, facecolor=colour, edgecolor="0.3"))
+    axes.add_patch(FancyBboxPatch(corner, width, HEIGHT, style, facecolor=colour, edgecolor="0.3"))
     written = TextPath((0, y - 0.07), text, size=0.24)
     box = written.get_extents()
     centred = Affine2D().translate(x - (box.x0 + box.x1) / 2, 0).transform_path(written)

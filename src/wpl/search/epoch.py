@@ -1,14 +1,14 @@
-"""The phases of an epoch: children in turn, the controller, and scores of architectures."""
+"""The phases of an epoch: children in turn, what the strategy learns, scores of architectures."""
 
 import itertools
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wpl.fisher import diagonal_fisher
 from wpl.search.descent import check, step
-from wpl.search.protocol import Genotype, Row, Task
+from wpl.search.protocol import Genotype, Row, Score, Task
 from wpl.search.settings import Training
 from wpl.search.state import State
 
@@ -30,8 +30,9 @@ def train_children(task: Task, state: State, *, training: Training) -> list[Row]
         training: How to train.
 
     Returns:
-        A row per child: genotype, mean training loss, err1 and err2 (cross-entropy in nats on
-        ``select``, before and after the other children), reward on a batch of ``reward``.
+        A row per child: genotype, mean training loss, reward on a batch of ``reward``; on
+        ``select``, before and after the other children, err1 and err2 (cross-entropy in nats) and
+        error1 and error2 (as the task measures it).
 
     Raises:
         ExplodedError: If a child explodes; names the genotype.
@@ -43,7 +44,7 @@ def train_children(task: Task, state: State, *, training: Training) -> list[Row]
     learning_rate = training.learning_rate_at(state.epoch)
     rows: list[Row] = []
     for _ in range(training.children):
-        genotype = state.sample(random)
+        genotype = state.strategy.sample(random)
         child, names = task.child(genotype), task.used(genotype)
         parameters = {name: task.model.get_parameter(name) for name in names}
         penalty = state.penalty(names, training.epochs)
@@ -63,50 +64,42 @@ def train_children(task: Task, state: State, *, training: Training) -> list[Row]
             state.work += 3 * targets.numel()
         state.batch += training.batches
         trained = check(genotype, torch.stack(losses).mean().item(), limit)
-        err1 = check(genotype, _select(task, state, genotype), limit)
+        before = _select(task, genotype)
+        check(genotype, before.nats, limit)
         batch = task.sample(random)
         reward = _reward(task, state, genotype, *batch)
         if state.memory is not None:
-            state.memory.renew(parameters, _fisher(state, child, names, *batch))
-        rows.append({"genotype": str(genotype), "loss": trained, "err1": err1, "reward": reward})
+            state.memory.renew(parameters, _fisher(task, state, genotype, names, *batch))
+        row: Row = {"genotype": str(genotype), "loss": trained, "reward": reward}
+        rows.append(row | {"err1": before.nats, "error1": before.error})
     for row in rows:
-        row["err2"] = _select(task, state, task.space.parse(row["genotype"]))
+        after = _select(task, task.space.parse(row["genotype"]))
+        row |= {"err2": after.nats, "error2": after.error}
     return rows
 
 
-def train_controller(task: Task, state: State) -> list[Row]:
-    """Move the controller towards architectures that the shared weights reward (REINFORCE).
+def learn(task: Task, state: State) -> list[Row]:
+    """Let the strategy learn which architectures the shared weights reward.
 
     Args:
         task: Data and shared model.
-        state: Of the search: controller and baseline are moved on.
+        state: Of the search: the strategy is moved on.
 
     Returns:
-        A row per step: the mean reward, the baseline, the entropy in nats.
+        The rows of the strategy.
     """
-    policy = state.policy
-    if state.controller is None or policy is None:
-        return []
     random = state.generator("policy")
-    rows = []
-    for number in range(policy.steps):
-        samples = state.controller.sample(policy.samples, generator=random)
-        genotypes = [task.space.decode(choices) for choices in samples.choices.tolist()]
-        rewards = [_reward(task, state, g, *task.sample(random)) for g in genotypes]
-        learnt = state.reinforce.step(state.controller, samples, torch.tensor(rewards))
-        rows.append(
-            {
-                "step": state.epoch * policy.steps + number,
-                "reward": sum(rewards) / len(rewards),
-                "baseline": learnt["baseline"],
-                "entropy": learnt["entropy"],
-            }
-        )
-    return rows
+
+    def reward(genotype: Genotype) -> float:
+        return _reward(task, state, genotype, *task.sample(random))
+
+    return state.strategy.learn(reward, epoch=state.epoch, random=random)
 
 
 def score(task: Task, state: State, *, training: Training) -> list[Row]:
     """Score architectures with the shared weights: all of a small space, and the candidates.
+
+    Only the candidates' scores count as work: a search needs no others.
 
     Args:
         task: Data and shared model.
@@ -120,21 +113,21 @@ def score(task: Task, state: State, *, training: Training) -> list[Row]:
     drawn: list[Genotype] = []
     if state.epoch + 1 == training.epochs:
         random = state.generator("candidates")
-        drawn = [state.sample(random) for _ in range(training.candidates)]
-    everything = task.space.cells() if task.space.size <= training.exhaustive else drawn
+        drawn = [state.strategy.sample(random) for _ in range(training.candidates)]
+        state.work += len(set(drawn)) * task.predictions("select")
+    everything = task.space.cells() if training.ranks(task.space.size, state.epoch) else drawn
     return [
         {
             "genotype": str(genotype),
-            "cross_entropy": _select(task, state, genotype),
+            "cross_entropy": _select(task, genotype).nats,
             "candidates": drawn.count(genotype),
         }
         for genotype in dict.fromkeys(everything)
     ]
 
 
-def _select(task: Task, state: State, genotype: Genotype) -> float:
-    state.work += task.predictions("select")
-    return task.cross_entropy(task.child(genotype), "select")
+def _select(task: Task, genotype: Genotype) -> Score:
+    return task.score(task.child(genotype), "select")
 
 
 def _reward(task: Task, state: State, genotype: Genotype, inputs: Tensor, targets: Tensor) -> float:
@@ -143,8 +136,9 @@ def _reward(task: Task, state: State, genotype: Genotype, inputs: Tensor, target
 
 
 def _fisher(
+    task: Task,
     state: State,
-    child: nn.Module,
+    genotype: Genotype,
     names: Iterable[str],
     inputs: Tensor,
     targets: Tensor,
@@ -154,7 +148,7 @@ def _fisher(
     assert state.plasticity is not None
     protected = [f"shared.{name}" for name in names if name in state.memory.fisher]
     fisher = diagonal_fisher(
-        child,
+        task.child(genotype),
         [(inputs, targets)],
         kind=state.plasticity.kind,
         parameters=protected,

@@ -2,29 +2,38 @@
 
 import pandas as pd
 
-from wpl.search.names import ARM_NAMES, METHOD_NAMES, SearchArm
+from wpl.search.names import (
+    ARM_NAMES,
+    ERROR_NAMES,
+    METHOD_NAMES,
+    POINT_NAMES,
+    SearchArm,
+    TaskName,
+    space_name,
+)
 
 SIGNIFICANT = 0.05
 """The p-value below which a difference counts as shown."""
 
 
-def findings(compared: pd.DataFrame) -> str:
+def findings(compared: pd.DataFrame, task: TaskName) -> str:
     """Write the findings as Markdown.
 
     Args:
         compared: As from ``comparison.compare``.
+        task: What was searched for cells of.
 
     Returns:
         A document.
     """
     least, most = int(compared["seeds"].min()), int(compared["seeds"].max())
     lines = [
-        "# Findings of the architecture searches",
+        f"# Findings of the architecture searches on {task}",
         "",
-        f"Means of {most} seeds (small space, no remedy and WPL) and {least} (others), 95 % "
-        "bootstrap intervals, paired sign-flip tests, whose p-values cannot fall below "
-        f"{2.0 ** (1 - most):.3f} and {2.0 ** (1 - least):.3f}. Forgetting is that of the "
-        "second half of the epochs: in the first, everything still gets better.",
+        f"Means of {most} seeds (ENAS and uniform sampling of the small space, no remedy and WPL) "
+        f"and {least} (others), 95 % bootstrap intervals, paired sign-flip tests, whose p-values "
+        f"cannot fall below {2.0 ** (1 - most):.3f} and {2.0 ** (1 - least):.3f}. Forgetting is "
+        "that of the second half of the epochs: in the first, everything still gets better.",
     ]
     for (space, method), of_case in compared.groupby(["space", "method"], sort=False):
         rows = {
@@ -32,15 +41,15 @@ def findings(compared: pd.DataFrame) -> str:
             for (arm, quantity), row in of_case.groupby(["arm", "quantity"], sort=False)
         }
         arms = [arm for arm in ARM_NAMES if (arm, "mean_nats") in rows]
-        sentences = [_forgetting(rows, arm) for arm in arms]
+        sentences = [_forgetting(rows, arm, POINT_NAMES[task]) for arm in arms]
         if ("none", "tau") in rows:
             sentences += [_ranking(rows, arm) for arm in arms]
             unit = "nats of regret; against random search"
             sentences += [_against_chance(rows, arm, "regret", unit) for arm in arms]
-        if ("none", "test_perplexity") in rows:
-            unit = "test perplexity, trained alone; against random cells"
-            sentences += [_against_chance(rows, arm, "test_perplexity", unit) for arm in arms]
-        title = f"## {METHOD_NAMES[method]}, {space} space"
+        if ("none", "test_error") in rows:
+            unit = f"test {ERROR_NAMES[task]}, trained alone; against random cells"
+            sentences += [_against_chance(rows, arm, "test_error", unit) for arm in arms]
+        title = f"## {METHOD_NAMES[method]}, {space_name(space)}"
         lines += ["", title, "", *(f"- {sentence}" for sentence in sentences)]
     return "\n".join(lines) + "\n"
 
@@ -48,11 +57,11 @@ def findings(compared: pd.DataFrame) -> str:
 _Rows = dict[tuple[SearchArm, str], pd.Series]
 
 
-def _forgetting(rows: _Rows, arm: SearchArm) -> str:
+def _forgetting(rows: _Rows, arm: SearchArm, unit: str) -> str:
     nats, points = rows[arm, "mean_nats"], rows[arm, "mean_points"]
     text = (
         f"{ARM_NAMES[arm]}: while later children are trained, a child's cross-entropy changes by "
-        f"{_interval(nats, 'value', 3)} nats ({_interval(points, 'value', 1)} points of perplexity "
+        f"{_interval(nats, 'value', 3)} nats ({_interval(points, 'value', 1)} {unit} "
         f"on average, at most {rows[arm, 'peak_points'].value:.1f} in an epoch)"
     )
     if arm == "none":

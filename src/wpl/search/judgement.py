@@ -18,13 +18,14 @@ def forgetting(children: pd.DataFrame) -> pd.DataFrame:
         children: Rows of ``train_children``, with the columns of a run.
 
     Returns:
-        One row per run and epoch: of the differences err2 − err1 in nats and in points of
-        perplexity, the mean, the median, the mean over the children with the lowest err1 and the
-        maximum; and the retention, the share of these best ones that are still among the best.
+        One row per run and epoch: of the differences err2 − err1 in nats and error2 − error1 in
+        points of perplexity or of percent, the mean, the median, the mean over the children with
+        the lowest err1 and the maximum; and the retention, the share of these best ones that are
+        still among the best.
     """
     table = children.assign(
         nats=children["err2"] - children["err1"],
-        points=np.exp(children["err2"]) - np.exp(children["err1"]),
+        points=children["error2"] - children["error1"],
     )
     rows = []
     for key, epoch in table.groupby([*RUN, "epoch"], sort=False):
@@ -117,14 +118,17 @@ def retrained(found: pd.DataFrame, random: pd.DataFrame) -> pd.DataFrame:
         random: Rows of ``train_alone`` of random cells.
 
     Returns:
-        One row per run: genotype, test perplexity, and the mean test perplexity of the random cells
-        of the same seed.
+        One row per run: genotype, test error, and the mean test error of the random cells of the
+        same seed; no row if the full space was not searched.
     """
-    chance = np.exp(random["test"]).groupby(random["seed"]).mean()
+    if found.empty:
+        names = [*RUN, "genotype", "test_error", "random_test_error"]
+        return pd.DataFrame({name: pd.Series(dtype=float) for name in names})
+    chance = random.groupby("seed")["test_error"].mean()
     return pd.DataFrame(
         {
             **{column: found[column] for column in [*RUN, "genotype"]},
-            "test_perplexity": np.exp(found["test"]),
-            "random_test_perplexity": found["seed"].map(chance),
+            "test_error": found["test_error"],
+            "random_test_error": found["seed"].map(chance),
         }
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from wpl.search.descent import ExplodedError
-from wpl.search.epoch import score, train_children, train_controller
+from wpl.search.epoch import learn, score, train_children
 from wpl.search.protocol import Task
 from wpl.search.settings import Plasticity, Policy, Training
 from wpl.search.state import State
@@ -34,7 +34,7 @@ def search(
         seed: Root seed of the run.
         training: How the shared weights are trained.
         plasticity: How earlier children are protected; None if they are not.
-        policy: How the controller learns; None if architectures are drawn evenly.
+        policy: How the strategy learns; None if architectures are drawn evenly.
         checkpoint: The file; its folder is made.
 
     Returns:
@@ -58,7 +58,7 @@ def search(
             continue
         rows = {
             "children": children,
-            "policy": train_controller(task, state),
+            "policy": learn(task, state),
             "scores": score(task, state, training=training),
         }
         for name, new in rows.items():

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-Method = Literal["enas", "uniform"]
-"""How children are chosen: by a controller that learns, or evenly."""
+TaskName = Literal["text", "images"]
+Method = Literal["enas", "uniform", "nao"]
+"""How children are chosen: by a controller that learns, evenly, or by improving known ones."""
 
 SearchArm = Literal["none", "wpl", "wpl_decay", "l2", "drop_path"]
 
@@ -14,6 +15,15 @@ ARM_NAMES: dict[SearchArm, str] = {
     "l2": "L2 to the anchor",
     "drop_path": "drop-path",
 }
-METHOD_NAMES: dict[Method, str] = {"enas": "ENAS", "uniform": "uniform sampling"}
+METHOD_NAMES: dict[Method, str] = {"enas": "ENAS", "uniform": "uniform sampling", "nao": "NAO"}
+ERROR_NAMES: dict[TaskName, str] = {"text": "perplexity", "images": "error, %"}
+"""How the tasks measure errors, beside nats."""
+POINT_NAMES: dict[TaskName, str] = {"text": "points of perplexity", "images": "points of error"}
 ANCHORED: tuple[SearchArm, ...] = ("wpl", "wpl_decay", "l2")
 """The arms that protect earlier children; ``drop_path`` changes how children are trained."""
+
+
+def space_name(space: str) -> str:
+    """Name a space: ``small``, ``full``, or the small one at a probability of dropout."""
+    rate = space.removeprefix("dropout")
+    return f"{space} space" if rate == space else f"small space, dropout {rate}"

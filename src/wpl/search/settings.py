@@ -20,7 +20,8 @@ class Training:
         weight_decay: λ of the loss term λ/2 ‖θ‖².
         explosion: A cross-entropy above this many times that of guessing is an explosion.
         candidates: Architectures drawn at the end, of which the best by shared weights is found.
-        exhaustive: In spaces of at most this size every architecture is scored after each epoch.
+        exhaustive: In spaces of at most this size every architecture is scored.
+        ranked_every: Epochs from one such ranking to the next; the last epoch ends with one.
     """
 
     epochs: int
@@ -34,6 +35,11 @@ class Training:
     explosion: float
     candidates: int
     exhaustive: int
+    ranked_every: int
+
+    def ranks(self, size: int, epoch: int) -> bool:
+        """Tell whether all architectures of a space are scored after an epoch, counted from 0."""
+        return size <= self.exhaustive and (self.epochs - 1 - epoch) % self.ranked_every == 0
 
     def learning_rate_at(self, epoch: int) -> float:
         """Give the learning rate of an epoch, counted from 0."""

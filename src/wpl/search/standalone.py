@@ -35,8 +35,8 @@ def train_alone(
         explosion: A cross-entropy above this many times that of guessing is an explosion.
 
     Returns:
-        Genotype and seed, cross-entropy in nats on ``select`` and on ``test``, and the work: the
-        number of predictions, a trained one counting three.
+        Genotype and seed, cross-entropy in nats on ``select`` and on ``test``, error on ``test``,
+        and the work: the number of predictions, a trained one counting three.
 
     Raises:
         ExplodedError: If the training explodes; names the genotype.
@@ -59,10 +59,13 @@ def train_alone(
         work += 3 * targets.numel()
     limit = explosion * task.guessing
     check(genotype, torch.stack(losses).max().item(), limit)
+    child = task.child(genotype)
+    select, test = task.score(child, "select"), task.score(child, "test")
     return {
         "genotype": str(genotype),
         "seed": seed,
-        "select": check(genotype, task.cross_entropy(child, "select"), limit),
-        "test": check(genotype, task.cross_entropy(child, "test"), limit),
+        "select": check(genotype, select.nats, limit),
+        "test": check(genotype, test.nats, limit),
+        "test_error": test.error,
         "work": work + task.predictions("select"),
     }

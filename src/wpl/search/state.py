@@ -9,11 +9,10 @@ from torch import Tensor
 
 from wpl.artifact import load_tensors, save_tensors
 from wpl.plasticity import WeightPlasticity
-from wpl.search.controller import Controller
 from wpl.search.memory import Memory
-from wpl.search.protocol import Genotype, Row, Task, draw
-from wpl.search.reinforce import Reinforce
+from wpl.search.protocol import Row, Task
 from wpl.search.settings import Plasticity, Policy
+from wpl.search.strategies import begin
 from wpl.seeding import generator
 
 TABLES = ("children", "policy", "scores")
@@ -32,9 +31,8 @@ class State:
         batch: Position in the training data: number of batches used.
         work: Number of predictions made, a trained one counting three: the budget used.
         plasticity: As given.
-        policy: As given.
         memory: Anchor and importance, if earlier children are protected.
-        controller: The policy, if there is one.
+        strategy: How architectures are chosen.
         tables: Rows of the results so far, by the name of the table.
     """
 
@@ -46,13 +44,13 @@ class State:
         plasticity: Plasticity | None,
         policy: Policy | None,
     ) -> None:
-        """Start a search: weights as the task drew them, nothing to protect, a fresh controller.
+        """Start a search: weights as the task drew them, nothing to protect, nothing learnt.
 
         Args:
             task: Data and shared model, freshly made.
             seed: Root seed of the run.
             plasticity: How earlier children are protected; None if they are not.
-            policy: How the controller learns; None if architectures are drawn evenly.
+            policy: How the strategy learns; None if architectures are drawn evenly.
 
         Raises:
             ValueError: If a name of ``plasticity.protect`` is of no shared weight.
@@ -60,7 +58,7 @@ class State:
         self.seed = seed
         self.epoch = self.rollbacks = self.batch = self.work = 0
         self.tables: dict[str, list[Row]] = {name: [] for name in TABLES}
-        self.plasticity, self.policy = plasticity, policy
+        self.plasticity = plasticity
         self._task = task
         self.memory: Memory | None = None
         if plasticity is not None:
@@ -70,21 +68,7 @@ class State:
                 largest_norm=plasticity.largest_norm,
                 uniform=plasticity.uniform,
             )
-        self.controller: Controller | None = None
-        if policy is not None:
-            self.controller = Controller(
-                task.space.options,
-                roles=task.space.roles,
-                hidden=policy.hidden,
-                temperature=policy.temperature,
-                tanh_constant=policy.tanh_constant,
-                generator=generator(seed, "search", "controller"),
-            )
-            self.reinforce = Reinforce(
-                learning_rate=policy.learning_rate,
-                entropy_weight=policy.entropy,
-                decay=policy.baseline_decay,
-            )
+        self.strategy = begin(policy, task.space, seed=seed)
 
     def generator(self, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
         """Make the source of random numbers of one purpose in this epoch."""
@@ -98,19 +82,9 @@ class State:
         alpha = self.plasticity.alpha_at(self.epoch, epochs)
         return self.memory.penalty(names, alpha) if alpha > 0 else None
 
-    def sample(self, random: torch.Generator) -> Genotype:
-        """Draw an architecture: from the controller, or evenly."""
-        if self.controller is None:
-            return draw(self._task.space, random)
-        with torch.no_grad():
-            choices = self.controller.sample(1, generator=random).choices[0]
-        return self._task.space.decode(choices.tolist())
-
     def save(self, path: Path) -> None:
         """Write all of it to one file, whole or not at all."""
-        tensors = self._tensors()
-        if self.controller is not None:
-            tensors |= _prefixed("reinforce", self.reinforce.state())
+        tensors = self._tensors() | _prefixed("strategy", self.strategy.tensors())
         about = {name: getattr(self, name) for name in ("seed", *POSITION)}
         # As text: metadata is sorted, but the order of columns must be kept.
         save_tensors(path, "search", tensors, **about, tables=json.dumps(self.tables))
@@ -128,9 +102,7 @@ class State:
         self.tables = json.loads(about["tables"])
         for name, tensor in self._tensors().items():
             tensor.copy_(saved.pop(name))
-        if self.controller is not None:
-            rest = {name.removeprefix("reinforce."): t for name, t in saved.items()}
-            self.reinforce.load_state(rest)
+        self.strategy.load({name.removeprefix("strategy."): t for name, t in saved.items()})
 
     def _tensors(self) -> dict[str, Tensor]:
         """By name, the tensors themselves: those that are there from the start."""
@@ -138,8 +110,6 @@ class State:
         if self.memory is not None:
             tensors |= _prefixed("fisher", self.memory.fisher)
             tensors |= _prefixed("anchor", self.memory.anchor)
-        if self.controller is not None:
-            tensors |= _prefixed("controller", self.controller.state_dict())
         return tensors
 
 

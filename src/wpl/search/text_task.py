@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wpl.search.protocol import Part
+from wpl.evaluation import perplexity
+from wpl.search.protocol import Part, Score
 from wpl.search.recurrent import RecurrentGenotype, RecurrentSpace
 from wpl.search.recurrent_model import RecurrentModel
 from wpl.seeding import generator
@@ -144,8 +145,8 @@ class TextTask:
         return self._reward_scale * math.exp(-nats)  # exp(nats) may overflow
 
     @torch.no_grad()
-    def cross_entropy(self, child: RecurrentChild, part: Part) -> float:
-        """Read a whole part, the hidden state carried on: nats per word."""
+    def score(self, child: RecurrentChild, part: Part) -> Score:
+        """Read a whole part, the hidden state carried on: nats per word, and perplexity."""
         self.model.eval()
         rows = self._rows[part]
         state, total = None, torch.zeros((), dtype=torch.float64, device=rows.device)
@@ -153,7 +154,8 @@ class TextTask:
             inputs, targets = _window(rows, start, 4 * self._steps)
             logits, state = self.model(inputs, child.genotype, state)
             total += F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
-        return float(total) / self.predictions(part)
+        nats = float(total) / self.predictions(part)
+        return Score(nats, perplexity(nats))
 
     def predictions(self, part: Part) -> int:
         """Count the words that are predicted in a whole part."""
