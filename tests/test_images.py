@@ -12,7 +12,7 @@ import pytest
 import torch
 from torchvision.datasets import MNIST
 
-from wpl import image_sources
+from wpl import image_downloads
 from wpl.data_files import DataError
 from wpl.image_sources import read_images
 from wpl.images import PARTS, load_images, save_images
@@ -100,7 +100,7 @@ def small_mnist(tmp_path, monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
         monkeypatch.setattr(MNIST, "resources", archives)
-        monkeypatch.setattr(image_sources, "_MNIST_FILES", known)
+        monkeypatch.setitem(image_downloads._UNPACKED, "MNIST", known)
         yield served, content
         server.shutdown()
 
@@ -145,17 +145,20 @@ def test_a_damaged_file_is_named(small_mnist, tmp_path, spoil):
 
 
 def test_an_unknown_source_is_named():
-    with pytest.raises(DataError, match="no data source 'minst'; known are digits, mnist"):
+    with pytest.raises(
+        DataError,
+        match="no data source 'minst'; known are digits, mnist, fashion_mnist, cifar10, folder",
+    ):
         read_images("minst", root=Path("unused"), **SPLIT)
 
 
 @pytest.mark.parametrize("key", ["valid_share", "test_share"])
 def test_a_share_too_small_for_all_classes_is_named(key):
-    with pytest.raises(DataError, match=rf"data\.{key}: 0\.001 of \d+ images"):
+    with pytest.raises(DataError, match=rf"{key}: 0\.001 of \d+ images"):
         read_images("digits", root=Path("unused"), **SPLIT | {key: 0.001})
 
 
 def test_no_network_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
-    with pytest.raises(DataError, match=r"is missing and cannot be downloaded .* set data.root"):
+    with pytest.raises(DataError, match=r"is missing and cannot be downloaded .* set root"):
         read_images("mnist", root=tmp_path, **SPLIT)
