@@ -9,6 +9,7 @@ ROOT = Path(workflow.basedir)
 sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "src")]
 
 from support import digest, workspace
+from support.folders import folder_digest
 from support.params import validate
 from wpl.search.names import ARM_NAMES, METHOD_NAMES
 from wpl.two_models.names import CONVERGED, IMPORTANCE
@@ -48,6 +49,26 @@ wildcard_constraints:
 def code(script):
     """Everything that a script executes, as one of its params."""
     return digest.code_digest(script, ROOT)
+
+
+def image_files(section):
+    """An archive of images, whose content may change under the same name."""
+    given = config[section]
+    archive = given["source"] == "folder" and Path(given["root"]).is_file()
+    return [given["root"]] if archive else []
+
+
+def image_params(section):
+    """What a job that reads images is told; of a folder, also what it holds."""
+    given = config[section]
+    how = ("size", "limit", "valid_share", "test_share", "seed")
+    folder = given["source"] == "folder"
+    return {
+        "source": given["source"],
+        "root": given["root"],
+        "how": {k: given[k] for k in how},
+        "content": lambda wc: folder_digest(given["root"]) if folder else None,
+    }
 
 
 def strengths(arm, shared):

@@ -2,6 +2,8 @@
 
 
 rule prepare_data:
+    input:
+        image_files("data"),
     output:
         images="results/prepare_data/images.safetensors",
     log:
@@ -10,9 +12,7 @@ rule prepare_data:
     conda:
         "../envs/wpl.yaml"
     params:
-        source=config["data"]["source"],
-        root=config["data"]["root"],
-        split={k: config["data"][k] for k in ("valid_share", "test_share", "seed")},
+        **image_params("data"),
         code=code("prepare_data"),
     message:
         "Reading the images ({params.source})"
