@@ -15,6 +15,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/data_cases.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/two_models.smk"
 include: "workflow/rules/search_cases.smk"

@@ -1,21 +1,14 @@
 """Where images come from, how they are split, and what is said when they are not there."""
 
-import gzip
-import hashlib
-import http.server
-import threading
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torchvision.datasets import MNIST
 
-from wpl import image_sources
 from wpl.data_files import DataError
 from wpl.image_sources import read_images
-from wpl.images import PARTS, load_images, save_images
+from wpl.images import PARTS, Images, load_images, save_images
 
 SPLIT = {"valid_share": 0.1, "test_share": 0.2, "seed": 0}
 
@@ -69,93 +62,56 @@ def test_images_come_back_from_their_file(digits, tmp_path):
     assert found.about["source"] == "digits"
 
 
-def idx(array):
-    """The file format of MNIST: magic number, shape, bytes."""
-    head = bytes([0, 0, 8, array.ndim])
-    return head + b"".join(n.to_bytes(4) for n in array.shape) + array.tobytes()
+def test_the_scale_is_that_of_the_training_part_exactly():
+    """Against double precision; a channel that is the same everywhere can be divided by."""
+    random = np.random.default_rng(0)
+    train = random.integers(256, size=(700, 3, 9, 5), dtype="u1")
+    train[:, 1] = 255
+    pixels = {part: torch.from_numpy(train) for part in PARTS}
+    pixels["test"] = torch.zeros_like(pixels["test"])
+    images = Images(pixels, {part: torch.arange(700) for part in PARTS}, {})
+    mean, deviation = images.scale
+    exact = train.astype(np.float64)
+    assert np.array_equal(mean.numpy(), exact.mean((0, 2, 3)).astype(np.float32))
+    expected = exact.std((0, 2, 3), ddof=1).astype(np.float32)
+    np.testing.assert_allclose(deviation[[0, 2]], expected[[0, 2]], rtol=1e-7)
+    assert deviation[1] == 1
+    assert images.flat("train")[0].isfinite().all()
 
 
-@pytest.fixture
-def small_mnist(tmp_path, monkeypatch):
-    """A server that holds MNIST's four archives, smaller, with checksums to match."""
-    rng = np.random.default_rng(0)
-    content = {}
-    for part, count in (("train", 200), ("t10k", 50)):
-        content[f"{part}-images-idx3-ubyte"] = idx(
-            rng.integers(256, size=(count, 28, 28), dtype="u1")
-        )
-        content[f"{part}-labels-idx1-ubyte"] = idx((np.arange(count) % 10).astype("u1"))
-    served = tmp_path / "served"
-    served.mkdir()
-    archives = []
-    for name, raw in content.items():
-        archive = gzip.compress(raw, mtime=0)
-        (served / f"{name}.gz").write_bytes(archive)
-        archives.append((f"{name}.gz", hashlib.md5(archive).hexdigest()))
-    known = {name: hashlib.md5(raw).hexdigest() for name, raw in content.items()}
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=served)
-    handler.log_message = lambda *_: None
-    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
-        monkeypatch.setattr(MNIST, "resources", archives)
-        monkeypatch.setattr(image_sources, "_MNIST_FILES", known)
-        yield served, content
-        server.shutdown()
+def test_the_scale_of_many_images_is_exact():
+    """Sums beyond what single precision can count, in several chunks."""
+    pixels = torch.full((3000, 1, 80, 80), 255, dtype=torch.uint8)
+    pixels[0, 0, 0, 0] = 0
+    images = Images({"train": pixels}, {}, {})
+    n = pixels.numel()
+    assert images.scale[0].item() == np.float32(255 - 255 / n)
+    assert images.scale[1].item() == np.float32(255 / n**0.5)
 
 
-def test_mnist_is_downloaded_once(small_mnist, tmp_path):
-    served, content = small_mnist
-    images = read_images("mnist", root=tmp_path / "data", **SPLIT)
-    assert [len(images.labels[p]) for p in PARTS] == [180, 20, 50]
-    assert images.pixels["test"].shape == (50, 1, 28, 28)
-    raw = content["t10k-images-idx3-ubyte"][16:]
-    assert images.pixels["test"].numpy().tobytes() == raw
-    for archive in served.iterdir():
-        archive.unlink()
-    read_images("mnist", root=tmp_path / "data", **SPLIT)
-
-
-def test_mnist_from_a_folder_of_unpacked_files(small_mnist, tmp_path, monkeypatch):
-    _, content = small_mnist
-    monkeypatch.setattr(MNIST, "mirrors", [])
-    raw = tmp_path / "data" / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for name, bytes_ in content.items():
-        (raw / name).write_bytes(bytes_)
-    assert read_images("mnist", root=tmp_path / "data", **SPLIT).classes == 10
-
-
-def test_a_damaged_download_is_refused(small_mnist, tmp_path):
-    served, _ = small_mnist
-    archive = served / "t10k-labels-idx1-ubyte.gz"
-    archive.write_bytes(archive.read_bytes()[:-1] + b"\1")
-    with pytest.raises(DataError, match="cannot be downloaded"):
-        read_images("mnist", root=tmp_path / "data", **SPLIT)
-
-
-@pytest.mark.parametrize("spoil", [lambda raw: raw[:-1], lambda raw: raw[:-1] + b"\x07"])
-def test_a_damaged_file_is_named(small_mnist, tmp_path, spoil):
-    read_images("mnist", root=tmp_path / "data", **SPLIT)
-    file = tmp_path / "data/MNIST/raw/t10k-labels-idx1-ubyte"
-    file.write_bytes(spoil(file.read_bytes()))
-    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte: expected MD5"):
-        read_images("mnist", root=tmp_path / "data", **SPLIT)
+def test_pixels_are_a_map_of_their_file(digits, tmp_path):
+    path = tmp_path / "images.safetensors"
+    save_images(path, digits)
+    found = load_images(path)
+    maps = [line for line in Path("/proc/self/maps").read_text().splitlines() if str(path) in line]
+    spans = [[int(end, 16) for end in line.split()[0].split("-")] for line in maps]
+    for part in PARTS:
+        address = found.pixels[part].data_ptr()
+        assert any(start <= address < end for start, end in spans)
+    before = path.read_bytes()
+    found.pixels["train"][0] = 99
+    assert path.read_bytes() == before, "a write is to memory only"
 
 
 def test_an_unknown_source_is_named():
-    with pytest.raises(DataError, match="no data source 'minst'; known are digits, mnist"):
+    with pytest.raises(
+        DataError,
+        match="no data source 'minst'; known are digits, mnist, fashion_mnist, cifar10, folder",
+    ):
         read_images("minst", root=Path("unused"), **SPLIT)
 
 
 @pytest.mark.parametrize("key", ["valid_share", "test_share"])
 def test_a_share_too_small_for_all_classes_is_named(key):
-    with pytest.raises(DataError, match=rf"data\.{key}: 0\.001 of \d+ images"):
+    with pytest.raises(DataError, match=rf"{key}: 0\.001 of \d+ images"):
         read_images("digits", root=Path("unused"), **SPLIT | {key: 0.001})
-
-
-def test_no_network_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
-    with pytest.raises(DataError, match=r"is missing and cannot be downloaded .* set data.root"):
-        read_images("mnist", root=tmp_path, **SPLIT)

@@ -1,4 +1,4 @@
-"""Tensors with metadata: safetensors with a checksum, written whole or not at all."""
+"""Tensors with metadata: safetensors with a checksum, written whole, read as a map."""
 
 import hashlib
 import json
@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as parse
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor
 
@@ -41,6 +40,9 @@ def save_tensors(path: Path | str, kind: str, tensors: Mapping[str, Tensor], **a
 def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read tensors that ``save_tensors`` wrote.
 
+    They are maps of the file: what is not looked at takes no memory, and what is may be taken back
+    by the system. To write to one changes its copy in memory, not the file.
+
     Returns:
         The tensors by name, and the metadata.
 
@@ -49,13 +51,11 @@ def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[s
             holds another kind or version.
     """
     try:
-        raw = Path(path).read_bytes()
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {})["wpl"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        tensors = parse(raw)
-        header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-        metadata = json.loads(header["__metadata__"]["wpl"])
+        raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (SafetensorError, ValueError, KeyError) as error:
         raise ArtifactError(
             f"{path}: not a tensor file of this project, or damaged: {error}"
@@ -74,5 +74,5 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         t = tensors[name]
         digest.update(f"{name} {t.dtype} {tuple(t.shape)}\n".encode())
-        digest.update(t.numpy().tobytes())
+        digest.update(t.reshape(-1).view(torch.uint8).numpy().data)  # the bytes where they are
     return digest.hexdigest()

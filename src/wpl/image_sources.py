@@ -1,8 +1,9 @@
-"""Where images come from: data that ships with a dependency, or a torchvision data set."""
+"""Where images come from, and how they are dealt out to train, valid and test."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -11,98 +12,145 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from wpl.data_files import DataError, missing, verify
-from wpl.images import Images
-from wpl.seeding import derive
+from wpl.data_files import DataError
+from wpl.decoding import Bytes, decode_all, resize
+from wpl.file_trees import open_tree
+from wpl.image_downloads import Given, read_cifar10, read_mnist
+from wpl.image_folders import by_class, warn_of_overlap
+from wpl.images import PARTS, Images, Part
+from wpl.seeding import derive, generator
 
-Source = Literal["digits", "mnist"]
+Source = Literal["digits", "mnist", "fashion_mnist", "cifar10", "folder"]
 
-# MD5 of the unpacked files; torchvision verifies the archives that it downloads, not these.
-_MNIST_FILES = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
+_Labels = NDArray[np.int64]
+_Rows = dict[Part, tuple[Part, NDArray[np.intp]]]
 
 
 def read_images(
-    source: Source, *, root: Path, valid_share: float, test_share: float, seed: int
+    source: Source,
+    *,
+    root: Path,
+    size: int | None = None,
+    limit: int | None = None,
+    valid_share: float,
+    test_share: float,
+    seed: int,
 ) -> Images:
     """Read a data set and split it, the same classes in the same shares in every part.
 
     Args:
-        source: ``"digits"``, scikit-learn's 1,797 images of 8×8; or ``"mnist"``.
-        root: The folder that holds ``MNIST/raw``, as torchvision lays it out; what is missing is
-            downloaded there. ``"digits"`` needs none.
-        valid_share: Share of the training images held out for validation.
+        source: ``"digits"``, scikit-learn's 1,797 images of 8×8; ``"mnist"``, ``"fashion_mnist"``,
+            ``"cifar10"``; or ``"folder"``, images by class (``image_folders.by_class``).
+        root: The folder into which a data set is downloaded, or where it is: that of ``MNIST/raw``,
+            of ``FashionMNIST/raw``, of ``cifar-10-binary.tar.gz``. For ``"folder"``, the folder, or
+            an archive of it. ``"digits"`` needs none.
+        size: Height and width to which images are resized; None leaves them as they are.
+        limit: At most so many training images of each class, drawn at random, a smaller draw from
+            a larger one; None takes all. Valid and test are those of the whole.
+        valid_share: Share of the training images held out for validation, where the source has no
+            such part.
         test_share: Share of all images held out as test data, where the source has no such part.
-        seed: Seed of the splits.
+        seed: Seed of the splits and of the draw.
 
     Returns:
-        The images, as they were read.
+        The images.
 
     Raises:
-        DataError: If files are missing and cannot be downloaded, or fail their checksum; if a
-            share leaves a part without images of some class.
+        DataError: If files are missing and cannot be downloaded, fail their checksum, or are not
+            images by class of one size; if a share leaves a part without images of some class.
     """
+    how: dict[str, Any] = {"shares": {"test": test_share, "valid": valid_share}, "seed": seed}
+    about: dict[str, Any] = {"source": source}
+    if source == "folder":
+        pixels, labels, found = _read_folder(root, size, limit, **how)
+        about |= found
+    else:
+        given, given_labels = _read_given(source, root, test_share, seed)
+        rows = _deal(given_labels, limit, **how)
+        pixels = {part: given[whole][some] for part, (whole, some) in rows.items()}
+        labels = {part: given_labels[whole][some] for part, (whole, some) in rows.items()}
+        if size is not None:
+            pixels = {part: resize(whole, size) for part, whole in pixels.items()}
+        content = hashlib.sha256()
+        for part in given:
+            content.update(given[part].tobytes())
+            content.update(given_labels[part].tobytes())
+        about["sha256"] = content.hexdigest()
+    return Images(
+        {part: _tensor(pixels[part]) for part in PARTS},
+        {part: _tensor(labels[part]) for part in PARTS},
+        {**about, "seed": seed},
+    )
+
+
+def _read_given(source: Source, root: Path, test_share: float, seed: int) -> Given:
     if source == "digits":
         images, labels = load_digits(return_X_y=True)
         pixels = images.reshape(-1, 1, 8, 8).astype(np.uint8)  # grey levels 0 to 16
         rest, test = _split(labels, "test", test_share, seed)
-        test_pixels, test_labels = pixels[test], labels[test]
-        pixels, labels = pixels[rest], labels[rest]
-    elif source == "mnist":
-        pixels, labels, test_pixels, test_labels = _read_mnist(root)
-    else:
-        known = ", ".join(get_args(Source))
-        raise DataError(f"there is no data source {source!r}; known are {known}")
-    train, valid = _split(labels, "valid", valid_share, seed)
-    content = (pixels, labels, test_pixels, test_labels)
-    return Images(
-        {
-            "train": _tensor(pixels[train]),
-            "valid": _tensor(pixels[valid]),
-            "test": _tensor(test_pixels),
-        },
-        {
-            "train": _tensor(labels[train]),
-            "valid": _tensor(labels[valid]),
-            "test": _tensor(test_labels),
-        },
-        {
-            "source": source,
-            "sha256": hashlib.sha256(b"".join(a.tobytes() for a in content)).hexdigest(),
-            "seed": seed,
-        },
-    )
+        return {"train": pixels[rest], "test": pixels[test]}, {
+            "train": labels[rest],
+            "test": labels[test],
+        }
+    if source == "mnist":
+        return read_mnist(root, "MNIST")
+    if source == "fashion_mnist":
+        return read_mnist(root, "FashionMNIST")
+    if source == "cifar10":
+        return read_cifar10(root)
+    known = ", ".join(get_args(Source))
+    raise DataError(f"there is no data source {source!r}; known are {known}")
 
 
-_Array = NDArray[np.generic]
-
-
-def _read_mnist(root: Path) -> tuple[_Array, _Array, _Array, _Array]:
-    from torchvision.datasets import MNIST  # noqa: PLC0415 - slow, and digits does not need it
-
-    files = {root / "MNIST" / "raw" / name: md5 for name, md5 in _MNIST_FILES.items()}
-    absent = [file for file in files if not file.is_file()]
-    if absent:
-        try:
-            MNIST(str(root), download=True)  # verifies the archives
-        except (RuntimeError, OSError) as error:
-            remedy = "set data.root to the folder that holds MNIST/raw"
-            raise missing(absent[0], error, remedy) from error
-    verify(files)
-    train, test = (MNIST(str(root), train=train) for train in (True, False))
+def _read_folder(
+    root: Path, size: int | None, limit: int | None, *, shares: Mapping[Part, float], seed: int
+) -> tuple[dict[Part, Bytes], dict[Part, _Labels], dict[str, Any]]:
+    with open_tree(root) as tree:
+        files = by_class(tree)
+        rows = _deal(files.labels, limit, shares=shares, seed=seed)
+        names = {part: files.names[whole][some].tolist() for part, (whole, some) in rows.items()}
+        decoded, digests = decode_all(tree, [name for part in PARTS for name in names[part]], size)
+    warn_of_overlap(names, digests)
+    content = hashlib.sha256()
+    for name, digest in sorted(digests.items()):
+        content.update(f"{name}\0".encode() + digest)
+    ends = np.cumsum([len(names[part]) for part in PARTS])
     return (
-        train.data.unsqueeze(1).numpy(),
-        train.targets.numpy(),
-        test.data.unsqueeze(1).numpy(),
-        test.targets.numpy(),
+        dict(zip(PARTS, np.split(decoded, ends[:-1]), strict=True)),
+        {part: files.labels[whole][some] for part, (whole, some) in rows.items()},
+        {"sha256": content.hexdigest(), "classes": files.classes},
     )
 
 
-def _split(labels: _Array, part: str, share: float, seed: int) -> tuple[_Array, _Array]:
+def _deal(
+    labels: Mapping[Part, _Labels], limit: int | None, *, shares: Mapping[Part, float], seed: int
+) -> _Rows:
+    """Choose the images of each part: from which part of the source, and which of its rows."""
+    rows: _Rows = {part: (part, np.arange(len(labels[part]))) for part in labels}
+    for part, share in shares.items():
+        if part not in rows:
+            _, some = rows["train"]
+            kept, cut = _split(labels["train"][some], part, share, seed)
+            rows |= {"train": ("train", some[kept]), part: ("train", some[cut])}
+    if limit is not None:
+        _, some = rows["train"]
+        drawn = _draw(labels["train"][some], limit, seed)
+        rows["train"] = ("train", some[drawn])
+    return rows
+
+
+def _draw(labels: _Labels, limit: int, seed: int) -> NDArray[np.intp]:
+    """Draw at most ``limit`` numbers of samples of each class."""
+    shuffled = torch.randperm(len(labels), generator=generator(seed, "images", "limit")).numpy()
+    by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    _, starts = np.unique(labels[by_label], return_index=True)
+    place = np.arange(len(labels)) - np.repeat(starts, np.diff([*starts, len(labels)]))
+    return np.sort(by_label[place < limit])
+
+
+def _split(
+    labels: _Labels, part: Part, share: float, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Cut sample numbers in two, ``share`` of each class in the second part."""
     try:
         first, second = train_test_split(
@@ -112,9 +160,9 @@ def _split(labels: _Array, part: str, share: float, seed: int) -> tuple[_Array, 
             random_state=derive(seed, "split", part) % 2**32,
         )
     except ValueError as error:
-        raise DataError(f"data.{part}_share: {share} of {len(labels)} images: {error}") from error
+        raise DataError(f"{part}_share: {share} of {len(labels)} images: {error}") from error
     return np.sort(first), np.sort(second)
 
 
-def _tensor(array: _Array) -> Tensor:
+def _tensor(array: NDArray[np.generic]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))

@@ -11,8 +11,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from wpl.data_files import DataError, missing, verify
-from wpl.files import atomic
+from wpl.data_files import DataError, download, verify
 from wpl.seeding import generator
 from wpl.text import PARTS, Text
 
@@ -159,7 +158,8 @@ def _read_ptb(root: Path) -> tuple[_Parts, dict[str, Any]]:
     folder = root if all((root / name).is_file() for name in _PTB_FILES) else root / "ptb"
     for name, md5 in _PTB_FILES.items():
         if not (folder / name).is_file():
-            _download(folder / name, md5)
+            remedy = f"set text.root to the folder of {name}"
+            download(folder / name, [_PTB_URL + name], md5, remedy)
     files = [folder / name for name in _PTB_FILES]
     verify(dict(zip(files, _PTB_FILES.values(), strict=True)))
     parts = {
@@ -167,16 +167,6 @@ def _read_ptb(root: Path) -> tuple[_Parts, dict[str, Any]]:
         for part, file in zip(PARTS, files, strict=True)
     }
     return parts, {"sha256": _digest(files)}
-
-
-def _download(file: Path, md5: str) -> None:
-    from torchvision.datasets.utils import download_url  # noqa: PLC0415 - slow, and rarely needed
-
-    try:
-        with atomic(file) as temporary:
-            download_url(_PTB_URL + file.name, str(temporary.parent), temporary.name, md5)
-    except (RuntimeError, OSError) as error:
-        raise missing(file, error, f"set text.root to the folder of {file.name}") from error
 
 
 def _read_folder(root: Path) -> tuple[_Parts, dict[str, Any]]:

@@ -53,20 +53,6 @@ def code(script):
     return digest.code_digest(script, ROOT)
 
 
-def text_files():
-    """Files that may change under the same name; those of the other sources are fixed."""
-    if config["text"]["source"] != "folder":
-        return []
-    return [
-        f"{config['text']['root']}/{part}.txt" for part in ("train", "valid", "test")
-    ]
-
-
-def images(section):
-    """The file of the images of a section of params.yaml."""
-    return f"results/prepare_data/{section}.safetensors"
-
-
 def strengths(arm, shared):
     """The values of α at which an arm is run: its own, and those of the trade-off."""
     if arm not in ALPHAS:

@@ -4,6 +4,8 @@ import platform
 
 
 rule prepare_data:
+    input:
+        image_files,
     output:
         images="results/prepare_data/{section}.safetensors",
     log:
@@ -14,9 +16,8 @@ rule prepare_data:
     params:
         source=lambda wc: config[wc.section]["source"],
         root=lambda wc: config[wc.section]["root"],
-        split=lambda wc: {
-            k: config[wc.section][k] for k in ("valid_share", "test_share", "seed")
-        },
+        how=image_settings,
+        content=image_content,
         code=code("prepare_data"),
     message:
         "Reading the images of section {wildcards.section} ({params.source})"

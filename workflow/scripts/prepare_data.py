@@ -1,4 +1,4 @@
-"""Read the images, split them, and store them in one file."""
+"""Read and decode the images, split them, and store them in one file."""
 
 from pathlib import Path
 
@@ -7,6 +7,6 @@ from wpl.image_sources import read_images
 from wpl.images import save_images
 
 with job(snakemake):
-    source, root = snakemake.params.source, Path(snakemake.params.root)
-    images = read_images(source, root=root, **snakemake.params.split)
+    params = snakemake.params
+    images = read_images(params.source, root=Path(params.root), **params.how)
     save_images(snakemake.output.images, images)

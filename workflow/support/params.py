@@ -14,8 +14,10 @@ from wpl.two_models.names import ArmEverywhere, ArmOfSplit, Remedy
 
 
 class Data(Section):
-    source: Literal["digits", "mnist"]
+    source: Literal["digits", "mnist", "fashion_mnist", "cifar10", "folder"]
     root: str
+    size: Count | None
+    limit: Count | None
     valid_share: Share
     test_share: Share
     seed: Seed
@@ -131,10 +133,11 @@ class Params(Section):
         missing = {"none", "wpl", "l2"} - set(self.compare.arms)
         if missing:
             raise ValueError(f"compare.arms: {min(missing)!r} must be one of the arms")
-        if "omega" in self.compare.remedies and self.data.source == "mnist":
+        large = self.data.source not in ("digits", "folder") and self.data.size is None
+        if "omega" in self.compare.remedies and large:
             raise ValueError(
                 "compare.remedies: the matrices of omega are for small images; leave it out with "
-                "data.source mnist"
+                f"data.source {self.data.source}"
             )
         missing = {"none", "ewc"} - set(self.split.arms)
         if missing:

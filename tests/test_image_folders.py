@@ -1,0 +1,282 @@
+"""Images by class, from a folder or an archive of it, and what is said when they are no good."""
+
+import logging
+import shutil
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from image_folders import encoded, fill, pixels, write
+from PIL import Image
+
+from wpl.data_files import DataError
+from wpl.image_sources import read_images
+from wpl.images import PARTS, load_images, save_images
+
+SPLIT = {"valid_share": 0.25, "test_share": 0.25, "seed": 0}
+
+
+def read(root, **changed):
+    return read_images("folder", root=root, **SPLIT | changed)
+
+
+def rows(images, part):
+    """The images of one part as bytes, by label."""
+    return sorted(
+        (label, image.numpy().tobytes())
+        for image, label in zip(images.pixels[part], images.labels[part].tolist(), strict=True)
+    )
+
+
+def test_parts_are_those_of_the_folder(tmp_path):
+    images = read(fill(tmp_path))
+    for part in PARTS:
+        expected = [
+            (label, pixels(f"{part}/{name}/{i}.png").tobytes())
+            for label, name in enumerate(("cat", "dog"))
+            for i in range(4)
+        ]
+        assert rows(images, part) == sorted(expected)
+        assert images.pixels[part].shape == (8, 1, 6, 6)
+    assert images.about["classes"] == ("cat", "dog")
+    assert images.classes == 2
+
+
+@pytest.mark.parametrize(
+    ("parts", "sizes"),
+    [
+        ((), (18, 6, 8)),  # of 32 a quarter is test; of the other 24, a quarter is valid
+        (("train",), (18, 6, 8)),
+        (("train", "test"), (24, 8, 32)),
+        (("train", "valid"), (24, 32, 8)),
+    ],
+)
+def test_missing_parts_are_cut_from_train(tmp_path, parts, sizes):
+    images = read(fill(tmp_path, parts, each=16))
+    assert tuple(len(images.labels[part]) for part in PARTS) == sizes
+    everything = [row for part in PARTS for row in rows(images, part)]
+    assert len(set(everything)) == 32 * max(1, len(parts)), "without overlap or loss"
+    for part in PARTS:
+        assert torch.equal(
+            images.labels[part].bincount(), torch.tensor([sizes[PARTS.index(part)] // 2] * 2)
+        )
+    again, other = read(tmp_path), read(tmp_path, seed=1)
+    assert all(torch.equal(again.pixels[part], images.pixels[part]) for part in PARTS)
+    assert not torch.equal(other.pixels["train"], images.pixels["train"])
+
+
+def test_names_do_not_depend_on_the_order_on_disk(tmp_path):
+    first = fill(tmp_path / "a")
+    second = tmp_path / "b"
+    for file in sorted(first.rglob("*.png"), reverse=True):
+        write(second, file.relative_to(first), raw=file.read_bytes())
+    found, expected = read(second), read(first)
+    assert all(torch.equal(found.pixels[part], expected.pixels[part]) for part in PARTS)
+    assert found.about == expected.about
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gztar", "xztar"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_an_archive_is_read_like_its_folder(tmp_path, kind, wrapped):
+    root = fill(tmp_path / "pets")
+    base = {"root_dir": tmp_path, "base_dir": "pets"} if wrapped else {"root_dir": root}
+    archive = shutil.make_archive(str(tmp_path / "archive"), kind, **base)
+    found, expected = read(tmp_path / archive), read(root)
+    for part in PARTS:
+        assert torch.equal(found.pixels[part], expected.pixels[part])
+        assert torch.equal(found.labels[part], expected.labels[part])
+
+
+def test_hidden_files_are_no_images(tmp_path):
+    for name in (".DS_Store", "train/.DS_Store", "train/cat/._0.png", "__MACOSX/train/cat/0.png"):
+        write(tmp_path, name, raw=b"no image")
+    assert len(read(fill(tmp_path)).labels["train"]) == 8
+
+
+def test_one_colour_image_makes_all_of_them_rgb(tmp_path):
+    fill(tmp_path)
+    colour = pixels("colour", shape=(6, 6, 3))
+    write(tmp_path, "train/dog/0.png", colour)
+    images = read(tmp_path)
+    assert all(images.pixels[part].shape == (8, 3, 6, 6) for part in PARTS)
+    assert torch.equal(images.pixels["train"][4], torch.from_numpy(colour.transpose(2, 0, 1)))
+    grey = torch.from_numpy(pixels("test/cat/0.png"))
+    assert torch.equal(images.pixels["test"][0], grey.expand(3, 6, 6))
+    assert torch.equal(images.pixels["train"][0, 1], torch.from_numpy(pixels("train/cat/0.png")))
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels"), [("1", 1), ("LA", 1), ("P", 3), ("RGBA", 3), ("CMYK", 3)]
+)
+def test_any_mode_of_eight_bits_is_grey_or_rgb(tmp_path, mode, channels):
+    image = Image.fromarray(pixels("x", shape=(6, 6, 3))).convert(mode)
+    fill(tmp_path, each=1)
+    path = tmp_path / "train/cat/0.tif"
+    image.save(path)
+    found = read(tmp_path).pixels["train"][1].numpy()
+    assert found.shape == (channels, 6, 6)
+    expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    assert np.array_equal(np.broadcast_to(found, expected.shape), expected)
+
+
+def test_images_are_resized(tmp_path):
+    fill(tmp_path)
+    write(tmp_path, "train/cat/0.png", np.full((40, 20), 77, np.uint8))
+    write(tmp_path, "train/cat/1.png", np.kron(np.eye(2), np.full((8, 8), 200)).astype(np.uint8))
+    images = read(tmp_path, size=4)
+    assert all(images.pixels[part].shape == (8, 1, 4, 4) for part in PARTS)
+    assert (images.pixels["train"][0] == 77).all(), "the mean of equal ones"
+    diagonal = images.pixels["train"][1, 0].int()
+    assert diagonal.diagonal().min() > 100 > diagonal[0, 3] == diagonal[3, 0]
+
+
+@pytest.mark.parametrize("source", ["digits", "folder"])
+def test_a_limit_draws_from_each_class_of_train_only(tmp_path, source):
+    def limited(limit, seed=0):
+        return read_images(
+            source, root=fill(tmp_path, each=12), **SPLIT | {"limit": limit, "seed": seed}
+        )
+
+    whole, few, more = limited(None), limited(3), limited(5)
+    assert few.labels["train"].bincount().tolist() == [3] * whole.classes
+    assert set(rows(few, "train")) < set(rows(more, "train")) < set(rows(whole, "train"))
+    for part in ("valid", "test"):
+        assert torch.equal(few.pixels[part], whole.pixels[part])
+    assert torch.equal(limited(3).pixels["train"], few.pixels["train"])
+    assert torch.equal(limited(10**6).pixels["train"], whole.pixels["train"])
+
+
+def test_images_come_back_from_their_file(tmp_path):
+    images = read(fill(tmp_path / "pets"))
+    save_images(tmp_path / "images.safetensors", images)
+    found = load_images(tmp_path / "images.safetensors")
+    assert all(torch.equal(found.pixels[part], images.pixels[part]) for part in PARTS)
+    assert found.about["classes"] == ["cat", "dog"]
+    assert len(found.about["sha256"]) == 64
+
+
+def test_the_checksum_is_of_names_and_contents(tmp_path):
+    first = read(fill(tmp_path)).about["sha256"]
+    assert read(tmp_path, seed=1).about["sha256"] == first
+    file = tmp_path / "train/cat/0.png"
+    file.rename(tmp_path / "train/cat/a.png")
+    renamed = read(tmp_path).about["sha256"]
+    write(tmp_path, "train/cat/a.png")
+    assert len({first, renamed, read(tmp_path).about["sha256"]}) == 3
+
+
+def test_images_that_are_in_train_too_are_counted(tmp_path, caplog):
+    fill(tmp_path)
+    for i in range(3):
+        shutil.copy(tmp_path / f"train/cat/{i}.png", tmp_path / f"test/dog/{i}.png")
+    shutil.copy(tmp_path / "train/dog/0.png", tmp_path / "valid/dog/9.png")
+    with caplog.at_level(logging.WARNING):
+        read(tmp_path)
+    assert [record.getMessage() for record in caplog.records] == [
+        "warning: 1 of 9 valid images are in train too, byte for byte; one is valid/dog/9.png",
+        "warning: 3 of 8 test images are in train too, byte for byte; one is test/dog/0.png",
+    ]
+
+
+def test_parts_that_share_nothing_are_not_warned_of(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        read(fill(tmp_path))
+    assert not caplog.records
+
+
+def huge_png():
+    """A PNG that says it has 30,000 by 30,000 pixels, in 60 bytes."""
+
+    def chunk(kind, content):
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    head = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    parts = [chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(b"")), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def sixteen_bits():
+    return encoded(np.arange(36, dtype=np.uint16).reshape(6, 6) * 1000)
+
+
+def spoil(raw=None, name="train/dog/2.png"):
+    return lambda root: write(root, name, raw=raw)
+
+
+def empty(folder):
+    def remove(root):
+        for file in (root / folder).iterdir():
+            file.unlink()
+
+    return remove
+
+
+def without(*folders):
+    def remove(root):
+        for folder in folders:
+            shutil.rmtree(root / folder)
+
+    return remove
+
+
+FAULTS = [
+    (spoil(b""), r"train/dog/2.png cannot be used: not an image"),
+    (spoil(b"text"), r"train/dog/2.png cannot be used: not an image"),
+    (spoil(huge_png()), r"train/dog/2.png cannot be used: .*decompression bomb"),
+    (spoil(sixteen_bits()), r"train/dog/2.png cannot be used: mode I;16; expected 8 bits"),
+    (
+        lambda root: write(root, "train/dog/2.png", np.zeros((6, 7), np.uint8)),
+        r"test/cat/0.png has 6×6 pixels, \S+train/dog/2.png has 6×7; set size",
+    ),
+    (empty("train/dog"), r"train/dog holds no image"),
+    (empty("test/dog"), r"test/dog holds no image"),
+    (without("test/dog"), r"class 'dog' is in train but not in test"),
+    (without("train/dog"), r"class 'dog' is in test but not in train"),
+    (without("train/dog", "valid/dog", "test/dog"), r"has one class only, 'cat'; expected"),
+    (without("train"), r"has test but not train; expected train/<class>/<image>"),
+    (without("train", "valid", "test"), r"pets holds no image; expected"),
+    (spoil(b"x", "train/x.png"), r"train/x.png is not where an image can be; expected"),
+    (spoil(b"x", "train/cat/a/x.png"), r"train/cat/a/x.png is not where an image can be"),
+    (spoil(b"x", "val/cat/x.png"), r"val/cat/x.png is not where an image can be"),
+    (spoil(b"x", "README"), r"README is not where an image can be"),
+    (
+        lambda root: (root / "train/dog/2.png").symlink_to("gone"),
+        r"train/dog/2.png cannot be read: No such file",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), FAULTS)
+def test_what_cannot_be_used_is_named(tmp_path, make, message):
+    fill(tmp_path / "pets")
+    (tmp_path / "pets/train/dog/2.png").unlink()
+    make(tmp_path / "pets")
+    with pytest.raises(DataError, match=message) as error:
+        read(tmp_path / "pets")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_a_truncated_image_is_refused_wherever_it_ends(tmp_path, kind):
+    fill(tmp_path, each=1)
+    raw = encoded(pixels("long", shape=(16, 16, 3)), kind)
+    # What may be missing at the end of a JPEG or GIF is the mark of the end, of a PNG its checksum.
+    missing = {"PNG": 5, "JPEG": 3, "GIF": 3, "BMP": 2}.get(kind, 1)
+    for length in [*range(1, len(raw) - missing, 23), len(raw) - missing]:
+        write(tmp_path, "train/cat/1.png", raw=raw[:length])
+        with pytest.raises(DataError, match=r"train/cat/1.png cannot be used: "):
+            read(tmp_path, size=4)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"nowhere is missing: expected a folder or an archive"):
+        read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("key", ["valid_share", "test_share"])
+def test_a_share_too_small_for_all_classes_is_named(tmp_path, key):
+    with pytest.raises(DataError, match=rf"{key}: 0\.01 of \d+ images"):
+        read(fill(tmp_path, ()), **{key: 0.01})
