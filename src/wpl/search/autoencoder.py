@@ -1,0 +1,162 @@
+"""The networks of NAO: architectures as points of a continuous space, in which scores have slopes.
+
+Source: Luo et al., "Neural Architecture Optimization" (NeurIPS 2018), sections 3.1 and 3.2, and the
+authors' code.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Autoencoder(nn.Module):
+    """An encoder of sequences of choices, a predictor of their scores, and a decoder.
+
+    The encoder is an LSTM over the choices; its outputs, each of length 1, are the encoding. The
+    predictor is a perceptron on their normalised mean e. Its output is a sigmoid, as scores are
+    scaled to [0, 1] before it is trained. The decoder is an LSTM that starts at e and attends to
+    the encoding; it knows which choices each decision has, so that all it writes has the right
+    form.
+    """
+
+    options: tuple[int, ...]
+    offsets: Tensor  # (decision): the token of the first choice
+    barred: Tensor  # (decision, token): not a choice of the decision
+
+    def __init__(
+        self,
+        options: Sequence[int],
+        *,
+        roles: Sequence[str],
+        hidden: int,
+        generator: torch.Generator,
+    ) -> None:
+        """Draw the weights, uniform in ±1/√hidden.
+
+        Args:
+            options: Number of choices at each decision.
+            roles: What each decision is about; those of one role and one number of choices share
+                their tokens.
+            hidden: Units of each layer, and of the embeddings.
+            generator: Source of the weights, on the CPU.
+
+        Raises:
+            ValueError: If a decision has no choice, or there is not one role for each.
+        """
+        super().__init__()
+        self.options = tuple(options)
+        if not options or min(options) < 1:
+            raise ValueError(f"every decision needs at least one choice; got options {options}")
+        if len(roles) != len(options):
+            raise ValueError(f"{len(options)} decisions need as many roles; got {roles}")
+        kinds = list(zip(roles, options, strict=True))
+        sizes = {kind: kind[1] for kind in kinds}
+        starts = itertools.accumulate(sizes.values(), initial=0)
+        first = dict(zip(sizes, starts, strict=False))  # the last start is the number of tokens
+        tokens = sum(sizes.values())
+        offsets = torch.tensor([first[kind] for kind in kinds])
+        choice = torch.arange(tokens) - offsets[:, None]
+        self.register_buffer("offsets", offsets, persistent=False)
+        barred = (choice < 0) | (choice >= torch.tensor(options)[:, None])
+        self.register_buffer("barred", barred, persistent=False)
+        with torch.random.fork_rng(devices=[]):  # layers draw weights, which are drawn anew below
+            self.read = nn.Embedding(tokens, hidden)
+            self.encoder = nn.LSTM(hidden, hidden, batch_first=True)
+            self.inner, self.outer = nn.Linear(hidden, hidden), nn.Linear(hidden, 1)
+            self.written = nn.Embedding(tokens + 1, hidden)  # the last one is the start
+            self.decoder = nn.LSTM(hidden, hidden, batch_first=True)
+            self.mix = nn.Linear(2 * hidden, hidden)
+            self.write = nn.Linear(hidden, tokens)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5, generator=generator)
+
+    def encode(self, choices: Tensor) -> Tensor:
+        """Encode choices ``(count, decision)``.
+
+        Returns:
+            ``(count, decision, hidden)``.
+        """
+        return F.normalize(self.encoder(self.read(choices + self.offsets))[0], dim=2)
+
+    def predict(self, encoding: Tensor) -> Tensor:
+        """Predict the scores of encodings.
+
+        Returns:
+            ``(count)``, between 0 and 1.
+        """
+        inner = torch.relu(self.inner(_mean(encoding)))
+        return torch.sigmoid(self.outer(inner)).squeeze(1)
+
+    def log_probability(self, encoding: Tensor, choices: Tensor) -> Tensor:
+        """Compute how likely the decoder is to write choices, each given those before it.
+
+        Returns:
+            ``(count, decision)``.
+        """
+        tokens = choices + self.offsets
+        start = tokens.new_full((len(tokens), 1), self.written.num_embeddings - 1)
+        before = torch.cat([start, tokens[:, :-1]], 1)
+        state = _mean(encoding)[None]
+        output, _ = self.decoder(self.written(before), (state, state))
+        log_probabilities = self._distribution(output, encoding, self.barred)
+        return log_probabilities.gather(2, tokens[:, :, None]).squeeze(2)
+
+    @torch.no_grad()
+    def decode(self, encoding: Tensor) -> Tensor:
+        """Write the choices of encodings: the likeliest at each decision, given those before it.
+
+        Returns:
+            ``(count, decision)``.
+        """
+        token = self.offsets.new_full((len(encoding),), self.written.num_embeddings - 1)
+        state = _mean(encoding)[None]
+        memory = state, state
+        tokens = []
+        for barred in self.barred:
+            output, memory = self.decoder(self.written(token)[:, None], memory)
+            token = self._distribution(output, encoding, barred).squeeze(1).argmax(1)
+            tokens.append(token)
+        return torch.stack(tokens, 1) - self.offsets
+
+    def climb(self, encoding: Tensor, sizes: Sequence[float]) -> Tensor:
+        """Move encodings along the gradient of their predicted score.
+
+        Args:
+            encoding: Where each step starts, ``(count, decision, hidden)``.
+            sizes: Factors η on the gradient.
+
+        Returns:
+            ``(size, count, decision, hidden)``, again of length 1.
+        """
+        start = encoding.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(self.predict(start).sum(), start)
+        eta = slope.new_tensor(sizes)[:, None, None, None]
+        return F.normalize(start.detach() + eta * slope, dim=3)
+
+    def _distribution(self, output: Tensor, encoding: Tensor, barred: Tensor) -> Tensor:
+        """Attend to the encoding, and give log-probabilities ``(count, decision, token)``."""
+        attention = F.softmax(output @ encoding.mT, 2)
+        mixed = torch.tanh(self.mix(torch.cat([attention @ encoding, output], 2)))
+        return F.log_softmax(self.write(mixed).masked_fill(barred, -torch.inf), 2)
+
+
+def _mean(encoding: Tensor) -> Tensor:
+    return F.normalize(encoding.mean(1), dim=1)
+
+
+def improve(model: Autoencoder, choices: Tensor, sizes: Sequence[float]) -> Tensor:
+    """Write the choices to which gradient steps in the continuous space lead.
+
+    Args:
+        model: The networks.
+        choices: Where to start, ``(count, decision)``.
+        sizes: Factors η on the gradient.
+
+    Returns:
+        ``(size, count, decision)``.
+    """
+    moved = model.climb(model.encode(choices), sizes)
+    return model.decode(moved.flatten(0, 1)).view(len(sizes), *choices.shape)
