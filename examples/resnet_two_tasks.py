@@ -52,8 +52,7 @@ def main():
     options = parser.parse_args()
 
     torch.manual_seed(0)
-    old, old_test = task(0, options.images)
-    new, new_test = task(5, options.images)
+    (old, old_test), (new, new_test) = (task(low, options.images) for low in (0, 5))
     body = resnet18()  # or with weights="DEFAULT"
     body.layer4, body.fc = nn.Identity(), nn.Linear(256, 64)  # a stage less, for 8×8 pixels
     first = nn.Sequential(body, nn.Linear(64, 5))

@@ -8,8 +8,9 @@ import torch
 from tiny_search import PairSpace
 
 from wpl.artifact import load_tensors, save_tensors
-from wpl.search.nao import Nao, NaoSettings
+from wpl.search.nao import Nao
 from wpl.search.recurrent import ACTIVATIONS, RecurrentSpace
+from wpl.search.settings import Population
 from wpl.seeding import generator
 
 NAO = {
@@ -29,7 +30,7 @@ CELLS = RecurrentSpace(4)
 
 
 def strategy(space=CELLS, *, seed=0, **changed):
-    return Nao(space, NaoSettings(**NAO | changed), random=generator(seed, "nao"))
+    return Nao(space, Population(**NAO | changed), random=generator(seed, "nao"))
 
 
 def learn(nao, reward, epochs, *, start=0):

@@ -229,7 +229,7 @@ def test_an_unknown_group_is_refused_by_name(tmp_path):
 def test_children_are_drawn_from_the_controller():
     """One whose first choices weigh exp(5) times the others: 98 % for each of three decisions."""
     task = text_task()
-    state = State(task, seed=0, plasticity=None, policy=policy())
+    state = State(task, seed=0, plasticity=None, strategy=policy())
     with torch.no_grad():
         for parameter in state.strategy.controller.parameters():
             parameter.fill_(1.0)

@@ -94,7 +94,7 @@ def run(task, checkpoint, *, seed=0, protect=None, learn=None, **changed):
         seed=seed,
         training=training(**changed),
         plasticity=protect,
-        policy=learn,
+        strategy=learn,
         checkpoint=checkpoint,
     )
 
@@ -126,9 +126,6 @@ class PairSpace:
 
     def decode(self, choices):
         return Pair(*choices)
-
-    def encode(self, pair):
-        return [pair.first, pair.second]
 
     def cells(self):
         return (Pair(i, j) for i in range(3) for j in range(3))

@@ -1,4 +1,4 @@
-"""Data sets of torchvision: downloaded, verified and read with numpy; nothing is unpickled."""
+"""Data sets of torchvision: downloaded, verified, and read as plain bytes."""
 
 import gzip
 import shutil
@@ -35,7 +35,7 @@ _UNPACKED = {
     },
 }
 
-# The binary version: torchvision takes the one for Python, which is pickled.
+# The binary version: to read the one for Python, as torchvision does, is to run what it says.
 _CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 _CIFAR10_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 _CIFAR10_FILES: dict[Part, list[str]] = {

@@ -22,7 +22,7 @@ rule search_cells:
         model=lambda wc: model(wc.task, wc.space, wc.arm),
         training=lambda wc: SEARCH[wc.task]["training"],
         plasticity=lambda wc: plasticity(wc.task, wc.arm),
-        policy=lambda wc: SEARCH["policy"] if wc.method == "enas" else None,
+        strategy=lambda wc: SEARCH.get(STRATEGIES.get(wc.method)),
         code=code("search_cells"),
     message:
         "Searching ({wildcards.task}, {wildcards.space}, {wildcards.method}, {wildcards.arm}, seeds {params.seeds})"

@@ -6,6 +6,8 @@ from wpl.search.recurrent import RecurrentSpace
 
 # What a space is made of, beside the arms that search it.
 SPACES = {"text": ["nodes"], "images": ["nodes", "alike", "operations"]}
+# The sections of the strategies that learn.
+STRATEGIES = {"enas": "policy", "nao": "population"}
 DROPOUT = "dropout"
 
 

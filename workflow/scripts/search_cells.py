@@ -7,11 +7,12 @@ from wpl.artifact import load_tensors, save_tensors
 from wpl.devices import device
 from wpl.files import save_table
 from wpl.search.loop import search
-from wpl.search.settings import Plasticity, Policy, Training
+from wpl.search.settings import STRATEGIES, Plasticity, Training
 from wpl.search.tasks import tasks
 
 with job(snakemake), unfinished(snakemake) as folder:
     params, output = snakemake.params, snakemake.output
+    method = params.run["method"]
     fresh = tasks(
         params.task, snakemake.input.data, device=device(params.device), model=params.model
     )
@@ -22,7 +23,7 @@ with job(snakemake), unfinished(snakemake) as folder:
             seed=seed,
             training=Training(**params.training),
             plasticity=Plasticity(**params.plasticity) if params.plasticity else None,
-            policy=Policy(**params.policy) if params.policy else None,
+            strategy=STRATEGIES[method](**params.strategy) if method in STRATEGIES else None,
             checkpoint=checkpoint,
         )
         for seed, checkpoint in zip(params.seeds, checkpoints.values(), strict=True)

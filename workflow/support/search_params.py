@@ -124,6 +124,26 @@ class Policy(Section):
     baseline_decay: Probability
 
 
+class Population(Section):
+    population: Annotated[int, Field(ge=2)]
+    samples: Count
+    top: Count
+    new: Count
+    largest_step: Count
+    hidden: Count
+    steps: Count
+    batch: Count
+    drawn: Annotated[int, Field(ge=0)]
+    learning_rate: Positive
+    tradeoff: Annotated[float, Field(ge=0, le=1)]
+
+    @model_validator(mode="after")
+    def keeps_some(self) -> "Population":
+        if self.new >= self.population:
+            raise ValueError(f"new: {self.new} is not less than population, {self.population}")
+        return self
+
+
 class Standalone(Section):
     seeds: Annotated[list[Seed], Field(min_length=1)]
     batches: Count
@@ -158,6 +178,7 @@ class ImageCells(Cells):
 class Search(Section):
     device: Literal["auto", "cpu", "cuda"]
     policy: Policy
+    population: Population
     text: TextCells
     images: ImageCells
 

@@ -137,12 +137,6 @@ class ConvolutionalSpace:
         nodes = tuple(zip(branches[::2], branches[1::2], strict=True))
         return ConvolutionalGenotype(nodes[: self.nodes], nodes[-self.nodes :])
 
-    def encode(self, genotype: ConvolutionalGenotype) -> list[int]:
-        """Give choices that ``decode`` makes this architecture of."""
-        nodes = genotype.normal if self.alike else genotype.normal + genotype.reduction
-        branches = itertools.chain.from_iterable(nodes)
-        return [c for state, name in branches for c in (state, self.operations.index(name))]
-
     def cells(self) -> Iterator[ConvolutionalGenotype]:
         """Enumerate the architectures, always in the same order."""
         nodes = [

@@ -8,7 +8,7 @@ import pandas as pd
 from wpl.search.descent import ExplodedError
 from wpl.search.epoch import learn, score, train_children
 from wpl.search.protocol import Task
-from wpl.search.settings import Plasticity, Policy, Training
+from wpl.search.settings import Plasticity, Policy, Population, Training
 from wpl.search.state import State
 
 _log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ def search(
     seed: int,
     training: Training,
     plasticity: Plasticity | None,
-    policy: Policy | None,
+    strategy: Policy | Population | None,
     checkpoint: Path,
 ) -> dict[str, pd.DataFrame]:
     """Search a space of architectures that share one set of weights.
@@ -34,7 +34,7 @@ def search(
         seed: Root seed of the run.
         training: How the shared weights are trained.
         plasticity: How earlier children are protected; None if they are not.
-        policy: How the strategy learns; None if architectures are drawn evenly.
+        strategy: How architectures are chosen; None if they are drawn evenly.
         checkpoint: The file; its folder is made.
 
     Returns:
@@ -44,7 +44,7 @@ def search(
         FloatingPointError: If a child explodes a second time; names epoch and genotype.
         ArtifactError: If the checkpoint is damaged.
     """
-    state = State(task, seed=seed, plasticity=plasticity, policy=policy)
+    state = State(task, seed=seed, plasticity=plasticity, strategy=strategy)
     if checkpoint.exists():
         state.load(checkpoint)
         _log.info("going on after epoch %d", state.epoch)

@@ -5,7 +5,6 @@ and the authors' code.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,48 +12,9 @@ from torch import Tensor
 from wpl.search.autoencoder import Autoencoder, improve
 from wpl.search.autoencoder_fit import draw_choices, fit
 from wpl.search.protocol import Genotype, Row, Space
+from wpl.search.settings import Population
 
 _PATIENCE = 1000  # draws that find nothing new: a space of 100 cells is then drawn empty
-
-
-@dataclass(frozen=True, kw_only=True)
-class NaoSettings:
-    """How the population of NAO is scored and renewed.
-
-    Attributes:
-        population: Architectures that are trained in an epoch; all of a space that has fewer.
-        samples: Rewards of which the score of a member is the mean.
-        top: Best members that are improved.
-        new: Most members that are replaced in an epoch.
-        largest_step: Improving tries steps of the sizes 1, 2, …, up to this one.
-        hidden: Units of the layers of encoder, predictor and decoder.
-        steps: Of Adam, in an epoch.
-        batch: Members in each of them.
-        drawn: Sequences without scores in each, drawn evenly for the decoder.
-        learning_rate: Of Adam.
-        tradeoff: λ, the weight of the predictor in the loss; that of the decoder is 1 − λ.
-    """
-
-    population: int
-    samples: int
-    top: int
-    new: int
-    largest_step: int
-    hidden: int
-    steps: int
-    batch: int
-    drawn: int
-    learning_rate: float
-    tradeoff: float
-
-    def __post_init__(self) -> None:
-        """Check what one value asks of another.
-
-        Raises:
-            ValueError: If no member would be kept.
-        """
-        if not self.new < self.population:
-            raise ValueError(f"new must be less than population, {self.population}; got {self.new}")
 
 
 class Nao:
@@ -64,7 +24,7 @@ class Nao:
     has been a member never returns. The authors compare with the present population only.
     """
 
-    def __init__(self, space: Space, settings: NaoSettings, *, random: torch.Generator) -> None:
+    def __init__(self, space: Space, settings: Population, *, random: torch.Generator) -> None:
         """Draw the first population, all choices alike, and the weights of the networks.
 
         Args:

@@ -50,9 +50,6 @@ class Space(Protocol):
     def decode(self, choices: Sequence[int]) -> Genotype:
         """Make the architecture of one choice for each decision."""
 
-    def encode(self, genotype: Genotype) -> list[int]:
-        """Give choices that ``decode`` makes this architecture of."""
-
     def cells(self) -> Iterator[Genotype]:
         """Enumerate the architectures, always in the same order."""
 

@@ -101,11 +101,6 @@ class RecurrentSpace:
         activations = [ACTIVATIONS[c] for c in choices[::2]]
         return RecurrentGenotype(tuple(zip(predecessors, activations, strict=True)))
 
-    def encode(self, genotype: RecurrentGenotype) -> list[int]:
-        """Give the choices that ``decode`` makes this cell of."""
-        flat = [c for source, name in genotype.nodes for c in (source, ACTIVATIONS.index(name))]
-        return flat[1:]
-
     def cells(self) -> Iterator[RecurrentGenotype]:
         """Enumerate the cells, always in the same order."""
         for choices in itertools.product(*map(range, self.options)):

@@ -102,3 +102,47 @@ class Policy:
     learning_rate: float
     entropy: float
     baseline_decay: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """How the population of NAO is scored and renewed.
+
+    Attributes:
+        population: Architectures that are trained in an epoch; all of a space that has fewer.
+        samples: Rewards of which the score of a member is the mean.
+        top: Best members that are improved.
+        new: Most members that are replaced in an epoch.
+        largest_step: Improving tries steps of the sizes 1, 2, …, up to this one.
+        hidden: Units of the layers of encoder, predictor and decoder.
+        steps: Of Adam, in an epoch.
+        batch: Members in each of them.
+        drawn: Sequences without scores in each, drawn evenly for the decoder.
+        learning_rate: Of Adam.
+        tradeoff: λ, the weight of the predictor in the loss; that of the decoder is 1 − λ.
+    """
+
+    population: int
+    samples: int
+    top: int
+    new: int
+    largest_step: int
+    hidden: int
+    steps: int
+    batch: int
+    drawn: int
+    learning_rate: float
+    tradeoff: float
+
+    def __post_init__(self) -> None:
+        """Check what one value asks of another.
+
+        Raises:
+            ValueError: If no member would be kept.
+        """
+        if not self.new < self.population:
+            raise ValueError(f"new must be less than population, {self.population}; got {self.new}")
+
+
+STRATEGIES = {"enas": Policy, "nao": Population}
+"""What the methods that learn are told."""

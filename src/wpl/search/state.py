@@ -11,7 +11,7 @@ from wpl.artifact import load_tensors, save_tensors
 from wpl.plasticity import WeightPlasticity
 from wpl.search.memory import Memory
 from wpl.search.protocol import Row, Task
-from wpl.search.settings import Plasticity, Policy
+from wpl.search.settings import Plasticity, Policy, Population
 from wpl.search.strategies import begin
 from wpl.seeding import generator
 
@@ -42,7 +42,7 @@ class State:
         *,
         seed: int,
         plasticity: Plasticity | None,
-        policy: Policy | None,
+        strategy: Policy | Population | None,
     ) -> None:
         """Start a search: weights as the task drew them, nothing to protect, nothing learnt.
 
@@ -50,7 +50,7 @@ class State:
             task: Data and shared model, freshly made.
             seed: Root seed of the run.
             plasticity: How earlier children are protected; None if they are not.
-            policy: How the strategy learns; None if architectures are drawn evenly.
+            strategy: How architectures are chosen; None if they are drawn evenly.
 
         Raises:
             ValueError: If a name of ``plasticity.protect`` is of no shared weight.
@@ -68,7 +68,7 @@ class State:
                 largest_norm=plasticity.largest_norm,
                 uniform=plasticity.uniform,
             )
-        self.strategy = begin(policy, task.space, seed=seed)
+        self.strategy = begin(strategy, task.space, seed=seed)
 
     def generator(self, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
         """Make the source of random numbers of one purpose in this epoch."""
