@@ -62,7 +62,8 @@ def unfinished(snakemake: Any) -> Iterator[Path]:
     """
     identity = hashlib.sha256(json.dumps(dict(snakemake.params.items()), sort_keys=True).encode())
     for file in snakemake.input:
-        identity.update(Path(file).read_bytes())
+        with Path(file).open("rb") as stream:
+            identity.update(hashlib.file_digest(stream, "sha256").digest())
     path = Path(".unfinished") / f"{snakemake.rule}-{identity.hexdigest()[:32]}"
     yield path
     shutil.rmtree(path, ignore_errors=True)
