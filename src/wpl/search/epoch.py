@@ -8,7 +8,7 @@ from torch import Tensor
 
 from wpl.fisher import diagonal_fisher
 from wpl.search.descent import check, step
-from wpl.search.protocol import Genotype, Row, Score, Task
+from wpl.search.protocol import Child, Genotype, Row, Score, Task
 from wpl.search.settings import Training
 from wpl.search.state import State
 
@@ -64,12 +64,13 @@ def train_children(task: Task, state: State, *, training: Training) -> list[Row]
             state.work += 3 * targets.numel()
         state.batch += training.batches
         trained = check(genotype, torch.stack(losses).mean().item(), limit)
-        before = _select(task, genotype)
+        child = task.child(genotype)
+        before = task.score(child, "select")
         check(genotype, before.nats, limit)
         batch = task.sample(random)
-        reward = _reward(task, state, genotype, *batch)
+        reward = _reward(task, state, child, *batch)
         if state.memory is not None:
-            state.memory.renew(parameters, _fisher(task, state, genotype, names, *batch))
+            state.memory.renew(parameters, _fisher(state, child, names, *batch))
         row: Row = {"genotype": str(genotype), "loss": trained, "reward": reward}
         rows.append(row | {"err1": before.nats, "error1": before.error})
     for row in rows:
@@ -91,7 +92,7 @@ def learn(task: Task, state: State) -> list[Row]:
     random = state.generator("policy")
 
     def reward(genotype: Genotype) -> float:
-        return _reward(task, state, genotype, *task.sample(random))
+        return _reward(task, state, task.child(genotype), *task.sample(random))
 
     return state.strategy.learn(reward, epoch=state.epoch, random=random)
 
@@ -130,15 +131,14 @@ def _select(task: Task, genotype: Genotype) -> Score:
     return task.score(task.child(genotype), "select")
 
 
-def _reward(task: Task, state: State, genotype: Genotype, inputs: Tensor, targets: Tensor) -> float:
+def _reward(task: Task, state: State, child: Child, inputs: Tensor, targets: Tensor) -> float:
     state.work += targets.numel()
-    return task.reward(task.child(genotype), inputs, targets)
+    return task.reward(child, inputs, targets)
 
 
 def _fisher(
-    task: Task,
     state: State,
-    genotype: Genotype,
+    child: Child,
     names: Iterable[str],
     inputs: Tensor,
     targets: Tensor,
@@ -148,7 +148,7 @@ def _fisher(
     assert state.plasticity is not None
     protected = [f"shared.{name}" for name in names if name in state.memory.fisher]
     fisher = diagonal_fisher(
-        task.child(genotype),
+        child,
         [(inputs, targets)],
         kind=state.plasticity.kind,
         parameters=protected,
