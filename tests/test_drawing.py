@@ -1,4 +1,4 @@
-"""Pictures of recurrent cells: everything is there, and nothing covers anything else."""
+"""Pictures of cells: everything is there, and nothing covers anything else."""
 
 import io
 import itertools
@@ -7,7 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, PathPatch
 
-from wpl.search.drawing import draw_recurrent
+from wpl.search.convolutional import ConvolutionalGenotype, ConvolutionalSpace
+from wpl.search.drawing import draw_convolutional, draw_recurrent
 from wpl.search.protocol import draw
 from wpl.search.recurrent import RecurrentGenotype, RecurrentSpace
 from wpl.seeding import generator
@@ -21,10 +22,10 @@ CELLS = [
 ]
 
 
-def drawn(cell):
+def drawn(cell, draw=draw_recurrent):
     """Boxes, lines and texts of a picture, in the units of its axes."""
     axes = Figure().add_subplot()
-    draw_recurrent(cell, axes)
+    draw(cell, axes)
 
     def of_kind(kind):
         return [patch for patch in axes.patches if isinstance(patch, kind)]
@@ -56,11 +57,15 @@ def crosses(box, start, end):
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_nothing_covers_anything_else(cell):
     axes, boxes, lines, texts = drawn(cell)
-    for a, b in itertools.combinations(boxes, 2):
-        assert a.x1 < b.x0 or b.x1 < a.x0 or a.y1 < b.y0 or b.y1 < a.y0
     for line in lines:
         for start, end in itertools.pairwise(line):
             assert not any(crosses(box, start, end) for box in boxes)
+    assert_apart(axes, boxes, texts)
+
+
+def assert_apart(axes, boxes, texts):
+    for a, b in itertools.combinations(boxes, 2):
+        assert a.x1 < b.x0 or b.x1 < a.x0 or a.y1 < b.y0 or b.y1 < a.y0
     for box, text in zip(boxes, texts, strict=True):
         assert inside(box, text.min)
         assert inside(box, text.max)
@@ -85,6 +90,21 @@ def test_lines_join_inputs_nodes_and_the_mean_of_loose_ends(cell):
     expected |= {(nodes[source], nodes[i]) for i, (source, _) in enumerate(cell.nodes, start=1)}
     assert joined == expected
     assert len(lines) == len(expected)
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3, 5, 7])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_convolutional_cell_shows_every_branch(nodes, seed):
+    """Boxes are drawn in order: both inputs, the nodes, the mixed loose ends."""
+    cell = draw(ConvolutionalSpace(nodes, alike=True), generator(seed)).normal
+    axes, boxes, lines, texts = drawn(cell, draw_convolutional)
+    assert len(boxes) == nodes + 3
+    assert_apart(axes, boxes, texts)
+    middles = [((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2) for box in boxes]
+    joined = sorted(tuple(middles.index(pytest.approx(p)) for p in line) for line in lines)
+    branches = [(s, i) for i, node in enumerate(cell, start=2) for s, _ in node]
+    ends = [(i, nodes + 2) for i in ConvolutionalGenotype.loose_ends(cell)]
+    assert joined == sorted(branches + ends)
 
 
 def test_a_picture_has_the_same_bytes_each_time_and_shows_the_activations():
