@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from wpl.perplexity import perplexity as perplexity
+
 if TYPE_CHECKING:  # a comparison of tables does not load torch
     from torch import Tensor
 
@@ -32,11 +34,6 @@ def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
     if logits.shape[-2] == 0:
         raise ValueError("accuracy of an empty batch")
     return (logits.argmax(-1) == targets).double().mean(-1)
-
-
-def perplexity(cross_entropy: float) -> float:
-    """Compute exp of a mean cross-entropy given in nats per token; infinite where it overflows."""
-    return math.exp(cross_entropy) if cross_entropy < 709 else math.inf
 
 
 def forgetting(before: ArrayLike, after: ArrayLike) -> _Floats:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wpl.evaluation import perplexity
+from wpl.perplexity import perplexity
 from wpl.search.protocol import Part, Score
 from wpl.search.recurrent import RecurrentGenotype, RecurrentSpace
 from wpl.search.recurrent_model import RecurrentModel
