@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from wpl.perplexity import perplexity as perplexity
+from wpl.perplexity import perplexity as perplexity  # noqa: PLC0414 - public here
 
 if TYPE_CHECKING:  # a comparison of tables does not load torch
     from torch import Tensor

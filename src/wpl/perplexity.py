@@ -1,4 +1,4 @@
-"""Perplexity, in a module of its own: what computes it need not run again when statistics change."""
+"""Perplexity, apart from the statistics: what computes it does not run again when they change."""
 
 import math
 
