@@ -33,8 +33,9 @@ SPLIT_ALPHAS = {
     if arm not in ("none", "joint")
 }
 
-
 SEARCH = config["search"]
+# What a search, or a training alone, asks a cluster for.
+GPUS = int(SEARCH["device"] == "cuda")
 
 
 wildcard_constraints:

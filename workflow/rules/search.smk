@@ -38,6 +38,8 @@ rule search_text:
     log:
         "logs/search_text/{space}/{method}/{arm}/seed{seed}.log",
     cache: True
+    resources:
+        gpu=GPUS,
     conda:
         "../envs/wpl.yaml"
     params:
@@ -63,6 +65,8 @@ rule train_standalone:
     log:
         "logs/train_standalone/seed{seed}/cells{first}.log",
     cache: True
+    resources:
+        gpu=GPUS,
     conda:
         "../envs/wpl.yaml"
     params:
@@ -92,6 +96,8 @@ rule retrain_found:
     log:
         "logs/retrain_found/{method}/{arm}.log",
     cache: True
+    resources:
+        gpu=GPUS,
     conda:
         "../envs/wpl.yaml"
     params:
@@ -115,6 +121,8 @@ rule retrain_random:
     log:
         "logs/retrain_random.log",
     cache: True
+    resources:
+        gpu=GPUS,
     conda:
         "../envs/wpl.yaml"
     params:

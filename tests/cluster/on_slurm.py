@@ -1,0 +1,92 @@
+"""The workflow on a real Slurm of one node, which tests/cluster/slurm.sh starts."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from workspace import Workspace, wait_until
+
+RUN = "SNAKEMAKE_PROFILE=profiles/slurm snakemake --cores all --quiet rules"
+
+
+def on_slurm(folder):
+    """What Slurm remembers of the jobs of a working copy, by rule and wildcards."""
+    shown = subprocess.check_output(["scontrol", "show", "jobs", "--oneliner"], text=True)
+    jobs = (dict(w.split("=", 1) for w in line.split() if "=" in w) for line in shown.splitlines())
+    return [job for job in jobs if job.get("WorkDir") == str(folder)]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """The project with all results made on this machine, without Slurm."""
+    workspace = Workspace.create(tmp_path_factory.mktemp("here") / "project")
+    workspace("snakemake --cores all --quiet all")
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def there(here, tmp_path_factory):
+    """The same made on Slurm, by DVC."""
+    workspace = Workspace.create(tmp_path_factory.mktemp("there") / "project")
+    with (workspace.path / "profiles/slurm/config.yaml").open("a") as profile:
+        # Without accounting, jobs that have ended are found in the queue.
+        profile.write("slurm-status-command: squeue\n")
+        profile.write("slurm-init-seconds-before-status-checks: 2\n")
+        profile.write("seconds-between-status-checks: 2\n")
+    workspace("git commit --quiet --all --message profile")
+    workspace("SNAKEMAKE_PROFILE=profiles/slurm dvc exp run --quiet")
+    return workspace
+
+
+def test_every_job_runs_on_slurm_with_the_same_results(here, there):
+    jobs = on_slurm(there.path)
+    assert len(jobs) == len(here.ran()) > 20
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    assert there.results() == here.results()
+
+
+def test_nothing_is_left_to_do_with_or_without_slurm(there):
+    assert "Nothing to be done" in there("snakemake --cores all")
+    assert "Nothing to be done" in there(RUN)
+    assert "didn't change" in there("dvc repro")
+
+
+def test_jobs_that_a_killed_run_left_are_ended(here, there, tmp_path):
+    copy = there.copy(tmp_path / "project")
+    expected = here.results()
+    for folder in ("results", ".snakemake", ".jobcache", "logs"):
+        shutil.rmtree(copy.path / folder)
+    run = subprocess.Popen(
+        RUN,
+        shell=True,
+        cwd=copy.path,
+        env=copy.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_until((copy.path / "logs/train_first.log").exists, 120)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    left = {job["JobId"] for job in on_slurm(copy.path) if job["JobState"] == "RUNNING"}
+    assert left
+    copy(RUN)
+    jobs = {job["JobId"]: job["JobState"] for job in on_slurm(copy.path)}
+    assert "CANCELLED" in {jobs[job] for job in left}
+    assert copy.results() == expected
+
+
+def test_a_search_on_a_gpu_has_one_of_its_own(there, tmp_path):
+    copy = there.copy(tmp_path / "project")
+    copy.set("search.device", "cuda")
+    target = "results/search_text/small/enas/none/seed0/scores.csv"
+    printed = copy(f"{RUN} --retries 0 {target}", fails=True)
+    assert "device is cuda, but torch finds no GPU" in printed  # it is counted, but not there
+    (job,) = on_slurm(copy.path)
+    assert job["TresPerJob"] == "gres:gpu:1"
