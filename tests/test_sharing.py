@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+import yaml
 from workspace import Workspace, wait_until
 
 TRAINED = "results/train_second/shared1/wpl.csv"
@@ -89,6 +90,14 @@ def cached(workspace, file):
     return next(path for path in objects if path.read_bytes() == wanted)
 
 
+def folder(workspace, path):
+    """The object of a folder of results."""
+    lock = yaml.safe_load((workspace.path / "dvc.lock").read_text())
+    outs = lock["stages"]["workflow"]["outs"]
+    md5 = next(out["md5"] for out in outs if out["path"] == path)
+    return f"files/md5/{md5[:2]}/{md5[2:]}"
+
+
 def damage(file):
     """Change a digit, as a table that could still be read."""
     mode = file.stat().st_mode
@@ -107,9 +116,10 @@ def test_a_damaged_object_of_a_remote_is_not_taken(project, tmp_path):
     theirs = clone(project, tmp_path / "clone")
     assert "failed to pull data" in theirs("dvc pull", fails=True)
     assert not (theirs.path / TRAINED).exists()
-    assert f"{TRAINED}: not in the cache" in theirs(VERIFY, fails=True)
-    # Whoever has it whole sends it again.
+    assert f"{TRAINED}: not in the cache, {name}" in theirs(VERIFY, fails=True)
+    # Whoever has it whole sends it again. DVC looks for a file only where its folder is missing.
     (store / name).unlink()
+    (store / folder(project, "results/train_second")).unlink()
     project("dvc push --quiet")
     theirs("dvc pull --quiet")
     assert theirs.results() == project.results()
@@ -126,7 +136,7 @@ def test_a_damaged_object_of_the_cache_is_named_and_mended(project, tmp_path, me
     assert project.results() != before, "DVC believes its cache"
     printed = project(VERIFY, fails=True)
     assert f"{broken}: damaged, removed" in printed
-    assert f"{TRAINED}: damaged in the cache" in printed
+    assert f"{TRAINED}: damaged in the cache, " in printed
     assert not (project.path / TRAINED).exists()
     project(mended_by)
     assert project.results() == before
@@ -138,5 +148,5 @@ def test_a_damaged_object_of_the_cache_is_named_and_mended(project, tmp_path, me
 def test_a_missing_object_is_named(project):
     cached(project, TRAINED).unlink()
     printed = project(VERIFY, fails=True)
-    assert f"{TRAINED}: not in the cache" in printed
+    assert f"{TRAINED}: not in the cache, files/md5/" in printed
     assert project.results()[TRAINED]

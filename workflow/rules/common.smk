@@ -8,6 +8,7 @@ import yaml
 ROOT = Path(workflow.basedir)
 sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "src")]
 
+from snakemake.io import expand as expand_names
 from support import digest, workspace
 from support.params import validate
 from wpl.search.names import ARM_NAMES, METHOD_NAMES
@@ -44,6 +45,21 @@ wildcard_constraints:
     arm="|".join({*ARMS, *REMEDIES, *ARM_NAMES}),
     method="|".join(METHOD_NAMES),
     space="small|full",
+
+
+def name(output):
+    """An output's name, whose flags say where a cluster without a common disk stores it."""
+    stored = getattr(output, "flags", {}).get("storage_object")
+    if not stored:
+        return output
+    prefix = workflow.storage_settings.default_storage_prefix
+    return stored.query.removeprefix(prefix).lstrip("/")
+
+
+def expand(outputs, *combine, **wildcards):
+    """Snakemake's own, but for outputs that are stored anywhere."""
+    outputs = [outputs] if isinstance(outputs, str) else outputs
+    return expand_names(list(map(name, outputs)), *combine, **wildcards)
 
 
 def code(script):

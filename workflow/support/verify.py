@@ -1,7 +1,7 @@
 """Check DVC's cache: `make verify`. DVC itself believes what lies in its cache.
 
-Names every object that is damaged, and every one that dvc.lock asks for and that is missing; removes
-what is damaged, the results that were copied from it included, so that `dvc pull` fetches it or
+Names every object that is damaged, and every one that dvc.lock asks for and that is missing;
+removes what is damaged, with the results that were copied from it, so that `dvc pull` fetches it or
 `snakemake` makes it again.
 """
 
@@ -27,19 +27,20 @@ def main() -> int:
     damaged = {name for name, file in objects.items() if _md5(file) != name.removesuffix(".dir")}
     wrong = {objects[name].read_bytes() for name in damaged}
     for name in sorted(damaged):
-        print(f"{objects[name]}: damaged, removed")  # noqa: T201 - a command
+        print(f"{objects[name]}: damaged, removed")
         objects.pop(name).unlink()
     faults = len(damaged)
     for path, name in _recorded(objects):
         if name not in objects:
-            print(f"{path}: {'damaged' if name in damaged else 'not'} in the cache")  # noqa: T201
+            state = "damaged" if name in damaged else "not"
+            print(f"{path}: {state} in the cache, files/md5/{name[:2]}/{name[2:]}")
             faults += name not in damaged
             if path.is_file() and path.read_bytes() in wrong:
                 path.unlink()
     if faults:
-        print("`dvc pull` fetches what a remote has; `snakemake` makes the rest")  # noqa: T201
+        print("`dvc pull` fetches what a remote has; `snakemake` makes the rest")
     else:
-        print(f"{len(objects)} objects are sound")  # noqa: T201
+        print(f"{len(objects)} objects are sound")
     return int(faults > 0)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -30,7 +31,10 @@ def set_environment(root: Path) -> None:
     # Wins over an installed wpl, which in such a copy would be the main copy's.
     os.environ["PYTHONPATH"] = str(root / "src")
     os.environ["WORKFLOW_PID"] = str(os.getpid())
-    os.environ.setdefault("LOGNAME", "user")  # Snakemake asks; a bare user id has no name
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:  # Snakemake asks; a bare user id has no name
+        os.environ.setdefault("LOGNAME", "user")
 
 
 _run_lock: IO[str] | None = None
