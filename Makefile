@@ -2,13 +2,17 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run test lint report verify lock
+.PHONY: run test test-slurm lint report verify lock
 
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
 
 test: .venv/installed
 	$(ACTIVATE) && pytest
+
+# On a Slurm of one node that it starts; needs root and `apt-get install slurm-wlm munge`.
+test-slurm: .venv/installed
+	$(ACTIVATE) && tests/cluster/slurm.sh
 
 lint: .venv/installed
 	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && codespell \

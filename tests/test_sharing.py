@@ -2,61 +2,24 @@
 
 import re
 import shutil
-import socket
-import subprocess
 import sys
-import urllib.error
-import urllib.request
 
 import pytest
 import yaml
-from workspace import Workspace, wait_until
+from workspace import Workspace
 
 TRAINED = "results/train_second/shared1/wpl.csv"
 VERIFY = f"{sys.executable} workflow/support/verify.py"
 
 
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory):
-    """The address of a server that speaks S3, with a bucket."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("s3") / "log"
-    with log.open("w") as stream:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=stream,
-            stderr=stream,
-        )
-    address = f"http://127.0.0.1:{port}"
-    bucket = urllib.request.Request(f"{address}/bucket", method="PUT")
-
-    def is_up():
-        try:
-            return urllib.request.urlopen(bucket).status == 200
-        except urllib.error.URLError:
-            assert server.poll() is None, log.read_text()
-            return False
-
-    wait_until(is_up)
-    yield address
-    server.terminate()
-    server.wait()
-
-
 @pytest.fixture
-def remote(request, tmp_path, monkeypatch):
+def remote(request, tmp_path):
     """The commands that make a remote of a kind the default."""
     if request.param == "directory":
         return f"dvc remote add --quiet --default store {tmp_path / 'store'}"
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "anything")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    address = request.getfixturevalue("s3")
     return (
         "dvc remote add --quiet --default store s3://bucket/wpl && "
-        f"dvc remote modify store endpointurl {address}"
+        f"dvc remote modify store endpointurl {request.getfixturevalue('s3')}"
     )
 
 
@@ -141,7 +104,8 @@ def test_a_damaged_object_of_the_cache_is_named_and_mended(project, tmp_path, me
     project(mended_by)
     assert project.results() == before
     assert "Nothing to be done" in project("snakemake --cores all")
-    assert "didn't change" in project("dvc repro")
+    project("dvc repro --quiet")  # takes what is there into the cache again
+    assert project.ran() == []
     assert "objects are sound" in project(VERIFY)
 
 
