@@ -6,8 +6,10 @@ import sys
 
 import pytest
 import yaml
+from test_workflow import rules
 from workspace import Workspace
 
+PLOTS = ("plot_convergence", "plot_forgetting", "plot_tradeoff")
 TRAINED = "results/train_second/shared1/wpl.csv"
 VERIFY = f"{sys.executable} workflow/support/verify.py"
 
@@ -44,6 +46,8 @@ def test_a_colleague_pulls_everything_and_runs_nothing(project, remote, tmp_path
     assert theirs.ran() == []
     assert theirs.results() == project.results()
     assert "objects are sound" in theirs(VERIFY)
+    theirs("dvc exp run --quiet -S wpl.alpha=3")
+    assert rules(theirs.ran()) == {"train_second", "evaluate_forgetting", *PLOTS}
 
 
 def cached(workspace, file):

@@ -87,7 +87,7 @@ def test_a_search_on_a_gpu_has_one_of_its_own(there, tmp_path):
     copy = there.copy(tmp_path / "project")
     copy.set("search.device", "cuda")
     target = "results/search_text/small/enas/none/seed0/scores.csv"
-    printed = copy(f"{RUN} --retries 0 {target}", fails=True)
+    printed = copy(f"{RUN} --retries 0 --latency-wait 5 {target}", fails=True)
     assert "device is cuda, but torch finds no GPU" in printed  # it is counted, but not there
     (job,) = on_slurm(copy.path)
     assert job["TresPerJob"] == "gres:gpu:1"
