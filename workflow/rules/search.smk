@@ -38,10 +38,10 @@ rule search_text:
     log:
         "logs/search_text/{space}/{method}/{arm}/seed{seed}.log",
     cache: True
-    resources:
-        gpu=GPUS,
     conda:
         "../envs/wpl.yaml"
+    resources:
+        gpu=GPUS,
     params:
         run=lambda wc: {"space": wc.space, "method": wc.method, "arm": wc.arm},
         seed=lambda wc: int(wc.seed),
@@ -65,10 +65,10 @@ rule train_standalone:
     log:
         "logs/train_standalone/seed{seed}/cells{first}.log",
     cache: True
-    resources:
-        gpu=GPUS,
     conda:
         "../envs/wpl.yaml"
+    resources:
+        gpu=GPUS,
     params:
         seed=lambda wc: int(wc.seed),
         cells=lambda wc: [int(wc.first), int(wc.first) + FIRST_CELLS.step],
@@ -96,10 +96,10 @@ rule retrain_found:
     log:
         "logs/retrain_found/{method}/{arm}.log",
     cache: True
-    resources:
-        gpu=GPUS,
     conda:
         "../envs/wpl.yaml"
+    resources:
+        gpu=GPUS,
     params:
         run=lambda wc: {"space": "full", "method": wc.method, "arm": wc.arm},
         seeds=lambda wc: seeds("full", wc.arm),
@@ -121,10 +121,10 @@ rule retrain_random:
     log:
         "logs/retrain_random.log",
     cache: True
-    resources:
-        gpu=GPUS,
     conda:
         "../envs/wpl.yaml"
+    resources:
+        gpu=GPUS,
     params:
         seeds=SEARCH["other_seeds"],
         cells=SEARCH["standalone"]["random"],
