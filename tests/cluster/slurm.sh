@@ -46,6 +46,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
+MinJobAge=7200
 GresTypes=gpu
 NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=2 RealMemory=64000 Gres=gpu:1
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE
