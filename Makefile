@@ -2,13 +2,17 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run test lint report lock
+.PHONY: run test test-slurm lint report verify lock
 
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
 
 test: .venv/installed
 	$(ACTIVATE) && pytest
+
+# On a Slurm of one node that it starts; needs root and `apt-get install slurm-wlm munge`.
+test-slurm: .venv/installed
+	$(ACTIVATE) && tests/cluster/slurm.sh
 
 lint: .venv/installed
 	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && codespell \
@@ -17,10 +21,15 @@ lint: .venv/installed
 report: .venv/installed
 	$(ACTIVATE) && snakemake --report report.html
 
+# Names and removes damaged objects in DVC's cache.
+verify: .venv/installed
+	$(ACTIVATE) && python workflow/support/verify.py
+
 # New pins, after a change of the ranges in pyproject.toml.
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--extra workflow --extra dev --upgrade --quiet pyproject.toml --output-file requirements.lock
+		--extra workflow --extra cluster --extra s3 --extra dev \
+		--upgrade --quiet pyproject.toml --output-file requirements.lock
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

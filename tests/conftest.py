@@ -1,6 +1,10 @@
 """What several test files need."""
 
+import socket
+import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
-from workspace import Workspace
+from workspace import Workspace, wait_until
 
 # One thread, as the jobs of the workflow: small products are slower, and sums differ, with two.
 torch.set_num_threads(1)
@@ -28,3 +32,41 @@ def project(recorded, tmp_path):
     copy = recorded.copy(tmp_path / "project")
     copy.ran()
     return copy
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory):
+    """The address of a server that speaks S3, with a bucket."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("s3") / "log"
+    with log.open("w") as stream:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdout=stream,
+            stderr=stream,
+        )
+    address = f"http://127.0.0.1:{port}"
+    bucket = urllib.request.Request(f"{address}/bucket", method="PUT")
+
+    def is_up():
+        try:
+            return urllib.request.urlopen(bucket).status == 200
+        except urllib.error.URLError:
+            assert server.poll() is None, log.read_text()
+            return False
+
+    wait_until(is_up)
+    yield address
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """Its address, with what its clients ask for in the environment."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "anything")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return s3_server

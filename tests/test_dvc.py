@@ -9,6 +9,7 @@ import pytest
 from workspace import Workspace, wait_until
 
 WPL = ["train_second/shared1/wpl", "train_second/shared2/wpl"]
+TABLE = "dvc exp show --only-changed --hide-workspace --drop 'Created|State|Executor'"
 JUDGED = ["evaluate_forgetting", "plot_convergence", "plot_forgetting", "plot_tradeoff"]
 
 
@@ -35,6 +36,11 @@ def test_an_experiment_and_back(project):
     shown = pd.read_csv(io.StringIO(project("dvc exp show --csv"))).set_index("Experiment")
     assert shown.loc["weaker", "wpl.alpha"] == 3
     assert shown.loc["weaker", "converged.reduction"] == difference["new"]
+    for title in ("alpha", "converged"):
+        assert title in project("dvc exp diff HEAD weaker")
+    table = project(f"COLUMNS=1000 {TABLE}").splitlines()
+    assert max(map(len, table)) < 120, "it fits a terminal"
+    assert "converged.reduction" in table[1]
     project("dvc plots diff HEAD --out plots")
     page = (project.path / "plots/index.html").read_text()
     assert "A while B trains" in page
@@ -53,13 +59,15 @@ def test_an_experiment_in_a_copy_shares_finished_jobs(project):
     new = {path.name for path in finished.iterdir()} - {path.name for path in before}
     assert len({name.partition("_")[0].partition(".")[0] for name in new}) == len(WPL) + 3
     assert "Nothing to be done" in project("snakemake --cores all")
+    project("dvc exp branch --quiet aside kept")
+    assert project("git show kept:params.yaml").count("alpha: 3\n") == 1
     project("dvc exp apply aside --quiet")
     assert "Nothing to be done" in project("snakemake --cores all")
     assert "didn't change" in project("dvc repro")
 
 
 def test_queued_experiments_run_side_by_side(project):
-    project("dvc exp run --quiet --queue -S 'wpl.alpha=2.0,4.0'")
+    project("dvc exp run --quiet --queue -S 'wpl.alpha=choice(2.0,4.0)'")
     project("CORES=1 dvc queue start --jobs 2")
     wait_until(lambda: project("dvc queue status").count("Success") == 2, seconds=120)
     shown = pd.read_csv(io.StringIO(project("dvc exp show --csv")))
@@ -76,20 +84,6 @@ def test_a_run_of_snakemake_is_recorded_without_running_again(project):
     assert project.ran() == []
     assert "up to date" in project("dvc status")
     assert project.results() == after
-
-
-def test_a_colleague_pulls_everything_and_runs_nothing(project, tmp_path):
-    project(f"dvc remote add --quiet --default store {tmp_path / 'store'}")
-    project("git commit --quiet --all --message remote && dvc push --quiet")
-    clone = Workspace(tmp_path / "clone")
-    project(f"git clone --quiet . {clone.path}")
-    clone("dvc pull --quiet")
-    assert "Nothing to be done" in clone("snakemake --cores all")
-    assert "didn't change" in clone("dvc repro")
-    assert clone.ran() == []
-    assert clone.results() == project.results()
-    clone("dvc exp run --quiet -S wpl.alpha=3")
-    assert clone.ran() == sorted(WPL + JUDGED)
 
 
 def test_a_clone_without_the_cache_makes_everything(project, tmp_path):

@@ -88,9 +88,7 @@ class Workspace:
 
     def planned(self):
         """The rules that a run would run."""
-        printed = self("snakemake --dry-run --cores 1 --quiet rules")
-        table = printed.partition("Job stats:")[2].splitlines()
-        return {line.split()[0]: int(line.split()[1]) for line in table if _is_row(line)}
+        return table(self("snakemake --dry-run --cores 1 --quiet rules"))
 
     def ran(self):
         """The jobs that have run since the last call: a job that is only restored logs nothing."""
@@ -108,6 +106,12 @@ class Workspace:
             for p in sorted(found)
             if p.is_file() and p.name != ".gitignore"
         }
+
+
+def table(printed):
+    """The rules of the jobs that a dry run has printed, with their number."""
+    rows = printed.partition("Job stats:")[2].splitlines()
+    return {row.split()[0]: int(row.split()[1]) for row in rows if _is_row(row)}
 
 
 def _is_row(line):

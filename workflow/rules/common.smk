@@ -8,6 +8,7 @@ import yaml
 ROOT = Path(workflow.basedir)
 sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "src")]
 
+from snakemake.io import expand as expand_names
 from support import digest, workspace
 from support.params import validate
 from wpl.search.names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
@@ -33,9 +34,10 @@ SPLIT_ALPHAS = {
     if arm not in ("none", "joint")
 }
 
-
 SEARCH = config["search"]
 TASKS = list(ERROR_NAMES)
+# What a search, or a training alone, asks a cluster for.
+GPUS = int(SEARCH["device"] == "cuda")
 
 
 wildcard_constraints:
@@ -46,6 +48,21 @@ wildcard_constraints:
     space=r"small|full|dropout[\d.]+",
     task="|".join(TASKS),
     section="data|images",
+
+
+def name(output):
+    """An output's name, whose flags say where a cluster without a common disk stores it."""
+    stored = getattr(output, "flags", {}).get("storage_object")
+    if not stored:
+        return output
+    prefix = workflow.storage_settings.default_storage_prefix
+    return stored.query.removeprefix(prefix).lstrip("/")
+
+
+def expand(outputs, *combine, **wildcards):
+    """Snakemake's own, but for outputs that are stored anywhere."""
+    outputs = [outputs] if isinstance(outputs, str) else outputs
+    return expand_names(list(map(name, outputs)), *combine, **wildcards)
 
 
 def code(script):

@@ -14,6 +14,8 @@ rule search_cells:
     cache: True
     conda:
         "../envs/wpl.yaml"
+    resources:
+        gpu=GPUS,
     params:
         run=lambda wc: {"space": wc.space, "method": wc.method, "arm": wc.arm},
         seeds=chunk,
@@ -40,6 +42,8 @@ rule train_standalone:
     cache: True
     conda:
         "../envs/wpl.yaml"
+    resources:
+        gpu=GPUS,
     params:
         seed=lambda wc: int(wc.seed),
         cells=lambda wc: [int(wc.first), int(wc.first) + cells(wc.task).step],
@@ -67,6 +71,8 @@ rule retrain_found:
     cache: True
     conda:
         "../envs/wpl.yaml"
+    resources:
+        gpu=GPUS,
     params:
         run=lambda wc: {"space": "full", "method": wc.method, "arm": wc.arm},
         task=lambda wc: wc.task,
@@ -90,6 +96,8 @@ rule retrain_random:
     cache: True
     conda:
         "../envs/wpl.yaml"
+    resources:
+        gpu=GPUS,
     params:
         seeds=lambda wc: SEARCH[wc.task]["other_seeds"],
         cells=lambda wc: SEARCH[wc.task]["standalone"]["random"],

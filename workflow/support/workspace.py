@@ -1,17 +1,23 @@
 """What makes Snakemake and DVC agree about the files in one working copy."""
 
+import contextlib
 import fcntl
 import os
+import pwd
 import re
 import shutil
+import socket
 from pathlib import Path
 from typing import IO, Any
 
 from snakemake.exceptions import WorkflowError
 
+from support import cluster
+
 RESULTS = Path("results")
 METADATA = Path(".snakemake/metadata")
 LOCKS = Path(".snakemake/locks")
+RUN = Path(".snakemake/run.flock")  # of the run that is alive; holds its machine's name
 HALF_WRITTEN = re.compile(r"\..+\.(\d+\.tmp|copy)")  # as files.atomic and materialise name them
 
 
@@ -25,43 +31,56 @@ def set_environment(root: Path) -> None:
     # Wins over an installed wpl, which in such a copy would be the main copy's.
     os.environ["PYTHONPATH"] = str(root / "src")
     os.environ["WORKFLOW_PID"] = str(os.getpid())
-    os.environ.setdefault("LOGNAME", "user")  # Snakemake asks; a bare user id has no name
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:  # Snakemake asks; a bare user id has no name
+        os.environ.setdefault("LOGNAME", "user")
 
 
 _run_lock: IO[str] | None = None
 
 
-def _try_lock() -> IO[str] | None:
+def _try_lock() -> IO[str]:
     """Take the lock that the kernel drops when this process dies, however it dies."""
     Path(".snakemake").mkdir(exist_ok=True)
-    handle = Path(".snakemake/run.flock").open("w")  # noqa: SIM115 - held as long as the process
+    handle = RUN.open("a+")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:
         handle.close()
-        return None
+        raise
     return handle
 
 
 def lock() -> None:
-    """Keep a second run out of this working copy.
+    """Keep a second run out of this working copy, and end what is left of an earlier one.
 
     Raises:
         WorkflowError: If another run holds the lock.
     """
     global _run_lock  # noqa: PLW0603 - the lock lasts as long as the process
-    _run_lock = _try_lock()
-    if _run_lock is None:
-        raise WorkflowError("another snakemake is running in this directory")
+    try:
+        _run_lock = _try_lock()
+    except BlockingIOError:
+        raise WorkflowError("another snakemake is running in this directory") from None
+    except OSError:
+        return  # a network file system without such locks; Snakemake's own are all there is
+    _run_lock.truncate(0)
+    _run_lock.write(socket.gethostname())
+    _run_lock.flush()
+    cluster.cancel_left()
 
 
 def heal() -> None:
-    """Remove what a killed run left locked, if no run is alive."""
-    handle = _try_lock()
-    if handle is not None:
-        for stale in LOCKS.glob("*.lock"):
-            stale.unlink()
-        handle.close()
+    """Remove what a killed run left locked, if no run is alive.
+
+    Another machine's locks stay: not every network file system shows us that its run is alive.
+    """
+    with contextlib.suppress(OSError), _try_lock() as handle:
+        handle.seek(0)
+        if handle.read() in {"", socket.gethostname()}:
+            for stale in LOCKS.glob("*.lock"):
+                stale.unlink()
 
 
 def check() -> None:
