@@ -8,6 +8,9 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+include: "workflow/rules/start.smk"
+
+
 configfile: "params.yaml"
 
 
@@ -23,13 +26,30 @@ include: "workflow/rules/search.smk"
 rule all:
     default_target: True
     input:
-        # Not in git, as figures and tables are: in a fresh clone, whose results are those of a run
+        # All of them, those on the way to figures too: one that was lost is made again. Some are not
+        # in git, as figures and tables are: in a fresh clone, whose results are those of a run
         # elsewhere, they are missing, and so everything is made.
+        rules.prepare_data.output,
+        rules.train_first.output,
+        rules.estimate_fisher.output,
+        rules.estimate_importance.output if ESTIMATED else [],
         of_second(rules.train_second.output),
+        rules.train_split.output,
+        rules.evaluate_forgetting.output,
         rules.plot_forgetting.output,
         rules.plot_convergence.output,
         rules.plot_tradeoff.output,
-        runs(rules.search_text.output.state, "small"),
+        rules.prepare_text.output,
+        runs(rules.search_text.output, "small"),
+        runs(rules.search_text.output, "full"),
+        expand(
+            rules.train_standalone.output,
+            seed=SEARCH["standalone"]["seeds"],
+            first=FIRST_CELLS,
+        ),
+        runs(rules.retrain_found.output, "full"),
+        rules.retrain_random.output,
+        rules.evaluate_search.output,
         rules.plot_search_forgetting.output,
         rules.plot_reward.output,
         rules.plot_ranking.output,

@@ -12,13 +12,17 @@ from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor
 
-from wpl.files import atomic
+from wpl.files import DamagedError, atomic
 
-VERSION = 1
+VERSION = 2  # 1 had a checksum of the tensors alone
 
 
 class ArtifactError(ValueError):
     """A file is missing, damaged, or not of the kind that was expected."""
+
+
+class DamagedArtifactError(DamagedError, ArtifactError):
+    """A tensor file is not as it was written."""
 
 
 def save_tensors(path: Path | str, kind: str, tensors: Mapping[str, Tensor], **about: Any) -> None:
@@ -31,8 +35,8 @@ def save_tensors(path: Path | str, kind: str, tensors: Mapping[str, Tensor], **a
         **about: Metadata that JSON can hold: seeds, kind of Fisher, number of samples.
     """
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    about = {**about, "torch": torch.__version__}
-    metadata = {"kind": kind, "version": VERSION, "sha256": _digest(plain), "about": about}
+    about = json.loads(json.dumps({**about, "torch": torch.__version__}))  # as it is read
+    metadata = {"kind": kind, "version": VERSION, "sha256": _digest(plain, about), "about": about}
     # One entry: safetensors does not write several in a fixed order, and bytes must repeat.
     with atomic(path) as temporary:
         temporary.write_bytes(serialise(plain, {"wpl": json.dumps(metadata, sort_keys=True)}))
@@ -45,8 +49,8 @@ def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[s
         The tensors by name, and the metadata.
 
     Raises:
-        ArtifactError: If the file is missing, is not safetensors, does not match its checksum, or
-            holds another kind or version.
+        ArtifactError: If the file is missing, or holds another kind or version.
+        DamagedArtifactError: If it is not safetensors, or does not match its checksum.
     """
     try:
         raw = Path(path).read_bytes()
@@ -56,21 +60,22 @@ def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[s
         tensors = parse(raw)
         header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
         metadata = json.loads(header["__metadata__"]["wpl"])
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise ArtifactError(
-            f"{path}: not a tensor file of this project, or damaged: {error}"
-        ) from error
-    for key, expected in (("kind", kind), ("version", VERSION), ("sha256", _digest(tensors))):
-        if metadata.get(key) != expected:
-            raise ArtifactError(
-                f"{path}: expected {key} {expected!r}, found {metadata.get(key)!r}"
-                + ("; the file is damaged" if key == "sha256" else "")
-            )
-    return tensors, metadata["about"]
+        kept = {key: metadata[key] for key in ("kind", "version", "sha256", "about")}
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        what = f"not a tensor file of this project, or damaged: {error}"
+        raise DamagedArtifactError(path, what) from error
+    for key, expected in (("kind", kind), ("version", VERSION)):
+        if kept[key] != expected:
+            raise ArtifactError(f"{path}: expected {key} {expected!r}, found {kept[key]!r}")
+    found = _digest(tensors, kept["about"])
+    if found != kept["sha256"]:
+        what = f"expected sha256 {kept['sha256']!r}, found {found!r}; the file is damaged"
+        raise DamagedArtifactError(path, what)
+    return tensors, kept["about"]
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         t = tensors[name]
         digest.update(f"{name} {t.dtype} {tuple(t.shape)}\n".encode())

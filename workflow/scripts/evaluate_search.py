@@ -4,14 +4,14 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from job import job
-from wpl.files import save_json, save_table, save_text
+from wpl.files import load_table, save_json, save_table, save_text
 from wpl.search import comparison, judgement
 from wpl.search.findings import findings
 
 
 def read(files):
     """Stack tables; one of a search without a controller has no rows."""
-    return pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
+    return pd.concat([load_table(file) for file in files], ignore_index=True)
 
 
 with job(snakemake):

@@ -5,12 +5,13 @@ import pandas as pd
 
 from figure import save
 from job import job
+from wpl.files import load_table
 from wpl.search.drawing import draw_recurrent
 from wpl.search.names import ARM_NAMES, METHOD_NAMES
 from wpl.search.recurrent import RecurrentGenotype
 
 with job(snakemake):
-    tables = [pd.read_csv(file) for file in snakemake.input]
+    tables = [load_table(file) for file in snakemake.input]
     cells = pd.concat(
         [t[(t["seed"] == t["seed"].min()) & t["arm"].isin(["none", "wpl"])] for t in tables]
     )

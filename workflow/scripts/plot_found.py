@@ -6,6 +6,7 @@ import seaborn as sns
 
 from figure import band, save
 from job import job
+from wpl.files import load_table
 from wpl.search.names import ARM_NAMES, METHOD_NAMES
 
 PANELS = {
@@ -16,7 +17,7 @@ PANELS = {
 with job(snakemake):
     figure, panels = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
     for axes, file, quantity in zip(panels, snakemake.input, PANELS, strict=True):
-        found, (title, match) = pd.read_csv(file), PANELS[quantity]
+        found, (title, match) = load_table(file), PANELS[quantity]
         found["search"] = found["method"].map(METHOD_NAMES) + ", " + found["arm"].map(ARM_NAMES)
         chance = found[found["arm"] == "none"].drop_duplicates("seed")
         chance = chance.assign(**{quantity: chance[f"random_{quantity}"]}, search=match)

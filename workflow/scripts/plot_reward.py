@@ -1,17 +1,17 @@
 """Plot the reward and the entropy of the controller over its steps, with and without WPL."""
 
-import pandas as pd
 import seaborn as sns
 
 from figure import band, save
 from job import job
+from wpl.files import load_table
 from wpl.search.names import ARM_NAMES
 
 WINDOW = 10
 LABELS = {"reward": "reward, c/perplexity", "entropy": "entropy, nats"}
 
 with job(snakemake):
-    table = pd.read_csv(snakemake.input[0])
+    table = load_table(snakemake.input[0])
     table = table[table["arm"].isin(["none", "wpl"])]
     table["step"] = table["step"] // WINDOW * WINDOW
     run = ["space", "arm", "seed", "step"]

@@ -1,10 +1,10 @@
 """Plot how much worse children get while later ones are trained: mean, best five, maximum."""
 
-import pandas as pd
 import seaborn as sns
 
 from figure import band, save
 from job import job
+from wpl.files import load_table
 from wpl.search.names import ARM_NAMES, METHOD_NAMES
 
 PANELS = {
@@ -15,7 +15,7 @@ PANELS = {
 }
 
 with job(snakemake):
-    table = pd.read_csv(snakemake.input[0])
+    table = load_table(snakemake.input[0])
     table = table[table["arm"].isin(["none", "wpl"])].replace({"arm": ARM_NAMES})
     table["case"] = table["method"].map(METHOD_NAMES) + ", " + table["space"] + " space"
     grid = sns.relplot(

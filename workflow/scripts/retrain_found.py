@@ -4,7 +4,7 @@ import pandas as pd
 
 from job import job
 from wpl.devices import device
-from wpl.files import save_table
+from wpl.files import load_table, save_table
 from wpl.search.standalone import train_alone
 from wpl.search.text_task import TextTask
 from wpl.search.winner import best_candidate
@@ -16,6 +16,6 @@ with job(snakemake):
     rows = []
     for seed, scores in zip(params.seeds, snakemake.input.scores, strict=True):
         task = TextTask(text, seed=seed, device=device(params.device), **params.model)
-        genotype = task.space.parse(best_candidate(pd.read_csv(scores))["genotype"])
+        genotype = task.space.parse(best_candidate(load_table(scores))["genotype"])
         rows.append(train_alone(task, genotype, seed=seed, **params.training) | params.run)
     save_table(snakemake.output.scores, pd.DataFrame(rows))

@@ -1,17 +1,23 @@
 """What makes Snakemake and DVC agree about the files in one working copy."""
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
+import snakemake.exceptions
 from snakemake.exceptions import WorkflowError
 
 RESULTS = Path("results")
+UNFINISHED = Path(".unfinished")  # where job.unfinished keeps how far long jobs are
+DAMAGED = Path(".snakemake/damaged")  # what job.job writes of inputs that it finds damaged
 METADATA = Path(".snakemake/metadata")
 LOCKS = Path(".snakemake/locks")
+OCCUPIED = "error: another snakemake is running in this directory: try again when it has ended"
 HALF_WRITTEN = re.compile(r"\..+\.(\d+\.tmp|copy)")  # as files.atomic and materialise name them
 
 
@@ -52,16 +58,44 @@ def lock() -> None:
     global _run_lock  # noqa: PLW0603 - the lock lasts as long as the process
     _run_lock = _try_lock()
     if _run_lock is None:
-        raise WorkflowError("another snakemake is running in this directory")
+        raise WorkflowError(OCCUPIED)
 
 
 def heal() -> None:
-    """Remove what a killed run left locked, if no run is alive."""
+    """Put right what a run that was killed left behind, if no run is alive.
+
+    Locks and half-written files go, results that are still links become files, and inputs that a
+    job found damaged are removed, with their copies among the finished jobs: they are made anew.
+    """
+    # Its own message advises --unlock, which after this is needed never, and harms a run alive.
+    snakemake.exceptions.LockException = lambda: WorkflowError(OCCUPIED)
     handle = _try_lock()
-    if handle is not None:
+    if handle is None:
+        return
+    with handle:
         for stale in LOCKS.glob("*.lock"):
             stale.unlink()
-        handle.close()
+        for file in (*RESULTS.rglob(".*"), *UNFINISHED.glob(".*")):
+            if HALF_WRITTEN.fullmatch(file.name):
+                file.unlink()
+        _remove_damaged()
+        _as_files(RESULTS.rglob("*"))
+
+
+def _remove_damaged() -> None:
+    """Remove files that are as damaged as a job found them; one that was mended since is kept."""
+    finished = Path(os.environ["SNAKEMAKE_OUTPUT_CACHE"])
+    for line in DAMAGED.read_text("utf-8").splitlines() if DAMAGED.exists() else ():
+        digest, _, name = line.partition(" ")
+        for file in (Path(name), *finished.glob(f"*{Path(name).suffix}")):
+            if file.is_file() and _sha256(file) == digest:
+                file.unlink()
+    DAMAGED.unlink(missing_ok=True)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def check() -> None:
@@ -85,12 +119,15 @@ def check() -> None:
 
 def materialise(dag: Any) -> None:
     """Turn outputs that are links to finished jobs into files, as git and DVC want them."""
-    for job in dag.jobs:
-        for output in map(Path, job.output):
-            if output.is_symlink() and output.is_file():
-                temporary = output.with_name(f".{output.name}.copy")
-                shutil.copyfile(output, temporary)
-                temporary.replace(output)
+    _as_files(Path(output) for job in dag.jobs for output in job.output)
+
+
+def _as_files(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_symlink() and path.is_file():
+            temporary = path.with_name(f".{path.name}.copy")
+            shutil.copyfile(path, temporary)
+            temporary.replace(path)
 
 
 def prune(workflow: Any) -> list[str]:
