@@ -1,10 +1,12 @@
 """What makes Snakemake and DVC agree about the files in one working copy."""
 
+import base64
 import fcntl
 import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -62,10 +64,11 @@ def lock() -> None:
 
 
 def heal() -> None:
-    """Put right what a run that was killed left behind, if no run is alive.
+    """Put right what a run that was killed, or a loss of power, left behind, if no run is alive.
 
-    Locks and half-written files go, results that are still links become files, and inputs that a
-    job found damaged are removed, with their copies among the finished jobs: they are made anew.
+    Locks and half-written files go; results that are still links become files. Results whose record
+    is broken, and those that a job found damaged, are removed and so made anew. Dates in the future
+    become now: Snakemake fails jobs whose inputs are younger than they are.
     """
     # Its own message advises --unlock, which after this is needed never, and harms a run alive.
     snakemake.exceptions.LockException = lambda: WorkflowError(OCCUPIED)
@@ -75,11 +78,15 @@ def heal() -> None:
     with handle:
         for stale in LOCKS.glob("*.lock"):
             stale.unlink()
-        for file in (*RESULTS.rglob(".*"), *UNFINISHED.glob(".*")):
+        _remove_damaged()
+        _remove_unrecorded()
+        for file in (*RESULTS.rglob("*"), *UNFINISHED.glob(".*")):
             if HALF_WRITTEN.fullmatch(file.name):
                 file.unlink()
-        _remove_damaged()
-        _as_files(RESULTS.rglob("*"))
+            elif file.is_file():
+                _as_files([file])
+                if file.stat().st_mtime > time.time():
+                    os.utime(file)
 
 
 def _remove_damaged() -> None:
@@ -91,6 +98,18 @@ def _remove_damaged() -> None:
             if file.is_file() and _sha256(file) == digest:
                 file.unlink()
     DAMAGED.unlink(missing_ok=True)
+
+
+def _remove_unrecorded() -> None:
+    """Remove results whose record was cut short: Snakemake would not see a change of params."""
+    for record in METADATA.rglob("*"):
+        if record.is_file() and not record.read_bytes().endswith(b"}"):
+            # A long name is cut into folders that begin with @: snakemake/persistence/file.py.
+            key = "".join(part.removeprefix("@") for part in record.relative_to(METADATA).parts)
+            result = Path(base64.urlsafe_b64decode(key).decode())
+            if result.parts[0] == RESULTS.name:
+                result.unlink(missing_ok=True)
+            record.unlink()
 
 
 def _sha256(file: Path) -> str:
