@@ -122,6 +122,11 @@ class Workspace:
         shutil.rmtree(logs, ignore_errors=True)
         return names
 
+    def order(self):
+        """The jobs that have run, by the time at which they ended."""
+        logs = [p for p in (self.path / "logs").rglob("*.log") if p.stat().st_size]
+        return [p.relative_to(self.path) for p in sorted(logs, key=lambda p: p.stat().st_mtime)]
+
     def results(self):
         """All results by name, bytes."""
         found = (self.path / "results").rglob("*")

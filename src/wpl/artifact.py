@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,51 @@ def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[s
     if found != kept["sha256"]:
         what = f"expected sha256 {kept['sha256']!r}, found {found!r}; the file is damaged"
         raise DamagedArtifactError(path, what)
-    return tensors, kept["about"]
+    return _Tensors(path, tensors), kept["about"]
+
+
+def check_tensors(
+    path: Path | str,
+    tensors: Mapping[str, Tensor],
+    *,
+    least: float = -math.inf,
+    like: tuple[Path | str, Mapping[str, Tensor]] | None = None,
+) -> None:
+    """Check what stands in a file that is sound.
+
+    Args:
+        path: The file.
+        tensors: By name, what was read from it.
+        least: Smallest value that makes sense.
+        like: Another file, and tensors from it that have the same names and shapes.
+
+    Raises:
+        ArtifactError: If a value is not finite or less than ``least``, or names or shapes differ.
+    """
+    for name, tensor in sorted(tensors.items()):
+        if not tensor.isfinite().all():
+            raise ArtifactError(f"{path}: {name!r} is not finite")
+        if (tensor < least).any():
+            raise ArtifactError(f"{path}: {name!r} is less than {least:g}")
+    other, others = like or (path, tensors)
+    for name in sorted(tensors.keys() ^ others.keys()):
+        has, lacks = (path, other) if name in tensors else (other, path)
+        raise ArtifactError(f"{lacks}: holds no {name!r}, but {has} does")
+    for name, tensor in sorted(tensors.items()):
+        if tensor.shape != others[name].shape:
+            shapes = f"{tuple(tensor.shape)}; in {other} it has {tuple(others[name].shape)}"
+            raise ArtifactError(f"{path}: {name!r} has shape {shapes}")
+
+
+class _Tensors(dict[str, Tensor]):
+    """Tensors by name, from a file; a name that is not there is one of the file's faults."""
+
+    def __init__(self, path: Path | str, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__(tensors)
+        self._path = path
+
+    def __missing__(self, name: str) -> Tensor:
+        raise ArtifactError(f"{self._path}: holds no {name!r}")
 
 
 def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
