@@ -334,7 +334,7 @@ ARTIFACTS = {
     "Fisher of other shapes": (
         FISHER,
         rewrite("fisher", cut_units),
-        "layer1.bias' has shape (2, 2, 9)",
+        "bias' has shape (2, 2, 9)",
     ),
     "models without a weight": (
         FIRST,
@@ -344,7 +344,7 @@ ARTIFACTS = {
     "models of other shapes": (
         FIRST,
         rewrite("first", cut_units),
-        "layer1.bias' has shape (2, 2, 10); in",
+        "bias' has shape (2, 2, 10)",
     ),
     "models NaN": (FIRST, rewrite("first", first_to(torch.nan)), f"{W} is not finite"),
     "images of another kind": (
