@@ -82,7 +82,7 @@ def test_a_broken_file_of_params(finished, case):
 
 PARAMS = {
     "unknown key": ("wpl.alpah", 1, "unknown key 'wpl.alpah'; did you mean 'alpha'?"),
-    "unknown section": ("serch", {}, "unknown key 'serch'; did you mean 'search'?"),
+    "unknown section": ("sedes", [1], "unknown key 'sedes'; did you mean 'seeds'?"),
     "text for a number": ("wpl.alpha", "ten", "wpl.alpha: Input should be a valid number"),
     "1e3, text in YAML": ("wpl.alpha", "1e3", "which is text in YAML; write 1000.0"),
     "a fraction for a count": ("width", 2.5, "width: Input should be a valid integer; got 2.5"),
