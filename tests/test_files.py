@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from wpl.artifact import ArtifactError, load_tensors, save_tensors
-from wpl.files import atomic, save_json, save_table
+from wpl.files import DamagedError, atomic, load_table, save_json, save_table
 
 
 @pytest.fixture
@@ -48,13 +48,14 @@ def flip(raw):
     ("spoil", "message"),
     [
         (flip, "expected sha256 .* the file is damaged"),
+        (lambda raw: raw.replace(b'samples\\": 7', b'samples\\": 8'), "the file is damaged"),
         (lambda raw: raw[:-10], "damaged"),
         (lambda raw: raw[:5], "damaged"),
         (lambda raw: b"", "damaged"),
         (lambda raw: pickle.dumps({"a": 1}), "not a tensor file of this project"),
         (
-            lambda raw: raw.replace(b'version\\": 1', b'version\\": 2'),
-            "expected version 1, found 2",
+            lambda raw: raw.replace(b'version\\": 2', b'version\\": 3'),
+            "expected version 2, found 3",
         ),
         (lambda raw: raw.replace(b'"fisher\\"', b'"models\\"'), "expected kind 'fisher', found"),
     ],
@@ -98,8 +99,9 @@ def test_a_full_disk_leaves_what_was_there(stored):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match="File too large") as error:
             save_tensors(path, "fisher", {"a": torch.ones(10_000)})
+        assert str(path) in str(error.value)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before
@@ -110,6 +112,17 @@ def test_numbers_of_a_table_come_back_exactly(tmp_path):
     table = pd.DataFrame({"x": np.random.default_rng(0).normal(size=50) * 1e-7})
     save_table(tmp_path / "t.csv", table)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), table, check_exact=True)
+
+
+def test_a_table_cut_short_is_named(tmp_path):
+    path = tmp_path / "t.csv"
+    save_table(path, pd.DataFrame({"stop": ["0.50", "0.43"], "y": [1, 2]}))
+    found = load_table(path, dtype={"stop": str})
+    assert found["stop"].tolist() == ["0.50", "0.43"]
+    for cut in (b"", path.read_bytes()[:-1], path.read_bytes()[:-3]):
+        path.write_bytes(cut)
+        with pytest.raises(DamagedError, match=r"t\.csv: .*damaged"):
+            load_table(path)
 
 
 def test_metrics_are_valid_json(tmp_path):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from workspace import ROOT
 
@@ -14,18 +15,18 @@ import torch
 from job import job
 
 torch.set_num_threads(2)
-rule = SimpleNamespace(rule="train_it", wildcards={"arm": "wpl"}, log=[sys.argv[1]])
+rule = SimpleNamespace(rule="train_it", wildcards={"arm": "wpl"}, input=[], log=[sys.argv[1]])
 with job(rule):
     print("threads", torch.get_num_threads())
     exec(sys.argv[2])
 """
 
 
-def run(tmp_path, body):
+def run(tmp_path, body, log=None):
     """Run a script with the given body; its exit code, what the user sees, and its log."""
     environment = os.environ | {"WORKFLOW_PID": str(os.getpid())}
     environment["PYTHONPATH"] = os.pathsep.join([f"{ROOT}/src", f"{ROOT}/workflow/scripts"])
-    log = tmp_path / "logs" / "it.log"
+    log = log or tmp_path / "logs" / "it.log"
     process = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(log), body],
         env=environment,
@@ -33,7 +34,7 @@ def run(tmp_path, body):
         text=True,
         check=False,
     )
-    return process.returncode, process.stdout + process.stderr, log.read_text()
+    return process.returncode, process.stdout + process.stderr, log.is_file() and log.read_text()
 
 
 def test_a_job_runs_on_one_thread_and_says_so_in_its_log(tmp_path):
@@ -56,3 +57,13 @@ def test_a_fault_of_ours_keeps_its_traceback(tmp_path):
     assert code == 1
     assert "Traceback" in shown
     assert "NameError" in log
+
+
+def test_a_disk_too_full_for_the_log_is_one_line(tmp_path):
+    code, shown, _ = run(tmp_path, "pass", log=Path("/dev/full"))
+    assert (code, shown) == (1, "error: train_it arm=wpl: [Errno 28] No space left on device\n")
+
+
+def test_a_fault_of_several_lines_is_one_line(tmp_path):
+    code, shown, _ = run(tmp_path, "raise ValueError('first\\n  second')")
+    assert (code, shown) == (1, "error: train_it arm=wpl: first second\n")

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import torch
 from pandas.testing import assert_frame_equal
 from tiny_search import CASES, PairTask, plasticity, policy, run, text_task
 
-from wpl.artifact import ArtifactError, load_tensors
+from wpl.artifact import ArtifactError, load_tensors, save_tensors
 
 
 class InterruptedSearch(Exception):  # noqa: N818
@@ -122,13 +123,32 @@ def test_a_search_that_is_killed_ends_with_the_same_bytes(tmp_path):
     assert checkpoint.read_bytes() == (tmp_path / "whole").read_bytes()
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b[:-9] + b"?" + b[-8:]])
-def test_a_damaged_checkpoint_is_named(damage, tmp_path):
+def flip_in_a_table(content):
+    at = content.index(b"genotype") + 2
+    return content[:at] + b"?" + content[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b[:-9], lambda b: b[:-9] + b"?" + b[-8:], flip_in_a_table, lambda b: b""],
+)
+def test_a_damaged_checkpoint_is_named_and_the_search_begun_anew(damage, tmp_path, caplog):
+    whole = run(text_task(), tmp_path / "whole", epochs=2)
     checkpoint = tmp_path / "state.safetensors"
     run(text_task(), checkpoint, epochs=1)
     checkpoint.write_bytes(damage(checkpoint.read_bytes()))
-    with pytest.raises(ArtifactError, match=r"state\.safetensors: .*damaged"):
-        run(text_task(), checkpoint, epochs=2)
+    assert_same(run(text_task(), checkpoint, epochs=2), whole)
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert re.search(r"state\.safetensors: .*damaged.*: beginning anew", warning)
+    assert checkpoint.read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_a_checkpoint_of_another_kind_is_not_overwritten(tmp_path):
+    save_tensors(tmp_path / "state", "fisher", {"a": torch.ones(1)})
+    before = (tmp_path / "state").read_bytes()
+    with pytest.raises(ArtifactError, match="expected kind 'search', found 'fisher'"):
+        run(text_task(), tmp_path / "state", epochs=1)
+    assert (tmp_path / "state").read_bytes() == before
 
 
 @pytest.mark.parametrize("change", [nan, lambda loss: loss * 1e6])

@@ -1,6 +1,7 @@
 """A copy of the project in which a test may run, change and break things."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,27 @@ class Workspace:
         assert (process.returncode != 0) == fails, f"{command}\n{process.stdout}"
         return process.stdout
 
+    def begin(self, command):
+        """Start a shell command here, in a session of its own; its output can be read."""
+        return subprocess.Popen(
+            f"exec {command}",
+            shell=True,
+            cwd=self.path,
+            env=self.environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def jobs(self):
+        """The scripts that run here: name by process id."""
+        script = re.compile(
+            rf"^ *(\d+) \S*python\S* {self.path}/\.snakemake/scripts/\w+\.(\w+)\.py", re.MULTILINE
+        )
+        listed = subprocess.check_output(["ps", "-wweo", "pid,args"], text=True)
+        return {int(pid): name for pid, name in script.findall(listed)}
+
     def environment(self):
         """A user's environment, without what a run around the tests may have set."""
         dropped = ("SNAKEMAKE", "PYTHONPATH", "CORES", "WORKFLOW_PID", "DVC")
@@ -98,6 +120,11 @@ class Workspace:
         shutil.rmtree(logs, ignore_errors=True)
         return names
 
+    def order(self):
+        """The jobs that have run, by the time at which they ended."""
+        logs = [p for p in (self.path / "logs").rglob("*.log") if p.stat().st_size]
+        return [p.relative_to(self.path) for p in sorted(logs, key=lambda p: p.stat().st_mtime)]
+
     def results(self):
         """All results by name, bytes."""
         found = (self.path / "results").rglob("*")
@@ -119,8 +146,8 @@ def _is_row(line):
     return len(words) == 2 and words[1].isdigit() and words[0] not in ("total", "all")
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=60, *, every=0.05):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
+        time.sleep(every)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -14,6 +15,19 @@ if TYPE_CHECKING:  # the library itself does not need pandas
     import pandas as pd
 
 
+class DamagedError(ValueError):
+    """A file is not as it was written.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path | str, what: str) -> None:
+        """Say which file, and what is wrong with it."""
+        super().__init__(f"{path}: {what}")
+        self.path = path
+
+
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside ``path``, moved there when the block ends without an error.
@@ -24,7 +38,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
         The temporary path, in the folder of ``path``.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: If the file cannot be written; names it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,6 +48,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk does not say what it had no room for
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -42,6 +59,26 @@ def save_table(path: Path | str, table: pd.DataFrame) -> None:
     """Write a table as CSV, numbers in their shortest exact form."""
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def load_table(path: Path | str, **how: Any) -> pd.DataFrame:
+    """Read a table that ``save_table`` wrote; ``how`` is what ``pandas.read_csv`` is told.
+
+    Returns:
+        The table.
+
+    Raises:
+        DamagedError: If it ends within a row, or is no table.
+    """
+    import pandas as pd  # noqa: PLC0415 - the library itself does not need it
+
+    raw = Path(path).read_bytes()
+    if not raw.endswith(b"\n"):
+        raise DamagedError(path, "ends within a row; the file is damaged")
+    try:
+        return pd.read_csv(io.BytesIO(raw), **how)
+    except ValueError as error:
+        raise DamagedError(path, f"not a table, or damaged: {error}") from error
 
 
 def save_json(path: Path | str, value: Mapping[str, Any]) -> None:

@@ -1,12 +1,6 @@
 """Checks before the first job, and what the rules share: identity of jobs, lists of wildcards."""
 
-import sys
-from pathlib import Path
-
 import yaml
-
-ROOT = Path(workflow.basedir)
-sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "src")]
 
 from snakemake.io import expand as expand_names
 from support import digest, workspace
@@ -15,7 +9,8 @@ from wpl.search.names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
 from wpl.two_models.names import CONVERGED, IMPORTANCE
 
 given = config.copy()
-config.update(validate(config))
+with plainly():
+    config.update(validate(config))
 SEEDS = config["seeds"]
 STOPS = [CONVERGED, *map(str, config["first"]["stops"])]
 ARMS = config["compare"]["arms"]
@@ -70,6 +65,14 @@ def code(script):
     return digest.code_digest(script, ROOT)
 
 
+def existing(key, files):
+    """Files of one's own that a job reads; the parameter that names them is named if one is not."""
+    for file in files:
+        if not Path(file).is_file():
+            raise SystemExit(f"error: params: {key}: there is no file {file}")
+    return files
+
+
 def strengths(arm, shared):
     """The values of α at which an arm is run: its own, and those of the trade-off."""
     if arm not in ALPHAS:
@@ -101,7 +104,8 @@ def importance(arm):
 workspace.set_environment(ROOT)
 if workflow.is_main_process:
     workspace.heal()
-    workspace.check()
+    with plainly():
+        workspace.check()
     if given != yaml.safe_load((ROOT / "params.yaml").read_text()):
         logger.warning(
             "The configuration is not params.yaml's: DVC cannot record what differs."

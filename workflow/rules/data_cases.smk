@@ -31,6 +31,7 @@ def text_files():
     """Files that may change under the same name; those of the other sources are fixed."""
     if config["text"]["source"] != "folder":
         return []
-    return [
-        f"{config['text']['root']}/{part}.txt" for part in ("train", "valid", "test")
-    ]
+    root = config["text"]["root"]
+    return existing(
+        "text.root", [f"{root}/{part}.txt" for part in ("train", "valid", "test")]
+    )

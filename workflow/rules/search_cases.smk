@@ -90,6 +90,22 @@ def retrained(pattern, task):
     ]
 
 
+def searched(task):
+    """Every file that the searches of a task, and what they are judged by, leave."""
+    outputs = rules.search_cells.output
+    return [
+        [runs(output, task, spaces(task)) for output in outputs],
+        expand(
+            rules.train_standalone.output,
+            task=task,
+            seed=SEARCH[task]["standalone"]["seeds"],
+            first=cells(task),
+        ),
+        retrained(rules.retrain_found.output, task),
+        random_cells(rules.retrain_random.output, task),
+    ]
+
+
 def random_cells(pattern, task):
     """The file of what it is compared with, if there is anything."""
     return expand(pattern, task=task) if any(methods(task, "full").values()) else []

@@ -4,14 +4,14 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from job import job
-from wpl.files import save_json, save_table, save_text
+from wpl.files import load_table, save_json, save_table, save_text
 from wpl.two_models import comparison
 from wpl.two_models.findings import findings, split_findings
 
 with job(snakemake):
     alphas, headline = snakemake.params.alphas, snakemake.params.headline
     files = [*snakemake.input.history, snakemake.input.split]
-    *tables, of_split = (pd.read_csv(file, dtype={"stop": str}) for file in files)
+    *tables, of_split = (load_table(file, dtype={"stop": str}) for file in files)
     history = pd.concat(tables)
     curves = comparison.headline_runs(history, alphas)
     scores, split_scores = (comparison.final_scores(h) for h in (history, of_split))

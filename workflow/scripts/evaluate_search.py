@@ -4,14 +4,14 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from job import job
-from wpl.files import save_json, save_table, save_text
+from wpl.files import load_table, save_json, save_table, save_text
 from wpl.search import comparison, judgement
 from wpl.search.findings import findings
 
 
 def read(files):
     """Stack tables; one of a search that learns nothing has no rows, and there may be none."""
-    return pd.concat([pd.DataFrame(), *map(pd.read_csv, files)], ignore_index=True)
+    return pd.concat([pd.DataFrame(), *map(load_table, files)], ignore_index=True)
 
 
 with job(snakemake):

@@ -7,13 +7,17 @@ import logging
 import os
 import select
 import shutil
+import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+# Ctrl-C reaches all processes of a terminal: jobs end at once, and leave the talking to Snakemake.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -21,33 +25,54 @@ def job(snakemake: Any) -> Iterator[None]:
     """Run the body of a script: output to its log, errors in one line, no life without Snakemake.
 
     What a user can mend (parameters, data, files, disk, a diverging training) ends in one line
-    that names the culprit; anything else is a fault of ours, and its traceback is kept.
+    that names the culprit; anything else is a fault of ours, and its traceback is kept. An input
+    that is damaged is made anew by the next run.
     """
     _end_with(int(os.environ["WORKFLOW_PID"]))
     if "torch" in sys.modules:
         # Sums round differently on another number of threads, which Snakemake does not see.
         sys.modules["torch"].set_num_threads(1)
     name = " ".join([snakemake.rule, *(f"{k}={v}" for k, v in snakemake.wildcards.items())])
-    log = Path(snakemake.log[0])
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", buffering=1) as stream:
-        stream.write(f"{name}\n")
-        logging.basicConfig(stream=stream, level=logging.INFO, format="%(message)s", force=True)
-        start = time.perf_counter()
-        try:
-            with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+    start = time.perf_counter()
+    try:
+        with _log(Path(snakemake.log[0])) as log:
+            log.write(f"{name}\n")
+            try:
                 yield
-        except (ValueError, FloatingPointError, OSError) as error:
-            fault = f"{name}: {error}"
-            traceback.print_exc(file=stream)
-        except Exception:
-            fault = f"{name}: {traceback.format_exc()}"
-            stream.write(fault)
-        else:
-            stream.write(f"done in {time.perf_counter() - start:.1f} s\n")
-            return
-    sys.stderr.write(f"error: {fault}\n")
+            except BaseException:
+                with contextlib.suppress(OSError):  # a full disk has no room for it either
+                    traceback.print_exc(file=log)
+                raise
+            log.write(f"done in {time.perf_counter() - start:.1f} s\n")
+    except (ValueError, FloatingPointError, OSError) as error:
+        fault = " ".join(f"{error}{_remedy(error, snakemake.input)}".split())
+    except Exception:
+        fault = traceback.format_exc()
+    else:
+        return
+    sys.stderr.write(f"error: {name}: {fault}\n")
     sys.exit(1)
+
+
+@contextlib.contextmanager
+def _log(path: Path) -> Iterator[IO[str]]:
+    """Send what is printed, logged and warned of to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", buffering=1) as log:
+        logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            yield log
+
+
+def _remedy(error: Exception, inputs: Iterable[str]) -> str:
+    """Leave a note for the next run, if a result of an earlier job is not as that job wrote it."""
+    path = Path(getattr(error, "path", ""))
+    if str(path) not in inputs or path.parts[0] != "results":
+        return ""
+    note = f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path}\n"
+    with Path(".snakemake/damaged").open("a", encoding="utf-8") as notes:
+        notes.write(note)
+    return "; run again to have it made anew"
 
 
 @contextlib.contextmanager

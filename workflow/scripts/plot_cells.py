@@ -5,6 +5,7 @@ import pandas as pd
 
 from figure import save
 from job import job
+from wpl.files import load_table
 from wpl.search.convolutional import ConvolutionalGenotype
 from wpl.search.drawing import draw_convolutional, draw_recurrent
 from wpl.search.names import ARM_NAMES, METHOD_NAMES
@@ -28,7 +29,7 @@ def panels(found, task):
 
 
 with job(snakemake):
-    tables = [table for table in map(pd.read_csv, snakemake.input) if not table.empty]
+    tables = [table for table in map(load_table, snakemake.input) if not table.empty]
     found = pd.concat(
         [t[(t["seed"] == t["seed"].min()) & t["arm"].isin(["none", "wpl"])] for t in tables]
     )

@@ -1,14 +1,14 @@
 """Plot both models while the second trains, A trained strictly to loosely, with and without WPL."""
 
-import pandas as pd
 import seaborn as sns
 
 from figure import band, save
 from job import job
+from wpl.files import load_table
 from wpl.two_models.names import ARM_NAMES, stop_title
 
 with job(snakemake):
-    curves = pd.read_csv(snakemake.input[0], dtype={"stop": str})
+    curves = load_table(snakemake.input[0], dtype={"stop": str})
     curves = curves[curves["shared"] == snakemake.params.shared]
     curves = curves[curves["arm"].isin(["none", "wpl"])].replace({"arm": ARM_NAMES})
     long = curves.rename(columns={"accuracy_first": "A", "accuracy_second": "B"}).melt(

@@ -1,14 +1,14 @@
 """Plot the first model's accuracy while the second trains, for 1, 2 and 3 shared layers."""
 
-import pandas as pd
 import seaborn as sns
 
 from figure import band, save
 from job import job
+from wpl.files import load_table
 from wpl.two_models.names import ARM_NAMES, CONVERGED
 
 with job(snakemake):
-    curves = pd.read_csv(snakemake.input[0], dtype={"stop": str})
+    curves = load_table(snakemake.input[0], dtype={"stop": str})
     curves = curves[(curves["stop"] == CONVERGED) & curves["arm"].isin(["none", "wpl"])]
     grid = sns.relplot(
         curves.replace({"arm": ARM_NAMES}),

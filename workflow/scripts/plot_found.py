@@ -6,10 +6,11 @@ import seaborn as sns
 
 from figure import band, save
 from job import job
+from wpl.files import load_table
 from wpl.search.names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
 
 with job(snakemake):
-    small, full = map(pd.read_csv, snakemake.input)
+    small, full = map(load_table, snakemake.input)
     error = f"full space: test {ERROR_NAMES[snakemake.params.task]}, trained alone"
     small = small[small["space"] == "small"]
     regret = "small space: regret of what is found, nats"

@@ -1,14 +1,14 @@
 """Plot Kendall's τ between shared-weight score and truth over the epochs of a search."""
 
-import pandas as pd
 import seaborn as sns
 
 from figure import band, save
 from job import job
+from wpl.files import load_table
 from wpl.search.names import ARM_NAMES, METHOD_NAMES, space_name
 
 with job(snakemake):
-    table = pd.read_csv(snakemake.input[0])
+    table = load_table(snakemake.input[0])
     table["case"] = table["method"].map(METHOD_NAMES) + ", " + table["space"].map(space_name)
     grid = sns.relplot(
         table.replace({"arm": ARM_NAMES}),

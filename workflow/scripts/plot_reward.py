@@ -1,10 +1,10 @@
 """Plot the reward and the entropy of the controller over its steps, with and without WPL."""
 
-import pandas as pd
 import seaborn as sns
 
 from figure import band, save
 from job import job
+from wpl.files import load_table
 from wpl.search.names import ARM_NAMES
 
 WINDOW = 10
@@ -12,7 +12,7 @@ REWARD = {"text": "reward, c/perplexity", "images": "reward, accuracy"}
 
 with job(snakemake):
     labels = {"reward": REWARD[snakemake.params.task], "entropy": "entropy, nats"}
-    table = pd.read_csv(snakemake.input[0])
+    table = load_table(snakemake.input[0])
     table = table[table["arm"].isin(["none", "wpl"]) & (table["method"] == "enas")]
     table["step"] = table["step"] // WINDOW * WINDOW
     run = ["space", "arm", "seed", "step"]

@@ -1,10 +1,10 @@
 """Plot how much worse children get while later ones are trained: mean, best five, maximum."""
 
-import pandas as pd
 import seaborn as sns
 
 from figure import band, save
 from job import job
+from wpl.files import load_table
 from wpl.search.names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES, space_name
 
 PANELS = {"mean_points": "mean", "best_points": "the 5 best", "max_points": "maximum"}
@@ -13,7 +13,7 @@ with job(snakemake):
     unit = ERROR_NAMES[snakemake.params.task]
     panels = {name: f"{title}, {unit}" for name, title in PANELS.items()}
     panels["mean_nats"] = "mean, nats"
-    table = pd.read_csv(snakemake.input[0])
+    table = load_table(snakemake.input[0])
     table = table[table["arm"].isin(["none", "wpl"])].replace({"arm": ARM_NAMES})
     table["case"] = table["method"].map(METHOD_NAMES) + ", " + table["space"].map(space_name)
     grid = sns.relplot(

@@ -1,14 +1,14 @@
 """Plot what A keeps against what B learns, over the strength of the anchor, with the bounds."""
 
 import matplotlib.pyplot as plt
-import pandas as pd
 
 from figure import save
 from job import job
+from wpl.files import load_table
 from wpl.two_models.names import ARM_NAMES, stop_title
 
 with job(snakemake):
-    table, split = (pd.read_csv(file, dtype={"stop": str}) for file in snakemake.input)
+    table, split = (load_table(file, dtype={"stop": str}) for file in snakemake.input)
     cases = [(stop_title(stop), case) for stop, case in table.groupby("stop", sort=False)]
     cases += [("one network: half of the classes each", split)]
     figure, panels = plt.subplots(

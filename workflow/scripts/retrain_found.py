@@ -4,7 +4,7 @@ import pandas as pd
 
 from job import job
 from wpl.devices import device
-from wpl.files import save_table
+from wpl.files import load_table, save_table
 from wpl.search.standalone import train_alone
 from wpl.search.tasks import tasks
 from wpl.search.winner import best_candidate
@@ -15,7 +15,7 @@ with job(snakemake):
         params.task, snakemake.input.data, device=device(params.device), model=params.model
     )
     rows = []
-    for scores in map(pd.read_csv, snakemake.input.scores):
+    for scores in map(load_table, snakemake.input.scores):
         for seed, of_seed in scores.groupby("seed"):
             task = fresh(int(seed))
             genotype = task.space.parse(best_candidate(of_seed)["genotype"])

@@ -1,7 +1,7 @@
 """Train the second model of every seed by one arm, after the first model at every stop."""
 
 from job import job
-from wpl.artifact import load_tensors, save_tensors
+from wpl.artifact import check_tensors, load_tensors, save_tensors
 from wpl.files import save_table
 from wpl.images import load_images
 from wpl.two_models.names import IMPORTANCE
@@ -12,6 +12,9 @@ with job(snakemake):
     models, _ = load_tensors(snakemake.input.models, "first")
     kind = IMPORTANCE.get(params.arm, "fisher")
     importance, about = load_tensors(snakemake.input.importance, kind)
+    check_tensors(snakemake.input.models, models)
+    fisher = {"least": 0.0, "like": (snakemake.input.models, models)} if kind == "fisher" else {}
+    check_tensors(snakemake.input.importance, importance, **fisher)
     case = {name: params[name] for name in ("arm", "shared", "alphas", "seeds", "stops")}
     weights, history = train_second(
         load_images(snakemake.input.images),

@@ -1,5 +1,6 @@
 """What params.yaml may hold: every key, its type and its range, checked before the first job."""
 
+import contextlib
 import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -174,7 +175,15 @@ def _line(error: ErrorDetails) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if not where or error["type"] == "value_error":
         return ".".join(filter(None, (where, message)))
-    return f"{where}: {message}; got {error['input']!r}"
+    return f"{where}: {message}; got {error['input']!r}{_hint(error)}"
+
+
+def _hint(error: ErrorDetails) -> str:
+    """Explain what YAML does to 1e3: for a number it wants a dot and the sign of the exponent."""
+    if error["type"] == "float_type" and isinstance(error["input"], str):
+        with contextlib.suppress(ValueError):
+            return f", which is text in YAML; write {float(error['input'])}"
+    return ""
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:

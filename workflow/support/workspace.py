@@ -1,23 +1,27 @@
 """What makes Snakemake and DVC agree about the files in one working copy."""
 
-import contextlib
 import fcntl
 import os
 import pwd
 import re
 import shutil
 import socket
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
+import snakemake.exceptions
 from snakemake.exceptions import WorkflowError
 
-from support import cluster
+from support import cluster, damage
 
 RESULTS = Path("results")
+UNFINISHED = Path(".unfinished")  # where job.unfinished keeps how far long jobs are
 METADATA = Path(".snakemake/metadata")
 LOCKS = Path(".snakemake/locks")
 RUN = Path(".snakemake/run.flock")  # of the run that is alive; holds its machine's name
+OCCUPIED = "error: another snakemake is running in this directory: try again when it has ended"
 HALF_WRITTEN = re.compile(r"\..+\.(\d+\.tmp|copy)")  # as files.atomic and materialise name them
 
 
@@ -62,7 +66,7 @@ def lock() -> None:
     try:
         _run_lock = _try_lock()
     except BlockingIOError:
-        raise WorkflowError("another snakemake is running in this directory") from None
+        raise WorkflowError(OCCUPIED) from None
     except OSError:
         return  # a network file system without such locks; Snakemake's own are all there is
     _run_lock.truncate(0)
@@ -72,15 +76,34 @@ def lock() -> None:
 
 
 def heal() -> None:
-    """Remove what a killed run left locked, if no run is alive.
+    """Put right what a run that was killed, or a loss of power, left behind, if no run is alive.
 
-    Another machine's locks stay: not every network file system shows us that its run is alive.
+    Locks and half-written files go; results that are still links become files. Results whose record
+    is broken, and those that a job found damaged, are removed and so made anew. Dates in the future
+    become now: Snakemake fails jobs whose inputs are younger than they are. What another machine
+    left stays: not every network file system shows us that its run is alive.
     """
-    with contextlib.suppress(OSError), _try_lock() as handle:
+    # Its own message advises --unlock, which after this is needed never, and harms a run alive.
+    snakemake.exceptions.LockException = lambda: WorkflowError(OCCUPIED)
+    try:
+        handle = _try_lock()
+    except OSError:
+        return
+    with handle:
         handle.seek(0)
-        if handle.read() in {"", socket.gethostname()}:
-            for stale in LOCKS.glob("*.lock"):
-                stale.unlink()
+        if handle.read() not in {"", socket.gethostname()}:
+            return
+        for stale in LOCKS.glob("*.lock"):
+            stale.unlink()
+        damage.remove_damaged()
+        damage.remove_unrecorded(METADATA, RESULTS)
+        for file in (*RESULTS.rglob("*"), *UNFINISHED.rglob(".*")):
+            if HALF_WRITTEN.fullmatch(file.name):
+                file.unlink()
+            elif file.is_file():
+                _as_files([file])
+                if file.stat().st_mtime > time.time():
+                    os.utime(file)
 
 
 def check() -> None:
@@ -104,12 +127,15 @@ def check() -> None:
 
 def materialise(dag: Any) -> None:
     """Turn outputs that are links to finished jobs into files, as git and DVC want them."""
-    for job in dag.jobs:
-        for output in map(Path, job.output):
-            if output.is_symlink() and output.is_file():
-                temporary = output.with_name(f".{output.name}.copy")
-                shutil.copyfile(output, temporary)
-                temporary.replace(output)
+    _as_files(Path(output) for job in dag.jobs for output in job.output)
+
+
+def _as_files(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_symlink() and path.is_file():
+            temporary = path.with_name(f".{path.name}.copy")
+            shutil.copyfile(path, temporary)
+            temporary.replace(path)
 
 
 def prune(workflow: Any) -> list[str]:

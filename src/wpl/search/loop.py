@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from wpl.files import DamagedError
 from wpl.search.descent import ExplodedError
 from wpl.search.epoch import learn, score, train_children
 from wpl.search.protocol import Task
@@ -26,8 +27,9 @@ def search(
     """Search a space of architectures that share one set of weights.
 
     After each epoch everything is written to ``checkpoint``; a search that finds one goes on from
-    there, and ends with the same bytes as one that was not interrupted. A child that explodes
-    takes the search back to the last good epoch, once, with other random numbers.
+    there, and ends with the same bytes as one that was not interrupted. One that finds a damaged
+    file says so and begins anew. A child that explodes takes the search back to the last good
+    epoch, once, with other random numbers.
 
     Args:
         task: Data, space and shared model, freshly made.
@@ -42,13 +44,10 @@ def search(
 
     Raises:
         FloatingPointError: If a child explodes a second time; names epoch and genotype.
-        ArtifactError: If the checkpoint is damaged.
+        ArtifactError: If the checkpoint is not one of a search.
     """
     state = State(task, seed=seed, plasticity=plasticity, strategy=strategy)
-    if checkpoint.exists():
-        state.load(checkpoint)
-        _log.info("going on after epoch %d", state.epoch)
-    else:
+    if not _resume(state, checkpoint):
         state.save(checkpoint)
     while state.epoch < training.epochs:
         try:
@@ -68,6 +67,19 @@ def search(
         state.save(checkpoint)
         _log.info("epoch %d of %d is done", state.epoch, training.epochs)
     return {name: pd.DataFrame(rows) for name, rows in state.tables.items()}
+
+
+def _resume(state: State, checkpoint: Path) -> bool:
+    """Go on where a checkpoint stands, if there is one that can be used."""
+    if not checkpoint.exists():
+        return False
+    try:
+        state.load(checkpoint)
+    except DamagedError as error:
+        _log.warning("%s: beginning anew", error)
+        return False
+    _log.info("going on after epoch %d", state.epoch)
+    return True
 
 
 def _roll_back(state: State, checkpoint: Path, error: ExplodedError) -> None:

@@ -1,0 +1,390 @@
+"""Bad input of every kind: one line that names the culprit, and nothing that was made is lost.
+
+The line is one that begins with ``error:``. Snakemake prints others around that of a job that has
+failed, never a traceback. To add a case, add a row to a table.
+"""
+
+import json
+import logging
+import os
+import pickle
+import runpy
+import shutil
+import signal
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save
+from snakemake.iocontainers import Namedlist
+from workspace import ROOT
+
+from wpl.artifact import load_tensors, save_tensors
+
+SEARCH = "search"  # the section of params.yaml with the settings of a search
+
+
+def error_of(printed):
+    """The line that says what is wrong."""
+    assert "Traceback" not in printed
+    (line,) = [line for line in printed.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def everything(project):
+    """All that a run has made, by name, bytes."""
+    files = [*project.results()]
+    files += [f".jobcache/{path.name}" for path in (project.path / ".jobcache").iterdir()]
+    return {name: (project.path / name).read_bytes() for name in files}
+
+
+@pytest.fixture(scope="module")
+def shared(recorded, tmp_path_factory):
+    """A finished working copy; what a case breaks it mends."""
+    return recorded.copy(tmp_path_factory.mktemp("bad") / "project")
+
+
+@pytest.fixture
+def finished(shared):
+    file = shared.path / "params.yaml"
+    params = file.read_bytes()
+    yield shared
+    file.write_bytes(params)
+
+
+FILES = {
+    "no YAML": (b"wpl: [1", "params.yaml, line 1: is not YAML: expected ',' or ']'"),
+    "a tab": (b"wpl:\n\talpha: 1\n", "params.yaml, line 2: is not YAML: found character '\\t'"),
+    "a list": (b"[1, 2]\n", "params.yaml: expected keys with values, found a list"),
+    "a word": (b"wpl\n", "params.yaml: expected keys with values, found a single value"),
+    "nothing": (b"", "params.yaml: expected keys with values, found nothing"),
+    "another encoding": (b"wpl: \xff\n", "params.yaml: is not UTF-8: "),
+    "a key twice": (b"width: 1\nwidth: 2\n", "params.yaml, line 2: repeats the key 'width'"),
+    "a control character": (b"width: \x00\n", "params.yaml: is not YAML: unacceptable character"),
+    "no key": (b"width: 1\n", "params: missing key"),
+    "no file": (None, "params.yaml: cannot be read: No such file or directory"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_broken_file_of_params(finished, case):
+    content, message = FILES[case]
+    before = everything(finished)
+    file = finished.path / "params.yaml"
+    file.unlink() if content is None else file.write_bytes(content)
+    printed = finished("snakemake --cores 1", fails=True)
+    assert "Traceback" not in printed
+    lines = [line for line in printed.splitlines() if line.startswith("error: ")]
+    assert lines[0].startswith(f"error: {message}")
+    assert len(lines) == 1 or case == "no key", "one line for each key that is missing"
+    assert everything(finished) == before
+
+
+PARAMS = {
+    "unknown key": ("wpl.alpah", 1, "unknown key 'wpl.alpah'; did you mean 'alpha'?"),
+    "unknown section": ("sedes", [1], "unknown key 'sedes'; did you mean 'seeds'?"),
+    "text for a number": ("wpl.alpha", "ten", "wpl.alpha: Input should be a valid number"),
+    "1e3, text in YAML": ("wpl.alpha", "1e3", "which is text in YAML; write 1000.0"),
+    "a fraction for a count": ("width", 2.5, "width: Input should be a valid integer; got 2.5"),
+    "true for a count": ("width", True, "width: Input should be a valid integer; got True"),
+    "a number for a section": ("wpl", 3, "wpl: Input should be a valid dictionary"),
+    "a number for a list": ("seeds", 3, "seeds: Input should be a valid list; got 3"),
+    "nothing for a number": ("width", None, "width: Input should be a valid integer; got None"),
+    "below the range": ("wpl.alpha", -1, "wpl.alpha: Input should be greater than or equal to 0"),
+    "above the range": ("data.valid_share", 1.0, "data.valid_share: Input should be less than 1"),
+    "not a number": ("l2.alpha", float("nan"), "l2.alpha: Input should be a finite number"),
+    "infinite": ("l2.alpha", float("inf"), "l2.alpha: Input should be a finite number"),
+    "an empty list": ("seeds", [], "seeds: List should have at least 1 item"),
+    "a seed twice": ("seeds", [1, 1], "seeds: the same value stands there twice: [1, 1]"),
+    "a negative seed": ("seeds", [-1], "seeds.0: Input should be greater than or equal to 0"),
+    "an unknown source": ("data.source", "minst", "data.source: Input should be 'digits'"),
+    "an unknown arm": ("compare.arms", ["none", "wlp"], "compare.arms.1: Input should be 'none'"),
+    "no arm to compare with": ("compare.arms", ["wpl", "none"], "compare.arms: 'l2' must be one"),
+    "more layers than there are": ("compare.shared", [4], "compare.shared: models of 4 and 6"),
+    "a headline that is not run": ("compare.headline", 3, "compare.headline: 3 is not one of"),
+    "no text to train on": ("text.valid_share", 0.95, "text.valid_share: with test_share 1.05"),
+    "no text": ("text", {"source": "folder", "root": "no"}, "text.root: there is no file no/train"),
+    "no such device": (f"{SEARCH}.device", "gpu", f"{SEARCH}.device: Input should be 'auto', "),
+    "unknown key of a search": (f"{SEARCH}.trainig", {}, "did you mean 'training'?"),
+    "a probability of 1": (f"{SEARCH}.model.dropout", 1.0, f"{SEARCH}.model.dropout: Input should"),
+    "a warm-up without end": (f"{SEARCH}.plasticity.warmup", 9, "plasticity.warmup: 9 is not less"),
+    "too many cells": (f"{SEARCH}.small.nodes", 3, "small.nodes: 384 cells are more than"),
+}
+
+
+@pytest.mark.parametrize("case", PARAMS)
+def test_a_bad_parameter(finished, case):
+    key, value, message = PARAMS[case]
+    before = everything(finished)
+    finished.set(key, value)
+    error = error_of(finished("snakemake --cores 1", fails=True))
+    assert error.startswith("error: params: ")
+    assert message in error
+    assert everything(finished) == before
+
+
+def folder(path, **parts):
+    """A folder of text, in which parts are replaced."""
+    path.mkdir()
+    for name, content in ({"train": b"a b\n", "valid": b"a\n", "test": b"b\n"} | parts).items():
+        (path / f"{name}.txt").write_bytes(content)
+
+
+def mnist(path, content=b""):
+    files = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    (path / "MNIST/raw").mkdir(parents=True)
+    for name in files:
+        (path / f"MNIST/raw/{name}-ubyte").write_bytes(content)
+
+
+def ptb(path):
+    path.mkdir()
+    for part in ("train", "valid", "test"):
+        (path / f"ptb.{part}.txt").write_bytes(b"the\n")
+
+
+# What is made at the root, the section of the source, the source, more params, and the line.
+DATA = {
+    "an empty text": (
+        lambda root: folder(root, test=b"\n"),
+        "text",
+        "folder",
+        {},
+        "test.txt holds",
+    ),
+    "text of no words": (
+        lambda root: folder(root, train=b" "),
+        "text",
+        "folder",
+        {},
+        "train.txt h",
+    ),
+    "text of another encoding": (
+        lambda root: folder(root, valid=b"\xff\xfe\x00"),
+        "text",
+        "folder",
+        {},
+        "valid.txt is not UTF-8",
+    ),
+    "a folder for a text": (
+        lambda root: folder(root) or (root / "train.txt").unlink() or (root / "train.txt").mkdir(),
+        "text",
+        "folder",
+        {},
+        "text.root: {root}/train.txt cannot be read: Is a directory",
+    ),
+    "another text than Penn Treebank": (ptb, "text", "ptb", {}, "ptb.train.txt: expected MD5"),
+    "no topic left": (
+        lambda root: None,
+        "text",
+        "manual",
+        {"valid_share": 1e-9},
+        "text.valid_share: 1e-09 of 80128 tokens: not one topic",
+    ),
+    "other images than MNIST": (mnist, "data", "mnist", {}, "-ubyte: expected MD5"),
+    "no image left": (
+        lambda root: None,
+        "data",
+        "digits",
+        {"valid_share": 1e-4},
+        "data.valid_share: 0.0001 of",
+    ),
+}
+TEXT = {"vocabulary": 10, "valid_share": 0.1, "test_share": 0.1, "seed": 0}
+IMAGES = {"valid_share": 0.1, "test_share": 0.2, "seed": 0}
+SECOND = {
+    "depth": 6,
+    "iterations": 1,
+    "batch_size": 4,
+    "learning_rate": 0.001,
+    "weight_decay": 0.0,
+    "record_every": 1,
+}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run a script of the workflow, here; what the user sees of its failing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "workflow/scripts")
+    monkeypatch.setenv("WORKFLOW_PID", str(os.getpid()))
+    (tmp_path / ".snakemake").mkdir()
+    handlers, level = logging.root.handlers[:], logging.root.level
+    interrupt = signal.getsignal(signal.SIGINT)
+
+    def run(script, inputs, outputs, **params):
+        job = SimpleNamespace(
+            rule=script,
+            wildcards={},
+            input=Namedlist(fromdict=inputs),
+            output=Namedlist(fromdict=outputs),
+            params=Namedlist(fromdict=params),
+            log=["it.log"],
+        )
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / f"workflow/scripts/{script}.py"), {"snakemake": job})
+        assert end.value.code == 1
+        printed = capsys.readouterr()
+        assert not printed.out
+        return printed.err
+
+    yield run
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    signal.signal(signal.SIGINT, interrupt)
+
+
+@pytest.mark.parametrize("case", DATA)
+def test_bad_data(run, tmp_path, case):
+    make, section, source, changed, message = DATA[case]
+    root = tmp_path / "root"
+    make(root)
+    script, output, how = {
+        "text": ("prepare_text", "text", TEXT),
+        "data": ("prepare_data", "images", IMAGES),
+    }[section]
+    how = how | changed
+    params = {"vocabulary": how.pop("vocabulary")} if section == "text" else {}
+    printed = run(
+        script, {}, {output: "results/it"}, source=source, root=str(root), split=how, **params
+    )
+    assert message.format(root=root) in error_of(printed)
+    assert error_of(printed) == printed.rstrip("\n")
+    assert not (tmp_path / "results/it").exists()
+
+
+def rewrite(kind, change):
+    """Store other tensors, sound as a file."""
+
+    def spoil(path):
+        tensors, about = load_tensors(path, kind)
+        about.pop("torch")
+        save_tensors(path, kind, change(tensors), **about)
+
+    return spoil
+
+
+def first_to(value):
+    def change(tensors):
+        changed = {name: tensor.clone() for name, tensor in tensors.items()}
+        changed["layer1.weight"].view(-1)[0] = value
+        return changed
+
+    return change
+
+
+def cut_names(tensors):
+    return {name: tensor for name, tensor in tensors.items() if name != "layer1.weight"}
+
+
+def cut_units(tensors):
+    return {name: tensor[..., :-1].clone() for name, tensor in tensors.items()}
+
+
+def flip(path):
+    raw = bytearray(path.read_bytes())
+    raw[-9] ^= 1
+    path.write_bytes(raw)
+
+
+def of_other_version(path):
+    metadata = {"kind": "fisher", "version": 99, "sha256": "", "about": {}}
+    path.write_bytes(save({"a": torch.ones(1)}, {"wpl": json.dumps(metadata)}))
+
+
+def a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def of_kind(other):
+    return lambda path: shutil.copyfile(path.parents[1] / other, path)
+
+
+FISHER, FIRST = "estimate_fisher/fisher", "train_first/models"
+W = "'layer1.weight'"
+DATA_FILE = "prepare_data/images"
+ARTIFACTS = {
+    "missing": (FISHER, lambda p: p.unlink(), "cannot be read: No such file or directory"),
+    "a folder": (FISHER, a_folder, "cannot be read: Is a directory"),
+    "empty": (FISHER, lambda p: p.write_bytes(b""), "damaged"),
+    "truncated": (FISHER, lambda p: p.write_bytes(p.read_bytes()[:-10]), "damaged"),
+    "a flipped byte": (FISHER, flip, "expected sha256"),
+    "a pickle": (FISHER, lambda p: p.write_bytes(pickle.dumps({})), "not a tensor file"),
+    "of torch.save": (FISHER, lambda p: torch.save({}, p), "not a tensor file"),
+    "of others": (FISHER, lambda p: p.write_bytes(save({"a": torch.ones(1)})), "not a tensor file"),
+    "of another kind": (FISHER, of_kind(f"{FIRST}.safetensors"), "'fisher', found 'first'"),
+    "of another version": (FISHER, of_other_version, "expected version 2, found 99"),
+    "Fisher NaN": (FISHER, rewrite("fisher", first_to(torch.nan)), f"{W} is not finite"),
+    "Fisher infinite": (
+        FISHER,
+        rewrite("fisher", first_to(torch.inf)),
+        f"{W} is not finite",
+    ),
+    "Fisher negative": (
+        FISHER,
+        rewrite("fisher", first_to(-1.0)),
+        f"{W} is less than 0",
+    ),
+    "Fisher without a weight": (
+        FISHER,
+        rewrite("fisher", cut_names),
+        f"no {W}, but",
+    ),
+    "Fisher of other shapes": (
+        FISHER,
+        rewrite("fisher", cut_units),
+        "bias' has shape (2, 2, 9)",
+    ),
+    "models without a weight": (
+        FIRST,
+        rewrite("first", cut_names),
+        f"no {W}, but",
+    ),
+    "models of other shapes": (
+        FIRST,
+        rewrite("first", cut_units),
+        "bias' has shape (2, 2, 10)",
+    ),
+    "models NaN": (FIRST, rewrite("first", first_to(torch.nan)), f"{W} is not finite"),
+    "images of another kind": (
+        DATA_FILE,
+        of_kind(f"{FIRST}.safetensors"),
+        "expected kind 'images'",
+    ),
+    "images without a part": (
+        DATA_FILE,
+        rewrite("images", lambda t: {k: v for k, v in t.items() if k != "test.labels"}),
+        "holds no 'test.labels'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ARTIFACTS)
+def test_a_bad_artifact(run, recorded, tmp_path, case):
+    name, spoil, message = ARTIFACTS[case]
+    names = {"images": DATA_FILE, "models": FIRST, "importance": FISHER}
+    inputs = {key: f"results/{file}.safetensors" for key, file in names.items()}
+    for file in inputs.values():
+        (tmp_path / file).parent.mkdir(parents=True)
+        shutil.copyfile(recorded.path / file, tmp_path / file)
+    spoil(tmp_path / f"results/{name}.safetensors")
+    (tmp_path / "results/made.csv").write_text("made before")
+    printed = run(
+        "train_second",
+        inputs,
+        {"models": "results/second.safetensors", "history": "results/made.csv"},
+        arm="wpl",
+        shared=2,
+        alphas=[1.0],
+        seeds=[0, 1],
+        stops=["converged", "0.3"],
+        floor=0.0,
+        width=10,
+        second=SECOND,
+    )
+    assert f"results/{name}.safetensors" in error_of(printed)
+    assert message in error_of(printed)
+    assert error_of(printed) == printed.rstrip("\n")
+    assert (tmp_path / "results/made.csv").read_text() == "made before"
+    assert not (tmp_path / "results/second.safetensors").exists()
