@@ -11,17 +11,19 @@ import pickle
 import runpy
 import shutil
 import signal
+import zipfile
 from types import SimpleNamespace
 
 import pytest
 import torch
+from image_folders import encoded, fill, pixels, write
 from safetensors.torch import save
 from snakemake.iocontainers import Namedlist
 from workspace import ROOT
 
 from wpl.artifact import load_tensors, save_tensors
 
-SEARCH = "search"  # the section of params.yaml with the settings of a search
+SEARCH = "search.text"  # the section of params.yaml with the settings of a search
 
 
 def error_of(printed):
@@ -104,7 +106,7 @@ PARAMS = {
     "a headline that is not run": ("compare.headline", 3, "compare.headline: 3 is not one of"),
     "no text to train on": ("text.valid_share", 0.95, "text.valid_share: with test_share 1.05"),
     "no text": ("text", {"source": "folder", "root": "no"}, "text.root: there is no file no/train"),
-    "no such device": (f"{SEARCH}.device", "gpu", f"{SEARCH}.device: Input should be 'auto', "),
+    "no such device": ("search.device", "gpu", "search.device: Input should be 'auto', "),
     "unknown key of a search": (f"{SEARCH}.trainig", {}, "did you mean 'training'?"),
     "a probability of 1": (f"{SEARCH}.model.dropout", 1.0, f"{SEARCH}.model.dropout: Input should"),
     "a warm-up without end": (f"{SEARCH}.plasticity.warmup", 9, "plasticity.warmup: 9 is not less"),
@@ -141,6 +143,14 @@ def ptb(path):
     path.mkdir()
     for part in ("train", "valid", "test"):
         (path / f"ptb.{part}.txt").write_bytes(b"the\n")
+
+
+def archive(path, *members, kind="zip"):
+    """An archive of one's own in place of a folder: its name is the root's with its type."""
+    path = path.with_name(f"{path.name}.{kind}")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members:
+            file.writestr(name, content)
 
 
 # What is made at the root, the section of the source, the source, more params, and the line.
@@ -182,12 +192,76 @@ DATA = {
         "text.valid_share: 1e-09 of 80128 tokens: not one topic",
     ),
     "other images than MNIST": (mnist, "data", "mnist", {}, "-ubyte: expected MD5"),
+    "no folder of images": (lambda root: None, "data", "folder", {}, "root is missing"),
+    "an empty class": (
+        lambda root: (fill(root) / "train/cow").mkdir(),
+        "data",
+        "folder",
+        {},
+        "train/cow holds no image",
+    ),
+    "one class only": (
+        lambda root: fill(root, classes=["cat"]),
+        "data",
+        "folder",
+        {},
+        "has one class only, 'cat'",
+    ),
+    "a class without a test": (
+        lambda root: write(fill(root), "train/cow/0.png"),
+        "data",
+        "folder",
+        {},
+        "class 'cow' is in train but not in ",
+    ),
+    "no image": (
+        lambda root: write(fill(root), "train/cat/no.png", raw=b"no"),
+        "data",
+        "folder",
+        {},
+        "train/cat/no.png cannot be used: not an image",
+    ),
+    "half an image": (
+        lambda root: write(fill(root), "train/cat/0.png", raw=encoded(pixels("x"))[:60]),
+        "data",
+        "folder",
+        {},
+        "train/cat/0.png cannot be used: ",
+    ),
+    "images of several sizes": (
+        lambda root: write(fill(root), "train/cat/0.png", pixels("x", shape=(6, 7))),
+        "data",
+        "folder",
+        {},
+        "size",
+    ),
+    "an archive of no known type": (
+        lambda root: root.write_bytes(b"?"),
+        "data",
+        "folder",
+        {},
+        "is of no known type: expected a folder or one of .tar",
+    ),
+    "a way out of an archive": (
+        lambda root: archive(root, ("train/cat/../../../0.png", b"")),
+        "data",
+        "folder",
+        {"kind": "zip"},
+        "../../../0.png",
+    ),
+    "an archive that fills the disk": (
+        lambda root: archive(root, ("train/cat/0.png", bytes(2**27))),
+        "data",
+        "folder",
+        {"kind": "zip"},
+        "root.zip",
+    ),
     "no image left": (
         lambda root: None,
         "data",
         "digits",
         {"valid_share": 1e-4},
-        "data.valid_share: 0.0001 of",
+        "valid_share: 0.0001 of",
     ),
 }
 TEXT = {"vocabulary": 10, "valid_share": 0.1, "test_share": 0.1, "seed": 0}
@@ -244,10 +318,12 @@ def test_bad_data(run, tmp_path, case):
         "data": ("prepare_data", "images", IMAGES),
     }[section]
     how = how | changed
-    params = {"vocabulary": how.pop("vocabulary")} if section == "text" else {}
-    printed = run(
-        script, {}, {output: "results/it"}, source=source, root=str(root), split=how, **params
-    )
+    kind = how.pop("kind", None)
+    root = root.with_name(f"{root.name}.{kind}") if kind else root
+    params = {"how": how}
+    if section == "text":
+        params = {"vocabulary": how.pop("vocabulary"), "split": how}
+    printed = run(script, {}, {output: "results/it"}, source=source, root=str(root), **params)
     assert message.format(root=root) in error_of(printed)
     assert error_of(printed) == printed.rstrip("\n")
     assert not (tmp_path / "results/it").exists()
@@ -303,7 +379,7 @@ def of_kind(other):
 
 FISHER, FIRST = "estimate_fisher/fisher", "train_first/models"
 W = "'layer1.weight'"
-DATA_FILE = "prepare_data/images"
+DATA_FILE = "prepare_data/data"
 ARTIFACTS = {
     "missing": (FISHER, lambda p: p.unlink(), "cannot be read: No such file or directory"),
     "a folder": (FISHER, a_folder, "cannot be read: Is a directory"),
