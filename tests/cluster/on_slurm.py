@@ -64,6 +64,7 @@ def test_nothing_is_left_to_do_with_or_without_slurm(there):
 
 def test_jobs_that_a_killed_run_left_are_ended(tmp_path):
     here = project(tmp_path / "project")
+    here.set("first.iterations", 20_000)  # so that it is still training when we come back
     first = "results/train_first/models.safetensors"
     run = subprocess.Popen(
         f"{RUN} {first}",
