@@ -1,6 +1,7 @@
 """Plot Kendall's τ between shared-weight score and truth over the epochs of a search."""
 
 import seaborn as sns
+from matplotlib.ticker import MaxNLocator
 
 from figure import band, save
 from job import job
@@ -16,7 +17,7 @@ with job(snakemake):
         y="tau",
         hue="arm",
         col="case",
-        col_wrap=3,
+        col_wrap=min(3, table["case"].nunique()),
         kind="line",
         errorbar=band,
         height=3.2,
@@ -24,6 +25,7 @@ with job(snakemake):
     )
     for axes in grid.axes.flat:
         axes.axhline(0, color="grey", lw=1, ls=":")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     grid.set_titles("{col_name}")
     grid.set_axis_labels("epoch", "Kendall's τ with the truth")
     save(grid.figure, snakemake.output[0])

@@ -23,6 +23,7 @@ with job(snakemake):
         y="value",
         hue="arm",
         row="space",
+        row_order=[s for s in ("small", "full") if s in set(means["space"])],
         col="quantity",
         kind="line",
         errorbar=band,
