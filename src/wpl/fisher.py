@@ -5,6 +5,7 @@ For a sample n with input x and label y, the score is g_n = ∂ log p(y | x, θ)
 another, smaller quantity (by about the batch size); it is never computed here.
 """
 
+import math
 from collections.abc import Iterable
 from functools import partial
 from typing import NamedTuple, get_args
@@ -162,10 +163,10 @@ def _finish(
     limits = [total.limit(fisher[name]) for name, total in each.items()]
     if len({limit.device for limit in limits}) > 1:
         limits = [limit.cpu() for limit in limits]
-    if not torch.stack(limits).isfinite().all():  # which also holds if only a limit overflows
-        for name, f in fisher.items():
-            if not f.isfinite().all():
-                raise ValueError(f"the Fisher information of {name!r} is not finite")
+    for name, limit in zip(fisher, torch.stack(limits).tolist(), strict=True):
+        # A limit may also overflow alone.
+        if not math.isfinite(limit) and not fisher[name].isfinite().all():
+            raise ValueError(f"the Fisher information of {name!r} is not finite")
     return {name: f.add_(floor) for name, f in fisher.items()} if floor else fisher
 
 

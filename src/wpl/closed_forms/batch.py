@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from wpl.closed_forms import per_sample
+from wpl.closed_forms.chain import run_chain
+from wpl.closed_forms.precision import full_precision
 from wpl.closed_forms.recorder import Recorder
 from wpl.closed_forms.rows import FIRST
 from wpl.closed_forms.scores import Scores
@@ -42,24 +44,41 @@ def record(
         RuntimeError: If the model drew random numbers: there is then no one gradient to square.
         ValueError: If the logits are not ``(batch, class)`` or ``(batch, time, class)``.
     """
-    inputs = inputs.detach()  # an alias of its own, to be marked
-    recorder = Recorder(parameters.values(), sums, len(inputs), with_gradient=gradient)
-    recorder.mark(inputs, FIRST)
-    before = _random_state(inputs.device)
-    with torch.enable_grad(), recorder:
-        logits = model(inputs)
-    if not torch.equal(before, _random_state(inputs.device)):
-        raise RuntimeError(
-            "the model draws random numbers in eval mode: its samples have no one gradient"
-        )
+
+    def start() -> tuple[Recorder, Tensor]:
+        recorder = Recorder(parameters.values(), sums, len(inputs), with_gradient=gradient)
+        alias = inputs.detach()  # of its own, to be marked
+        recorder.mark(alias, FIRST)
+        return recorder, alias
+
+    recorder, x = start()
+    with torch.enable_grad():
+        logits = run_chain(recorder, model, x)
+    watched = logits is None
+    if logits is None:
+        recorder, x = start()
+        logits = _watch(recorder, model, x)
     if logits.ndim not in (2, 3) or len(logits) != len(inputs):
         raise ValueError(
             f"expected logits (batch, class) or (batch, time, class) for {len(inputs)} samples; "
             f"got {tuple(logits.shape)}"
         )
-    sound = recorder.is_sound(logits)
-    recorder.unknown |= _leaves(logits) & set(sums.of) if sound else set(sums.of)
+    if watched:
+        sound = recorder.is_sound(logits)
+        recorder.unknown |= _leaves(logits) & set(sums.of) if sound else set(sums.of)
     return Recorded(recorder, logits, recorder.unknown)
+
+
+def _watch(recorder: Recorder, model: nn.Module, inputs: Tensor) -> Tensor:
+    """Call a model and see each of its calls."""
+    before = _random_state(inputs.device)
+    with torch.enable_grad(), recorder:
+        logits: Tensor = model(inputs)
+    if not torch.equal(before, _random_state(inputs.device)):
+        raise RuntimeError(
+            "the model draws random numbers in eval mode: its samples have no one gradient"
+        )
+    return logits
 
 
 def add_squares_(
@@ -97,10 +116,11 @@ def back_propagate(
         return
     recorder.sums.begin_batch(len(scores))
     recorder.listening = True
-    for k, vector in enumerate(scores):
-        retain = keep or k < len(scores) - 1
-        torch.autograd.grad(logits, leaves, vector, retain_graph=retain, allow_unused=True)
-        recorder.sums.end_pass()
+    with full_precision(logits.device.type):
+        for k, vector in enumerate(scores):
+            retain = keep or k < len(scores) - 1
+            torch.autograd.grad(logits, leaves, vector, retain_graph=retain, allow_unused=True)
+            recorder.sums.end_pass()
     recorder.listening = False
 
 

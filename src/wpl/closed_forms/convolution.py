@@ -9,6 +9,7 @@ from torch import Tensor
 from wpl.closed_forms.dense import Dense
 from wpl.closed_forms.precision import precise
 from wpl.closed_forms.rows import FIRST
+from wpl.closed_forms.saved import saved_input
 from wpl.closed_forms.scratch import SCRATCH, Scratch
 from wpl.closed_forms.sum import Contribution, Sum
 from wpl.closed_forms.unfolding import add_unfolded_squares_
@@ -48,7 +49,7 @@ def convolution(
     if input.ndim != weight.ndim or recorder.samples_in(input) != FIRST or pad is None:
         return None
     geometry = Geometry(_each(stride, directions), pad, dilations, groups)
-    saved = recorder.save(input)
+    saved = saved_input(input)
     out = func(input, recorder.stand_in(weight), recorder.stand_in(bias), *geometry)
 
     def contribute(gradient: Tensor) -> Iterator[tuple[Tensor, Contribution]]:

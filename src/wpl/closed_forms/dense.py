@@ -38,4 +38,5 @@ class Dense:
 
     def add_squares_(self, total: Sum, scratch: Scratch) -> None:
         """See ``Contribution``."""
-        total.add_(scratch.square("g", self._gradients).sum(0))
+        del scratch
+        total.add_(self._gradients.square().sum(0))

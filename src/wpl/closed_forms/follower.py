@@ -1,60 +1,19 @@
 """Follows the samples of a batch through the calls of a forward pass."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from wpl.closed_forms.functions import Kind, kind_of
 from wpl.closed_forms.row_probe import probe, tensors_in
-from wpl.closed_forms.row_rules import Call, Rule, place_in_item
-from wpl.closed_forms.row_table import CONSTANT, RULES
+from wpl.closed_forms.row_rules import Call, place_in_item
+from wpl.closed_forms.row_table import CONSTANT
 from wpl.closed_forms.rows import FIRST, MIXED, Mixed, Place, Rows
 
 _MARK = "_wpl_place"
 _UNMARKED = (None, None)
-# Their result decides for all samples at once what the program does next.
-_DECIDES = frozenset(
-    [
-        "item",
-        "tolist",
-        "numpy",
-        "equal",
-        "allclose",
-        "is_nonzero",
-        "__bool__",
-        "__float__",
-        "__int__",
-        "__index__",
-    ]
-)
-_VIEWS = frozenset(["T", "mT", "H", "mH", "data", "real", "imag", "grad"])
-_NOT_IN_PLACE = frozenset(["__invert__", "__iter__", "__index__", "__int__"])
-
-
-class Kind(NamedTuple):
-    """What is to know of a function, from its name."""
-
-    name: str
-    base: str  # without underscores
-    rule: Rule | None
-    in_place: bool
-    about_shape: bool  # a property like ``shape``
-
-
-@cache
-def kind_of(func: Callable[..., Any]) -> Kind:
-    """Look a function up."""
-    name = func.__name__
-    about_shape = False
-    if name in {"__get__", "__set__"}:
-        name = func.__self__.__name__  # type: ignore[attr-defined]
-        about_shape = name not in _VIEWS
-    base = name.strip("_")
-    special = name.startswith("__")
-    in_place = name.startswith(("__i", "__setitem")) if special else name.endswith("_")
-    return Kind(name, base, RULES.get(base), in_place and name not in _NOT_IN_PLACE, about_shape)
 
 
 class Follower(TorchFunctionMode):
@@ -96,6 +55,34 @@ class Follower(TorchFunctionMode):
         """Tell whether each row of the logits is known to depend on its own sample only."""
         return self._sound and self.place(logits) == FIRST
 
+    def follow_known(
+        self,
+        kind: Kind,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        tensors: list[Tensor],
+        out: Any,
+    ) -> bool:
+        """Mark what a call returned that changes nothing in place, if its rule is enough for it.
+
+        Returns:
+            Whether it was: so it is with most calls, and ``follow`` decides on the others.
+        """
+        if kind.rule is None or not isinstance(out, Tensor):
+            return False
+        marked = []
+        for tensor in tensors:
+            place = self.place(tensor)
+            if place.__class__ is Rows:
+                marked.append((tensor, place))
+            elif place is not None:
+                return False
+        found = kind.rule(Call(args, kwargs, marked, out, 0, self.batch)) if marked else None
+        if found.__class__ is not Rows or not found.fits(out.shape, self.batch):
+            return False
+        self.mark(out, found)
+        return True
+
     def follow(
         self,
         func: Callable[..., Any],
@@ -134,7 +121,7 @@ class Follower(TorchFunctionMode):
             if not mixed:
                 found = self._find(func, args, kwargs, marked, results, changed is not None)
             self._mark_all(results, found, changed)
-        elif kind.name in _DECIDES:
+        elif kind.decides:
             self._sound = False
 
     def _mark_all(self, results: list[Tensor], found: list[Place], changed: object) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from wpl.closed_forms.batch import Parameters, add_rest_, back_propagate, record
 from wpl.closed_forms.per_sample import logits_of_each
+from wpl.closed_forms.precision import full_precision
 from wpl.closed_forms.scores import Kind, Scores
 from wpl.closed_forms.sums import Sums
 
@@ -39,6 +40,7 @@ def gradient_and_squares_(
     recorder, logits, rest = record(sums, parameters, model, inputs, gradient=True)
     scale = len(inputs) ** -0.5
     scores = Scores("empirical", logits, targets, 1, None, scale)
+    vector = next(iter(scores))
     flat = logits.detach().flatten(0, -2)
     loss = F.cross_entropy(flat, targets.flatten(), reduction="sum") / len(inputs)
     both = kind == "empirical" and len(rest) < len(sums.of)
@@ -49,7 +51,7 @@ def gradient_and_squares_(
         logits,
         {id(p): [p, recorder.stand_ins.get(id(p))] for p in parameters.values()},
         recorder.taps,
-        next(iter(scores)),
+        vector,
         keep=kind != "empirical",
     )
     recorder.listening = False
@@ -80,9 +82,10 @@ def _gradients(
     found: tuple[Tensor | None, ...] = (None,) * len(flat)
     if logits.requires_grad:
         wanted = [leaf for _, leaf in flat]
-        found = torch.autograd.grad(
-            logits, [*wanted, *taps], vector, retain_graph=keep, allow_unused=True
-        )
+        with full_precision(logits.device.type):
+            found = torch.autograd.grad(
+                logits, [*wanted, *taps], vector, retain_graph=keep, allow_unused=True
+            )
     total: dict[int, Tensor] = {}
     storages: set[int] = set()
     for (key, _), gradient in zip(flat, found, strict=False):

@@ -9,7 +9,8 @@ from torch import Tensor
 from wpl.closed_forms.dense import Dense
 from wpl.closed_forms.precision import precise
 from wpl.closed_forms.rows import FIRST
-from wpl.closed_forms.scratch import SCRATCH, TILE, Scratch
+from wpl.closed_forms.saved import saved_input
+from wpl.closed_forms.scratch import BUFFERS, SCRATCH, TILE, Scratch
 from wpl.closed_forms.sum import Contribution, Sum
 
 if TYPE_CHECKING:
@@ -31,11 +32,12 @@ def linear(
     place = recorder.samples_in(input)
     if place is None or place.dim >= input.ndim - 1 or recorder.is_parameter(input):
         return None
-    saved = recorder.save(input)
+    saved = saved_input(input)
     out = func(input, recorder.stand_in(weight), recorder.stand_in(bias))
+    plain = input.ndim == 2 and place == FIRST
 
     def contribute(gradient: Tensor) -> Iterable[tuple[Tensor, Contribution]]:
-        if gradient.ndim == 2 and place == FIRST and recorder.used_once(weight, bias):
+        if plain and recorder.used_once(weight) and recorder.used_once(bias):
             add_layer_(recorder, weight, bias, precise(saved()), precise(gradient))
             return ()
         return uses(gradient)
@@ -54,11 +56,8 @@ def add_layer_(
     recorder: "Recorder", weight: Tensor, bias: Tensor | None, a: Tensor, g: Tensor
 ) -> None:
     """Add the squares of a layer's one use: its weight and bias share the squares of g."""
-    scratch, sums = recorder.sums.scratch, recorder.sums.of
-    if recorder.wants(weight):
-        columns = add_once_(sums[id(weight)], a, g, scratch)
-    else:
-        columns = scratch.square("g", g).sum(0)
+    sums = recorder.sums.of
+    columns = add_once_(sums[id(weight)], a, g) if recorder.wants(weight) else (g * g).sum(0)
     if bias is not None and recorder.wants(bias):
         sums[id(bias)].add_(columns)
 
@@ -86,24 +85,24 @@ class Outer:
         """See ``Contribution``."""
         a, g = self.a, self.g
         if a.shape[1] == 1:
-            add_once_(total, a[:, 0], g[:, 0], scratch)
+            add_once_(total, a[:, 0], g[:, 0])
         else:
             add_over_time_(total.tensor().view(g.shape[2], a.shape[2]), a, g, scratch)
 
 
-def add_once_(total: Sum, a: Tensor, g: Tensor, scratch: Scratch) -> Tensor:
+def add_once_(total: Sum, a: Tensor, g: Tensor) -> Tensor:
     """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a²: one product, as large as the weight's gradient would take.
 
     Returns:
         Σ_n g_n².
     """
     if total.several:
-        squares = scratch.square("g", g)
+        squares = g * g
         total.keep(a, squares)
         return squares.sum(0)
     step = max(1, SCRATCH // (max(a.shape[1], g.shape[1]) * a.element_size()))
     if len(a) <= step:
-        return total.add_product_(scratch.square("g", g), scratch.square("a", a))
+        return total.add_product_(BUFFERS.square("g", g), BUFFERS.square("a", a))
     parts = zip(g.split(step), a.split(step), strict=True)
     columns = [total.add_product_(some_g.square(), some_a.square()) for some_g, some_a in parts]
     return torch.stack(columns).sum(0)

@@ -9,6 +9,7 @@ from torch import Tensor
 from wpl.closed_forms.dense import Dense
 from wpl.closed_forms.precision import precise
 from wpl.closed_forms.rows import FIRST
+from wpl.closed_forms.saved import saved_input
 from wpl.closed_forms.sum import Contribution
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _over_last(
     place = recorder.samples_in(x)
     if place is None or place.dim >= x.ndim - count:
         return None
-    saved = recorder.save(x)
+    saved = saved_input(x)
 
     def features(t: Tensor) -> Tensor:
         return recorder.split(t.flatten(-count), place)  # (sample, position, feature)
@@ -166,7 +167,7 @@ def _over_channels(
     weight: Tensor | None,
     bias: Tensor | None,
 ) -> Tensor:
-    saved = recorder.save(x)
+    saved = saved_input(x)
 
     def positions(t: Tensor) -> Tensor:
         return precise(t.flatten(2) if t.ndim > 2 else t.unsqueeze(2))

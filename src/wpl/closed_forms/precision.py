@@ -11,6 +11,11 @@ def precise(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.half, torch.bfloat16) else tensor
 
 
+def precise_type(dtype: torch.dtype) -> torch.dtype:
+    """Give the data type that ``precise`` converts to."""
+    return torch.float if dtype in (torch.half, torch.bfloat16) else dtype
+
+
 def full_precision(device: str) -> AbstractContextManager[None]:
     """Switch autocast off for a type of device, if it is on."""
     if torch.is_autocast_enabled(device):

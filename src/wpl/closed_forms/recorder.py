@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.attach import Attach
-from wpl.closed_forms.follower import Follower, kind_of
+from wpl.closed_forms.attach import attached
+from wpl.closed_forms.follower import Follower
+from wpl.closed_forms.functions import kind_of
 from wpl.closed_forms.layers import LAYERS
-from wpl.closed_forms.precision import full_precision, precise
+from wpl.closed_forms.precision import precise
 from wpl.closed_forms.row_probe import replace_tensors, tensors_in
 from wpl.closed_forms.rows import FIRST, Rows
 from wpl.closed_forms.sum import Contribution
@@ -46,7 +47,6 @@ class Recorder(Follower):
         self.listening = False
         self._with_gradient = with_gradient
         self._uses = {id(p): 0 for p in wanted}
-        self._device = next(iter(sums.of.values())).device.type
 
     def wants(self, parameter: Tensor) -> bool:
         """Tell whether the squares of a parameter are still to be made from its uses."""
@@ -56,9 +56,9 @@ class Recorder(Follower):
         """Tell whether a value is one of the wanted parameters."""
         return id(value) in self._uses
 
-    def used_once(self, *parameters: Tensor | None) -> bool:
-        """Tell whether each of some parameters is left to others or has this one use."""
-        return all(p is None or self._uses.get(id(p), 0) <= 1 for p in parameters)
+    def used_once(self, parameter: object) -> bool:
+        """Tell whether a parameter is left to others or has one use."""
+        return self._uses.get(id(parameter), 0) <= 1
 
     def stand_in(self, parameter: Any) -> Any:
         """Give what a layer shall use in place of a parameter; anything else is given back."""
@@ -95,24 +95,6 @@ class Recorder(Follower):
         """Bring ``(..., feature)`` into ``(sample, position, feature)``, in single precision."""
         return precise(place.split(tensor, self.batch))
 
-    def save(self, tensor: Tensor) -> Callable[[], Tensor]:
-        """Keep an input for the backward pass.
-
-        Returns:
-            What gives it, or raises a RuntimeError if it was changed in place since.
-        """
-        kept, version = tensor, tensor._version
-
-        def saved() -> Tensor:
-            if kept._version != version:
-                raise RuntimeError(
-                    f"the input {tuple(kept.shape)} of a layer was changed in place after the "
-                    "layer used it; its weights then have no gradient"
-                )
-            return kept
-
-        return saved
-
     def tap(self, out: Tensor, contribute: Contribute, *parameters: Tensor | None) -> Tensor:
         """Have squares made when the gradient of a layer's output is there.
 
@@ -126,7 +108,8 @@ class Recorder(Follower):
         """
         self.expect(*parameters)
         if not out.requires_grad:
-            out = Attach.apply(out, self.anchor(out))
+            out, leaf = attached(out)
+            self.taps.append(leaf)
         assert out.grad_fn is not None
 
         def receive(gradients: tuple[Tensor | None, ...]) -> None:
@@ -144,17 +127,15 @@ class Recorder(Follower):
 
     def anchor(self, like: Tensor) -> Tensor:
         """Give a leaf of the graph: the backward pass goes as far as there are such."""
-        if not self.taps:
-            self.taps.append(like.new_zeros(()).requires_grad_())
-        return self.taps[0]
+        self.taps.append(like.new_zeros(()).requires_grad_())
+        return self.taps[-1]
 
     def receive(self, contributions: Iterable[tuple[Tensor, Contribution]]) -> None:
         """Pass contributions on to the sums; they are made as they are asked for."""
         if self.listening:
-            with full_precision(self._device):
-                for parameter, contribution in contributions:
-                    key = id(parameter)
-                    self.sums.deliver(key, contribution, self._uses[key])
+            for parameter, contribution in contributions:
+                key = id(parameter)
+                self.sums.deliver(key, contribution, self._uses[key])
 
     def __torch_function__(
         self,
@@ -174,8 +155,10 @@ class Recorder(Follower):
         changes = kind.in_place or "out" in kwargs
         places = [self.place(t) for t in tensors] if changes else None
         out = self._call(kind.base, func, args, kwargs, tensors)
-        if places is None:  # a layer may have found the samples in its input
-            places = [self.place(t) for t in tensors]
+        if places is None:
+            if self.follow_known(kind, args, kwargs, tensors, out):
+                return out
+            places = [self.place(t) for t in tensors]  # a layer may have found samples
         if kind.name == "__iter__":
             out = list(out)
             self.follow(func, args, kwargs, tensors, places, out)

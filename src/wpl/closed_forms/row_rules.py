@@ -37,8 +37,11 @@ Rule = Callable[[Call], Place | None]
 
 def elementwise(call: Call) -> Place | None:
     """Follow the samples through what is done value by value, aligned by broadcasting."""
-    places = {row.moved(call.out.ndim - t.ndim + row.dim) for t, row in call.marked}
-    return places.pop() if len(places) == 1 else MIXED
+    ndim = call.out.ndim
+    tensor, row = call.marked[0]
+    place = row.moved(ndim - tensor.ndim + row.dim)
+    others = call.marked[1:]
+    return MIXED if any(r.moved(ndim - t.ndim + r.dim) != place for t, r in others) else place
 
 
 def cast(call: Call) -> Place | None:

@@ -24,7 +24,7 @@ class Rows(NamedTuple):
         Returns:
             The place there.
         """
-        return Rows(dim, self.outer, self.inner)
+        return self if dim == self.dim else Rows(dim, self.outer, self.inner)
 
     def fits(self, shape: Sequence[int], batch: int) -> bool:
         """Tell whether a tensor of this shape can hold the samples here."""

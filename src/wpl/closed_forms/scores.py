@@ -5,8 +5,9 @@ from copy import copy
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from wpl.closed_forms.precision import precise_type
 
 Kind = Literal["empirical", "mc", "exact", "sketch"]
 
@@ -42,7 +43,9 @@ class Scores:
             ValueError: If the targets are used and do not fit the logits.
         """
         if kind == "empirical":
-            _check_targets(targets, logits)
+            _check_shape(targets, logits)
+            if targets.device.type != "cpu":  # where scatter_ does not look
+                _check_range(targets, logits)
         self._kind, self._logits = kind, logits.detach()
         self._scale = scale if kind in ("empirical", "exact") else scale / draws**0.5
         self._drawn = targets.unsqueeze(1)  # (batch, draw, ...)
@@ -70,8 +73,8 @@ class Scores:
 
     def __iter__(self) -> Iterator[Tensor]:
         """Give one vector after the other."""
-        precise = torch.promote_types(self._logits.dtype, torch.float32)
-        p = F.softmax(self._logits, -1, dtype=precise)
+        precise = precise_type(self._logits.dtype)
+        p = torch.softmax(self._logits, -1, dtype=precise)
         if self._kind == "exact":
             vectors = _factors(p)
         elif self._kind == "sketch":
@@ -86,7 +89,11 @@ def _errors(p: Tensor, labels: Tensor) -> Iterator[Tensor]:
     count = labels.shape[1]
     for k, label in enumerate(labels.unbind(1)):
         error = p if k == count - 1 else p.clone()
-        error.scatter_(-1, label.long().unsqueeze(-1), -1, reduce="add")
+        try:
+            error.scatter_(-1, label.long().unsqueeze(-1), -1, reduce="add")
+        except (IndexError, RuntimeError):
+            _check_range(label, p)
+            raise
         yield error
 
 
@@ -163,12 +170,15 @@ def _device(generator: torch.Generator | None) -> torch.device:
     return torch.device("cpu") if generator is None else generator.device
 
 
-def _check_targets(targets: Tensor, logits: Tensor) -> None:
+def _check_shape(targets: Tensor, logits: Tensor) -> None:
     if targets.shape != logits.shape[:-1]:
         raise ValueError(
             f"expected targets {tuple(logits.shape[:-1])} for logits {tuple(logits.shape)}; "
             f"got {tuple(targets.shape)}"
         )
+
+
+def _check_range(targets: Tensor, logits: Tensor) -> None:
     if targets.numel() == 0:
         return
     low, high = torch.stack(torch.aminmax(targets)).tolist()

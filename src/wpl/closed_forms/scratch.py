@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 SCRATCH = 2**24  # bytes of a buffer at most, where the work can be cut
-_SMALL = 2**14  # elements
+_SMALL = 2**17  # elements, below which looking a buffer up costs more than a fresh one
 TILE = 3 * 2**18  # bytes of a buffer that stays in one core's cache, beside what is added to
-
-
 _KEPT = 2**22  # bytes of a buffer at most that outlives an estimate
 
 

@@ -5,6 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from wpl.closed_forms.precision import precise_type
 from wpl.closed_forms.scratch import Scratch
 
 # Batches summed in single precision before they join the sum in double precision: the rounding
@@ -32,8 +33,8 @@ class Sum:
 
     def __init__(self, parameter: Tensor) -> None:
         """Start with nothing."""
-        self._parameter = parameter.detach()
-        self._dtype = torch.promote_types(parameter.dtype, torch.float32)
+        self._parameter = parameter
+        self._dtype = precise_type(parameter.dtype)
         self._block: Tensor | None = None
         self._blocks: Tensor | None = None
         self._batches = 0
@@ -62,10 +63,15 @@ class Sum:
     def add_(self, value: Tensor) -> None:
         """Add a tensor that nobody else needs."""
         self._bounded = False
-        if self._block is None and value.dtype == self._dtype:
-            self._block = value.view(self.shape)
+        value = self._shaped(value)
+        if self._block is None and value.dtype is self._dtype:
+            self._block = value
         else:
-            self.tensor().add_(value.view(self.shape))
+            self.tensor().add_(value)
+
+    def _shaped(self, value: Tensor) -> Tensor:
+        shape = self._parameter.shape
+        return value if value.shape == shape else value.view(shape)  # even a view takes its time
 
     def add_product_(self, g2: Tensor, a2: Tensor) -> Tensor:
         """Add (g²)ᵀ a², in a pass over the sum less where it is the first.
@@ -74,12 +80,12 @@ class Sum:
             Σ_n g_n².
         """
         columns = g2.sum(0)
-        if self._bounded and a2.numel() < self.shape.numel() // 4:
+        if self._bounded and 4 * len(a2) < len(columns):
             self._bound = self._bound + columns.amax() * a2.amax()
         else:
             self._bounded = False  # a look at the sum costs less
         if self._block is None:
-            self._block = (g2.t() @ a2).view(self.shape)
+            self._block = self._shaped(g2.t() @ a2)
         else:
             self._block.view(g2.shape[1], a2.shape[1]).addmm_(g2.t(), a2)
         return columns
@@ -90,7 +96,7 @@ class Sum:
         if key in self._kept:
             self._kept[key][1].add_(squares)
         else:
-            self._kept[key] = (a, squares.clone())
+            self._kept[key] = (a, squares)
 
     def end_batch(self) -> None:
         """Close a batch."""

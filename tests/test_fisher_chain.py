@@ -1,0 +1,166 @@
+"""Chains of the usual modules, which are not watched, and all that makes one be watched again."""
+
+import fisher_oracle as oracle
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from wpl import diagonal_fisher
+from wpl.closed_forms import batch
+from wpl.closed_forms.recorder import Recorder
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """The calls of models that were watched."""
+    seen, watch = [], batch._watch
+
+    def counted(recorder: Recorder, model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+        seen.append(model)
+        return watch(recorder, model, inputs)
+
+    monkeypatch.setattr(batch, "_watch", counted)
+    return seen
+
+
+def check(model, *shape, parameters=None):
+    x, y = torch.randn(5, *shape).double(), torch.randint(4, (5,))
+    found = diagonal_fisher(model.double(), [(x, y)], parameters=parameters)
+    training = [module for module in model.modules() if module.training]
+    expected = oracle.fisher(model.eval(), x, oracle.of_kind("empirical", y, 0))
+    for module in training:
+        module.training = True
+    for name, value in found.items():
+        atol = 1e-13 * expected[name].abs().max().item() + 1e-30
+        torch.testing.assert_close(value, expected[name], rtol=1e-10, atol=atol, msg=name)
+    return found
+
+
+def perceptron():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 4))
+
+
+def convolutions():
+    torch.manual_seed(0)
+    first = nn.Sequential(nn.Conv2d(2, 3, 3, 2, 1), nn.ReLU(inplace=True), nn.MaxPool2d(2))
+    return nn.Sequential(
+        *(first, nn.Conv2d(3, 6, 1, groups=3, bias=False), nn.GELU(), nn.AdaptiveAvgPool2d(1)),
+        *(nn.Flatten(), nn.Dropout(), nn.Linear(6, 4)),
+    )
+
+
+def test_a_chain_is_not_watched(watched):
+    check(perceptron(), 6)
+    check(convolutions(), 2, 9, 9)
+    shared = nn.Linear(4, 4)
+    check(nn.Sequential(shared, nn.Tanh(), shared), 4)
+    assert not watched
+
+
+def test_a_chain_has_the_bytes_of_the_watched_model(monkeypatch):
+    x, y = torch.randn(5, 2, 9, 9), torch.randint(4, (5,))
+    model = convolutions()
+    alone = diagonal_fisher(model, [(x, y)])
+    monkeypatch.setattr(batch, "run_chain", lambda *_: None)
+    for name, f in diagonal_fisher(model, [(x, y)]).items():
+        assert torch.equal(alone[name], f), name
+
+
+def test_frozen_layers_of_a_chain_and_a_subset():
+    model = convolutions()
+    model[0][0].requires_grad_(False)
+    assert "0.0.weight" not in check(model, 2, 9, 9)
+    assert list(check(model, 2, 9, 9, parameters=["6.bias"])) == ["6.bias"]
+
+
+class Centred(nn.Linear):
+    """Mixes the samples."""
+
+    def forward(self, x):
+        return super().forward(x - x.mean(0))
+
+
+def centre(module, inputs):
+    return tuple(x - x.mean(0) for x in inputs)
+
+
+def with_subclass(model):
+    model[2] = Centred(4, 4)
+
+
+def with_hook(model):
+    model[2].register_forward_pre_hook(centre)
+
+
+def with_hook_on_the_chain(model):
+    model.register_forward_hook(lambda module, inputs, out: out - out.mean(0))
+
+
+def with_its_own_forward(model):
+    layer = model[2]
+    layer.forward = lambda x: F.linear(x - x.mean(0), layer.weight, layer.bias)
+
+
+def with_parametrization(model):
+    nn.utils.parametrizations.weight_norm(model[2])
+
+
+def with_another_module(model):
+    model.append(nn.Softmax(0))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_subclass,
+        with_hook,
+        with_hook_on_the_chain,
+        with_its_own_forward,
+        with_parametrization,
+        with_another_module,
+    ],
+)
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_what_is_changed_after_an_estimate_is_seen_by_the_next(watched, change):
+    model = perceptron()
+    check(model, 6)
+    assert not watched
+    change(model)
+    check(model, 6)
+    assert watched == [model]
+
+
+def test_a_hook_on_all_modules_is_seen(watched):
+    handle = nn.modules.module.register_module_forward_pre_hook(centre)
+    try:
+        check(perceptron(), 6)
+    finally:
+        handle.remove()
+    assert watched
+
+
+def test_a_layer_that_does_not_have_the_samples_first_is_watched(watched):
+    check(nn.Sequential(nn.Linear(6, 4), nn.Unflatten(0, (1, -1)), nn.Flatten(0, 1)), 6)
+    check(nn.Sequential(nn.Linear(6, 4), nn.Flatten(0, 0)), 6)
+    assert len(watched) == 2
+
+
+def test_a_parameter_replaced_and_a_flag_toggled():
+    model = nn.Sequential(nn.Linear(6, 4), nn.Dropout(0.5), nn.Linear(4, 4))
+    check(model, 6)
+    model[0].weight = nn.Parameter(torch.randn(4, 6))
+    model[2].bias = None
+    model[1].p = 0.9
+    found = check(model.train(), 6)
+    assert set(found) == {"0.weight", "0.bias", "2.weight"}
+    assert model[1].training
+
+
+def test_targets_out_of_range_are_named():
+    x = torch.randn(5, 6)
+    for wrong in (-1, 4):
+        y = torch.tensor([0, 1, 2, 3, wrong])
+        with pytest.raises(ValueError, match=r"targets must lie in \[0, 4\)"):
+            diagonal_fisher(perceptron(), [(x, y)])
