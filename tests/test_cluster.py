@@ -73,6 +73,7 @@ def test_pods_keep_results_and_finished_jobs_in_a_bucket(tmp_path, s3):
 
 def test_locks_of_a_run_on_another_machine_are_left_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", ".jobcache")
     support.LOCKS.mkdir(parents=True)
     stale = support.LOCKS / "0.output.lock"
     for machine, there in (("elsewhere", True), (socket.gethostname(), False)):

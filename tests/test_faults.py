@@ -63,7 +63,7 @@ def errors(printed):
 
 def begin_search(project):
     """Start a run in which one search is to be done; give it, and the process of the search."""
-    lose(project, SEARCH, judged="evaluate_search")
+    lose(project, SEARCH, judged="evaluate_search/text")
     run = project.begin(JUDGE)
     wait_until(project.jobs)
     (pid,) = project.jobs()
@@ -134,7 +134,7 @@ def test_an_interrupted_run_stops_at_once_and_goes_on(project, expected, to):
 )
 def test_a_full_disk_is_named_and_loses_nothing(project, expected, lost, culprit):
     """A checkpoint, and a result, do not fit: no file may be longer than 100 kB."""
-    lose(project, lost, judged="evaluate_search")
+    lose(project, lost, judged="evaluate_search/text")
     before = project.results()
     run = f"{JUDGE} results/prepare_text/text.safetensors"
     (error,) = errors(project(f"ulimit -f 200; {run}", fails=True))
@@ -204,7 +204,7 @@ def test_a_second_run_is_refused_in_one_line(project, expected):
 
 
 def test_of_two_runs_that_start_together_one_does_all(project, expected):
-    lose(project, SEARCH, judged="evaluate_search")
+    lose(project, SEARCH, judged="evaluate_search/text")
     runs = [project.begin(JUDGE) for _ in range(2)]
     printed = [run.communicate()[0] for run in runs]
     assert sorted(run.returncode for run in runs) == [0, 1]
@@ -252,7 +252,7 @@ def test_nothing_runs_because_of_times(project, latest):
 def test_jobs_succeed_when_the_clock_was_set_back(project, expected):
     for path in (project.path / "results").rglob("*"):
         os.utime(path, (time.time() + 1e8,) * 2)
-    lose(project, SEARCH, judged="evaluate_search")
+    lose(project, SEARCH, judged="evaluate_search/text")
     project(JUDGE)
     assert metrics(project) == expected
     assert "Nothing to be done" in project(JUDGE)

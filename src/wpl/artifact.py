@@ -56,7 +56,7 @@ def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[s
         DamagedArtifactError: If it is not safetensors, or does not match its checksum.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        with Path(path).open("rb"), safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {})["wpl"])
             kept = {key: metadata[key] for key in ("kind", "version", "sha256", "about")}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
