@@ -193,8 +193,10 @@ def test_lost_results_are_restored(project):
 
 
 def test_a_second_run_is_refused_in_one_line(project, expected):
-    first, _ = begin_search(project)
+    first, pid = begin_search(project)
+    os.kill(pid, signal.SIGSTOP)  # it does not end before the second has begun
     (error,) = errors(project(JUDGE, fails=True))
+    os.kill(pid, signal.SIGCONT)
     assert error == (
         "error: another snakemake is running in this directory: try again when it has ended"
     )

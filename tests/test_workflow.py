@@ -69,7 +69,7 @@ def test_everything_runs_and_shows_forgetting(recorded):
 
 def test_same_bytes_on_one_core_in_another_order(recorded, tmp_path):
     other = Workspace.create(tmp_path / "elsewhere" / "other")
-    last = "results/retrain_random/cells.csv results/train_split/history.csv"
+    last = "results/retrain_random/text/cells.csv results/train_split/history.csv"
     other(f"snakemake --cores 1 --quiet all --prioritize {last} -- all")
     assert other.order() != recorded.order()
     assert other.ran() == sorted(ALL)
