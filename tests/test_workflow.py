@@ -220,7 +220,7 @@ def test_a_killed_run_goes_on_where_it_was(project):
     second = project.path / "logs/train_second"
     wait_until(lambda: len(list(second.rglob("*.log"))) >= 3)
     run.kill()
-    run.wait()
+    run.communicate()
     wait_until(lambda: not project.jobs())
     begun = set(project.ran())
     project("snakemake --cores all --quiet all")
