@@ -37,7 +37,7 @@ def left_over(model, inputs):
     wanted = {name: p for name, p in model.named_parameters() if p.requires_grad}
     sums = Sums(wanted.values())
     with prepared(model, wanted):
-        rest = record(sums, wanted, model, inputs, gradient=False).rest
+        rest = record(sums, wanted, model, inputs, gradient=False)[0].unknown
     return [name for name, p in wanted.items() if id(p) in rest]
 
 

@@ -1,33 +1,24 @@
 """One batch: a recorded forward pass, backward passes, and the rest sample by sample."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from wpl.closed_forms import per_sample
-from wpl.closed_forms.chain import run_chain
-from wpl.closed_forms.precision import full_precision
+from wpl.closed_forms.chain import Chain
 from wpl.closed_forms.recorder import Recorder
 from wpl.closed_forms.rows import FIRST
 from wpl.closed_forms.scores import Scores
 from wpl.closed_forms.sums import Sums
+from wpl.closed_forms.uses import Uses
 
 Parameters = Mapping[str, Tensor]
 
 
-class Recorded(NamedTuple):
-    """A forward pass, and the parameters whose squares it cannot give, by id."""
-
-    recorder: Recorder
-    logits: Tensor
-    rest: set[int]
-
-
 def record(
     sums: Sums, parameters: Parameters, model: nn.Module, inputs: Tensor, *, gradient: bool
-) -> Recorded:
+) -> tuple[Uses, Tensor]:
     """Call a model with a batch and see which of its parameters' uses are known.
 
     Args:
@@ -38,40 +29,39 @@ def record(
         gradient: Whether the pass shall also give the gradient.
 
     Returns:
-        What was recorded.
+        The uses, with the parameters among the ``unknown`` whose squares they cannot give; and the
+        logits.
 
     Raises:
         RuntimeError: If the model drew random numbers: there is then no one gradient to square.
         ValueError: If the logits are not ``(batch, class)`` or ``(batch, time, class)``.
     """
+    settings = (parameters.values(), sums, len(inputs))
+    chain = Chain(*settings, with_gradient=gradient)
+    logits = chain.call(model, inputs.detach())
+    if logits is not None:
+        _check(logits, inputs)
+        return chain, logits
+    recorder = Recorder(*settings, with_gradient=gradient)
+    logits = _watch(recorder, model, inputs.detach())  # of its own, to be marked
+    _check(logits, inputs)
+    known = recorder.is_sound(logits)
+    recorder.unknown |= _leaves(logits) & set(sums.of) if known else set(sums.of)
+    return recorder, logits
 
-    def start() -> tuple[Recorder, Tensor]:
-        recorder = Recorder(parameters.values(), sums, len(inputs), with_gradient=gradient)
-        alias = inputs.detach()  # of its own, to be marked
-        recorder.mark(alias, FIRST)
-        return recorder, alias
 
-    recorder, x = start()
-    with torch.enable_grad():
-        logits = run_chain(recorder, model, x)
-    watched = logits is None
-    if logits is None:
-        recorder, x = start()
-        logits = _watch(recorder, model, x)
+def _check(logits: Tensor, inputs: Tensor) -> None:
     if logits.ndim not in (2, 3) or len(logits) != len(inputs):
         raise ValueError(
             f"expected logits (batch, class) or (batch, time, class) for {len(inputs)} samples; "
             f"got {tuple(logits.shape)}"
         )
-    if watched:
-        sound = recorder.is_sound(logits)
-        recorder.unknown |= _leaves(logits) & set(sums.of) if sound else set(sums.of)
-    return Recorded(recorder, logits, recorder.unknown)
 
 
 def _watch(recorder: Recorder, model: nn.Module, inputs: Tensor) -> Tensor:
     """Call a model and see each of its calls."""
     before = _random_state(inputs.device)
+    recorder.mark(inputs, FIRST)
     with torch.enable_grad(), recorder:
         logits: Tensor = model(inputs)
     if not torch.equal(before, _random_state(inputs.device)):
@@ -97,31 +87,23 @@ def add_squares_(
         inputs: ``(batch, ...)``.
         scores_of: What to back-propagate, given the logits; called once.
     """
-    recorder, logits, rest = record(sums, parameters, model, inputs, gradient=False)
-    if len(rest) == len(sums.of):
+    uses, logits = record(sums, parameters, model, inputs, gradient=False)
+    if len(uses.unknown) == len(sums.of):
         logits = per_sample.logits_of_each(model, inputs)  # samples may have met
     scores = scores_of(logits)
-    if len(rest) < len(sums.of):
-        back_propagate(recorder, logits, scores)
-    add_rest_(sums, parameters, rest, model, inputs, scores)
+    back_propagate(uses, logits, scores)
+    add_rest_(sums, parameters, uses.unknown, model, inputs, scores)
 
 
-def back_propagate(
-    recorder: Recorder, logits: Tensor, scores: Scores, *, keep: bool = False
-) -> None:
-    """Send each vector back through the recorded pass, as far as the wanted parameters reach."""
-    leaves = [*recorder.taps, *recorder.stand_ins.values()]
-    leaves = [leaf for leaf in leaves if leaf.requires_grad]
-    if not leaves or not logits.requires_grad:
+def back_propagate(uses: Uses, logits: Tensor, scores: Scores) -> None:
+    """Send each vector back and add its squares for the parameters whose uses are known."""
+    if len(uses.unknown) == len(uses.sums.of):
         return
-    recorder.sums.begin_batch(len(scores))
-    recorder.listening = True
-    with full_precision(logits.device.type):
-        for k, vector in enumerate(scores):
-            retain = keep or k < len(scores) - 1
-            torch.autograd.grad(logits, leaves, vector, retain_graph=retain, allow_unused=True)
-            recorder.sums.end_pass()
-    recorder.listening = False
+    uses.sums.begin_batch(len(scores))
+    for k, vector in enumerate(scores):
+        more = k < len(scores) - 1
+        uses.send_back(logits, vector, squares=True, gradient=False, keep=more)
+        uses.sums.end_pass()
 
 
 def add_rest_(

@@ -9,13 +9,13 @@ from torch import Tensor
 from wpl.closed_forms.dense import Dense
 from wpl.closed_forms.precision import precise
 from wpl.closed_forms.rows import FIRST
-from wpl.closed_forms.saved import saved_input
+from wpl.closed_forms.saved import saved
 from wpl.closed_forms.scratch import SCRATCH, Scratch
 from wpl.closed_forms.sum import Contribution, Sum
 from wpl.closed_forms.unfolding import add_unfolded_squares_
 
 if TYPE_CHECKING:
-    from wpl.closed_forms.recorder import Recorder
+    from wpl.closed_forms.uses import Uses
 
 
 class Geometry(NamedTuple):
@@ -28,7 +28,7 @@ class Geometry(NamedTuple):
 
 
 def convolution(
-    recorder: "Recorder",
+    recorder: "Uses",
     func: Callable[..., Tensor],
     input: Tensor,  # noqa: A002
     weight: Tensor,
@@ -49,13 +49,13 @@ def convolution(
     if input.ndim != weight.ndim or recorder.samples_in(input) != FIRST or pad is None:
         return None
     geometry = Geometry(_each(stride, directions), pad, dilations, groups)
-    saved = saved_input(input)
+    x = saved(input)
     out = func(input, recorder.stand_in(weight), recorder.stand_in(bias), *geometry)
 
     def contribute(gradient: Tensor) -> Iterator[tuple[Tensor, Contribution]]:
         g = precise(gradient)
         if recorder.wants(weight):
-            yield weight, Convolved(precise(saved()), g, weight.shape, geometry)
+            yield weight, Convolved(precise(x()), g, weight.shape, geometry)
         if bias is not None and recorder.wants(bias):
             yield bias, Dense(g.flatten(2).sum(2))
 

@@ -9,16 +9,16 @@ from torch import Tensor
 from wpl.closed_forms.dense import Dense
 from wpl.closed_forms.precision import precise
 from wpl.closed_forms.rows import FIRST
-from wpl.closed_forms.saved import saved_input
+from wpl.closed_forms.saved import saved
 from wpl.closed_forms.scratch import BUFFERS, SCRATCH, TILE, Scratch
 from wpl.closed_forms.sum import Contribution, Sum
 
 if TYPE_CHECKING:
-    from wpl.closed_forms.recorder import Recorder
+    from wpl.closed_forms.uses import Uses
 
 
 def linear(
-    recorder: "Recorder",
+    recorder: "Uses",
     func: Callable[..., Tensor],
     input: Tensor,  # noqa: A002
     weight: Tensor,
@@ -32,34 +32,33 @@ def linear(
     place = recorder.samples_in(input)
     if place is None or place.dim >= input.ndim - 1 or recorder.is_parameter(input):
         return None
-    saved = saved_input(input)
+    a = saved(input)
     out = func(input, recorder.stand_in(weight), recorder.stand_in(bias))
     plain = input.ndim == 2 and place == FIRST
 
     def contribute(gradient: Tensor) -> Iterable[tuple[Tensor, Contribution]]:
         if plain and recorder.used_once(weight) and recorder.used_once(bias):
-            add_layer_(recorder, weight, bias, precise(saved()), precise(gradient))
+            add_layer_(recorder, weight, bias, precise(a()), precise(gradient))
             return ()
         return uses(gradient)
 
     def uses(gradient: Tensor) -> Iterator[tuple[Tensor, Contribution]]:
         g = recorder.split(gradient, place)
         if recorder.wants(weight):
-            yield weight, Outer(recorder.split(saved(), place), g)
+            yield weight, Outer(recorder.split(a(), place), g)
         if bias is not None and recorder.wants(bias):
             yield bias, Dense(g.sum(1) if g.shape[1] > 1 else g[:, 0])
 
     return recorder.tap(out, contribute, weight, bias)
 
 
-def add_layer_(
-    recorder: "Recorder", weight: Tensor, bias: Tensor | None, a: Tensor, g: Tensor
-) -> None:
+def add_layer_(recorder: "Uses", weight: Tensor, bias: Tensor | None, a: Tensor, g: Tensor) -> None:
     """Add the squares of a layer's one use: its weight and bias share the squares of g."""
-    sums = recorder.sums.of
-    columns = add_once_(sums[id(weight)], a, g) if recorder.wants(weight) else (g * g).sum(0)
+    sums, columns = recorder.sums.of, None
+    if recorder.wants(weight):
+        columns = add_once_(sums[id(weight)], a, g)
     if bias is not None and recorder.wants(bias):
-        sums[id(bias)].add_(columns)
+        sums[id(bias)].add_((g * g).sum(0) if columns is None else columns)
 
 
 class Outer:

@@ -9,7 +9,7 @@ from torch import Tensor
 from wpl.closed_forms.dense import Dense
 from wpl.closed_forms.precision import precise
 from wpl.closed_forms.rows import FIRST
-from wpl.closed_forms.saved import saved_input
+from wpl.closed_forms.saved import saved
 from wpl.closed_forms.sum import Contribution
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _over_last(
     place = recorder.samples_in(x)
     if place is None or place.dim >= x.ndim - count:
         return None
-    saved = saved_input(x)
+    before = saved(x)
 
     def features(t: Tensor) -> Tensor:
         return recorder.split(t.flatten(-count), place)  # (sample, position, feature)
@@ -88,7 +88,7 @@ def _over_last(
     def contribute(gradient: Tensor) -> Iterator[tuple[Tensor, Contribution]]:
         g = features(gradient)
         if weight is not None and recorder.wants(weight):
-            scale = (features(normalise(saved())) * g).sum(1)
+            scale = (features(normalise(before())) * g).sum(1)
             yield weight, Dense(scale.view(-1, *weight.shape))
         if bias is not None and recorder.wants(bias):
             yield bias, Dense(g.sum(1).view(-1, *bias.shape))
@@ -167,7 +167,7 @@ def _over_channels(
     weight: Tensor | None,
     bias: Tensor | None,
 ) -> Tensor:
-    saved = saved_input(x)
+    before = saved(x)
 
     def positions(t: Tensor) -> Tensor:
         return precise(t.flatten(2) if t.ndim > 2 else t.unsqueeze(2))
@@ -175,7 +175,7 @@ def _over_channels(
     def contribute(gradient: Tensor) -> Iterator[tuple[Tensor, Contribution]]:
         g = positions(gradient)  # (sample, channel, position)
         if weight is not None and recorder.wants(weight):
-            yield weight, Dense((positions(normalise(saved())) * g).sum(2))
+            yield weight, Dense((positions(normalise(before())) * g).sum(2))
         if bias is not None and recorder.wants(bias):
             yield bias, Dense(g.sum(2))
 

@@ -1,6 +1,6 @@
 """Sees each torch call of a forward pass and makes the layers' calls give their squares."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,16 +10,14 @@ from wpl.closed_forms.attach import attached
 from wpl.closed_forms.follower import Follower
 from wpl.closed_forms.functions import kind_of
 from wpl.closed_forms.layers import LAYERS
-from wpl.closed_forms.precision import precise
+from wpl.closed_forms.precision import full_precision
 from wpl.closed_forms.row_probe import replace_tensors, tensors_in
 from wpl.closed_forms.rows import FIRST, Rows
-from wpl.closed_forms.sum import Contribution
 from wpl.closed_forms.sums import Sums
+from wpl.closed_forms.uses import Contribute, Uses
 
-Contribute = Callable[[Tensor], Iterable[tuple[Tensor, Contribution]]]
 
-
-class Recorder(Follower):
+class Recorder(Uses, Follower):
     """Follows the samples of a batch through a forward pass, and the weights that they meet.
 
     A known use of a weight is called with a stand-in that needs no gradient, so that autograd does
@@ -31,47 +29,14 @@ class Recorder(Follower):
     def __init__(
         self, wanted: Iterable[Tensor], sums: Sums, batch: int, *, with_gradient: bool
     ) -> None:
-        """Prepare for one forward pass.
-
-        Args:
-            wanted: The parameters.
-            sums: Where their squares go.
-            batch: Number of samples, at least two.
-            with_gradient: Whether ``stand_ins`` shall get the gradient, too.
-        """
-        super().__init__(batch)
-        self.sums = sums
-        self.unknown: set[int] = set()
-        self.stand_ins: dict[int, Tensor] = {}
-        self.taps: list[Tensor] = []
-        self.listening = False
-        self._with_gradient = with_gradient
-        self._uses = {id(p): 0 for p in wanted}
-
-    def wants(self, parameter: Tensor) -> bool:
-        """Tell whether the squares of a parameter are still to be made from its uses."""
-        return id(parameter) in self._uses and id(parameter) not in self.unknown
-
-    def is_parameter(self, value: object) -> bool:
-        """Tell whether a value is one of the wanted parameters."""
-        return id(value) in self._uses
-
-    def used_once(self, parameter: object) -> bool:
-        """Tell whether a parameter is left to others or has one use."""
-        return self._uses.get(id(parameter), 0) <= 1
-
-    def stand_in(self, parameter: Any) -> Any:
-        """Give what a layer shall use in place of a parameter; anything else is given back."""
-        key = id(parameter)
-        if key not in self._uses:
-            return parameter
-        if key not in self.stand_ins:
-            alias = parameter.detach()
-            self.stand_ins[key] = alias.requires_grad_() if self._with_gradient else alias
-        return self.stand_ins[key]
+        """See ``Uses``; there are at least two samples."""
+        Uses.__init__(self, wanted, sums, batch, with_gradient=with_gradient)
+        Follower.__init__(self, batch)
+        self._wanted = list(wanted)
+        self._taps: list[Tensor] = []
 
     def samples_in(self, tensor: Tensor) -> Rows | None:
-        """Find the samples in the input of a layer.
+        """See ``Uses``.
 
         An input that does not depend on the samples may still have a row for each, like the state
         that a recurrent cell starts from: all rows are equal. The place then holds if what follows
@@ -91,51 +56,43 @@ class Recorder(Follower):
         self.mark(tensor, FIRST)
         return FIRST
 
-    def split(self, tensor: Tensor, place: Rows) -> Tensor:
-        """Bring ``(..., feature)`` into ``(sample, position, feature)``, in single precision."""
-        return precise(place.split(tensor, self.batch))
-
     def tap(self, out: Tensor, contribute: Contribute, *parameters: Tensor | None) -> Tensor:
-        """Have squares made when the gradient of a layer's output is there.
-
-        Args:
-            out: The output, just computed.
-            contribute: From its gradient, makes what each wanted parameter's use contributes.
-            parameters: Those that may be wanted.
-
-        Returns:
-            The output to go on with.
-        """
+        """See ``Uses``."""
         self.expect(*parameters)
         if not out.requires_grad:
             out, leaf = attached(out)
-            self.taps.append(leaf)
+            self._taps.append(leaf)
         assert out.grad_fn is not None
 
         def receive(gradients: tuple[Tensor | None, ...]) -> None:
-            if self.listening and gradients[0] is not None:
+            if self._listening and gradients[0] is not None:
                 self.receive(contribute(gradients[0]))
 
         out.grad_fn.register_prehook(receive)
         return out
 
-    def expect(self, *parameters: Tensor | None) -> None:
-        """Count one more use of some parameters."""
-        for parameter in parameters:
-            if id(parameter) in self._uses:
-                self._uses[id(parameter)] += 1
-
     def anchor(self, like: Tensor) -> Tensor:
         """Give a leaf of the graph: the backward pass goes as far as there are such."""
-        self.taps.append(like.new_zeros(()).requires_grad_())
-        return self.taps[-1]
+        self._taps.append(like.new_zeros(()).requires_grad_())
+        return self._taps[-1]
 
-    def receive(self, contributions: Iterable[tuple[Tensor, Contribution]]) -> None:
-        """Pass contributions on to the sums; they are made as they are asked for."""
-        if self.listening:
-            for parameter, contribution in contributions:
-                key = id(parameter)
-                self.sums.deliver(key, contribution, self._uses[key])
+    def send_back(
+        self, logits: Tensor, vector: Tensor, *, squares: bool, gradient: bool, keep: bool
+    ) -> dict[int, Tensor]:
+        """See ``Uses``; what was not seen may still give a parameter's gradient."""
+        leaves = [(0, tap) for tap in self._taps]
+        leaves += [(key, each) for key, each in self.stand_ins.items() if each.requires_grad]
+        leaves += [(id(p), p) for p in self._wanted if gradient]
+        if not leaves or not logits.requires_grad:
+            return {}
+        wanted = [leaf for _, leaf in leaves]
+        self._listening = squares
+        with full_precision(logits.device.type):
+            found = torch.autograd.grad(
+                logits, wanted, vector, retain_graph=keep, allow_unused=True
+            )
+        self._listening = False
+        return _added_up([key for key, _ in leaves], found) if gradient else {}
 
     def __torch_function__(
         self,
@@ -189,3 +146,21 @@ class Recorder(Follower):
         if tensors_in(out) and name not in {"detach", "data"}:
             self.unknown.update(id(t) for t in used)
         return out
+
+
+def _added_up(keys: Sequence[int], gradients: Sequence[Tensor | None]) -> dict[int, Tensor]:
+    """Add up the gradients of the leaves that stand for one parameter; key 0 is for the others.
+
+    Returns:
+        The sums, each with a storage of its own.
+    """
+    total: dict[int, Tensor] = {}
+    storages: set[int] = set()
+    for key, gradient in zip(keys, gradients, strict=True):
+        if not key or gradient is None:
+            continue
+        shared = gradient.data_ptr() in storages  # autograd may give two leaves one tensor
+        storages.add(gradient.data_ptr())
+        own = gradient.clone() if shared else gradient
+        total[key] = total[key] + own if key in total else own
+    return total
