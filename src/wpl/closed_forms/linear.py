@@ -32,8 +32,10 @@ def linear(
     place = recorder.samples_in(input)
     if place is None or place.dim >= input.ndim - 1 or recorder.is_parameter(input):
         return None
-    a = saved(input)
-    out = func(input, recorder.stand_in(weight), recorder.stand_in(bias))
+    # Else a weight that needs no gradient, as the stand-in, is multiplied with each sample alone.
+    x = input if input.ndim == 2 else input.contiguous()
+    a = saved(x)
+    out = func(x, recorder.stand_in(weight), recorder.stand_in(bias))
     plain = input.ndim == 2 and place == FIRST
 
     def contribute(gradient: Tensor) -> Iterable[tuple[Tensor, Contribution]]:
