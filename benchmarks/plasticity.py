@@ -85,7 +85,10 @@ def steps(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Callable[[], None
             loss.backward()
             if way == "add_gradient_":
                 plasticity.add_gradient_(theta)
-            sgd.step()
+            if way == "sgd_step_":
+                plasticity.sgd_step_(theta, LR)
+            else:
+                sgd.step()
             if way == "pull_":
                 plasticity.pull_(theta, LR)
             if way == "pull_ every 4th step" and count % 4 == 0:
@@ -93,8 +96,8 @@ def steps(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Callable[[], None
 
         return step
 
-    ways = ("plain", "plain again", "loss", "add_gradient_", "pull_", "pull_ every 4th step")
-    return {way: prepare(way) for way in ways}
+    ways = ["plain", "plain again", "loss", "add_gradient_", "pull_", "pull_ every 4th step"]
+    return {way: prepare(way) for way in [*ways, "sgd_step_"]}
 
 
 def seconds(step: Callable[[], None], times: int) -> float:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from wpl import WeightPlasticity, diagonal_fisher
+from wpl import WeightPlasticity, diagonal_fisher, sgd_and_pull
 
 
 @pytest.fixture
@@ -69,6 +69,45 @@ def test_pull_is_finite_where_its_strength_is_not(weights):
     WeightPlasticity(anchor, fisher, 1e37).pull_(pulled, 1e5)
     for name, t in pulled.items():
         torch.testing.assert_close(t, anchor[name])
+
+
+@pytest.mark.parametrize("cached", [sgd_and_pull._CACHED, 3])
+def test_one_step_for_sgd_and_pull_is_both_in_turn(weights, monkeypatch, cached):
+    anchor, fisher, theta = weights
+    monkeypatch.setattr(sgd_and_pull, "_CACHED", cached)
+    one = {name: t.clone().requires_grad_() for name, t in theta.items()}
+    two = {name: t.clone().requires_grad_() for name, t in theta.items()}
+    held = WeightPlasticity(without(anchor, "scale"), without(fisher, "scale"), 7.0)
+    for lr in (0.1, 0.1, 0.2):
+        for each in (one, two):
+            sum(t.square().sum() for t in each.values()).backward()
+        one["layer.bias"].grad = two["layer.bias"].grad = None
+        sgd = torch.optim.SGD(two.values(), lr)
+        sgd.step()
+        held.pull_(two, lr)
+        with torch.compiler.set_stance("force_eager"):  # the arithmetic, without a compiler
+            held.sgd_step_(one, lr)
+    for name, t in two.items():
+        torch.testing.assert_close(one[name], t, rtol=1e-12, atol=0)
+        assert not torch.equal(t, theta[name])
+
+
+def test_one_step_for_sgd_and_pull_is_compiled_once_for_all_rates(weights, monkeypatch):
+    anchor, fisher, theta = weights
+    compiled = []
+    monkeypatch.setattr(sgd_and_pull, "_CACHED", 0)
+    both = torch.compile(
+        sgd_and_pull._both_,
+        backend=lambda graph, _: compiled.append(graph) or graph.forward,
+        fullgraph=True,
+    )
+    monkeypatch.setattr(sgd_and_pull, "_compiled", lambda: both)
+    held = WeightPlasticity(anchor, fisher, 7.0)
+    for lr in (0.1, 0.2, 0.3):
+        for t in theta.values():
+            t.grad = torch.ones_like(t)
+        held.sgd_step_(theta, lr)
+    assert len(compiled) == 1
 
 
 def descend(plasticity, theta, steps, *, proximal, lr, momentum):
@@ -146,6 +185,12 @@ def test_rates_out_of_range_are_refused(weights, call, lr, momentum, message):
     arguments = (lr,) if call == "check_stable" else (theta, lr)
     with pytest.raises(ValueError, match=message):
         getattr(WeightPlasticity(anchor, fisher, 1.0), call)(*arguments, momentum=momentum)
+
+
+def test_a_step_of_sgd_refuses_its_rate(weights):
+    anchor, fisher, theta = weights
+    with pytest.raises(ValueError, match="lr must be a number from 0; got inf"):
+        WeightPlasticity(anchor, fisher, 1.0).sgd_step_(theta, float("inf"))
 
 
 def test_zero_at_the_anchor_and_linear_in_alpha(weights):
@@ -245,11 +290,12 @@ def test_names_the_culprit(weights, spoil, message):
         WeightPlasticity(*spoil(anchor, fisher))
 
 
-@pytest.mark.parametrize("call", ["loss", "add_gradient_", "pull_"])
+@pytest.mark.parametrize("call", ["loss", "add_gradient_", "pull_", "sgd_step_"])
 def test_names_the_weight_that_does_not_fit(weights, call):
     anchor, fisher, theta = weights
     plasticity = WeightPlasticity(anchor, fisher, 1.0)
-    use = partial(plasticity.pull_, lr=0.1) if call == "pull_" else getattr(plasticity, call)
+    use = getattr(plasticity, call)
+    use = partial(use, lr=0.1) if call in {"pull_", "sgd_step_"} else use
     with pytest.raises(ValueError, match="'scale' is missing from parameters"):
         use(without(theta, "scale"))
     with pytest.raises(ValueError, match=r"'layer.bias' has shape \(5,\); its anchor has \(4,\)"):
