@@ -150,6 +150,24 @@ def tokens(batch, time=TIME):
 VECTORS, IMAGES, SERIES = rows((WIDTH,)), rows((4, 7, 6)), rows((4, 9))
 LSTM = {"batch_first": True}
 
+
+def steps(m, e):
+    """A cell called word by word; its first state is its own default."""
+    state, states = None, []
+    for word in e.unbind(1):
+        state = m.cell(word, state)
+        states.append(state[0] if isinstance(state, tuple) else state)
+    return torch.stack(states, 1)
+
+
+def stepped(cell):
+    return language(Function(steps, cell=cell))
+
+
+def products(m, x):
+    return torch.tanh(torch.tanh(x @ m.a) @ m.b) @ m.b @ m.c
+
+
 # All their parameters have closed forms.
 KNOWN = {
     "perceptron": (
@@ -276,6 +294,23 @@ KNOWN = {
         ),
         tokens,
     ),
+    "LSTM cell": (lambda: stepped(nn.LSTMCell(WIDTH, WIDTH)), tokens),
+    "GRU cell": (lambda: stepped(nn.GRUCell(WIDTH, WIDTH)), tokens),
+    "RNN cell": (lambda: stepped(nn.RNNCell(WIDTH, WIDTH, bias=False)), tokens),
+    "RNN cell of rectifiers": (
+        lambda: stepped(nn.RNNCell(WIDTH, WIDTH, nonlinearity="relu")),
+        tokens,
+    ),
+    "products": (
+        lambda: Function(products, a=matrix(WIDTH, 5), b=matrix(5, 5), c=matrix(5, CLASSES)),
+        VECTORS,
+    ),
+    "products over time": (
+        lambda: language(
+            Function(products, a=matrix(WIDTH, 5), b=matrix(5, 5), c=matrix(5, WIDTH))
+        ),
+        tokens,
+    ),
     "transformer": (lambda: language(encoder(batch_first=True)), tokens),
     "transformer, time first": (lambda: language(time_first(encoder(norm_first=True))), tokens),
     "causal transformer": (
@@ -382,7 +417,7 @@ UNKNOWN = {
             shift=matrix(CLASSES),
         ),
         VECTORS,
-        ["scale", "out", "shift"],
+        ["scale", "shift"],
     ),
     "two shifts": (
         lambda: Function(

@@ -1,19 +1,13 @@
 """Multi-head attention, written as its projections and the attention proper."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from wpl.closed_forms.recorder import Recorder
-
 
 def multi_head_attention(
-    recorder: "Recorder",
-    func: Callable[..., Any],
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -34,14 +28,12 @@ def multi_head_attention(
     is_causal: bool = False,
     **others: Any,
 ) -> tuple[Tensor, None] | None:
-    """Record ``F.multi_head_attention_forward``, of a sequence to itself.
-
-    The calls made here are seen in turn, so that the projections are recorded.
+    """Write ``F.multi_head_attention_forward`` out, of a sequence to itself.
 
     Returns:
         Its result; None for what it does with other sequences or more outputs.
     """
-    del embed_dim_to_check, func
+    del embed_dim_to_check
     plain = (
         query is key
         and key is value
@@ -63,11 +55,10 @@ def multi_head_attention(
     assert in_proj_weight is not None
     if mask is not None and mask.dtype == torch.bool:
         mask = mask.logical_not()  # here, True takes part
-    with recorder:
-        projected = F.linear(query, in_proj_weight, in_proj_bias)  # (time, sample, 3 · width)
-        heads = projected.unflatten(-1, (3, num_heads, -1)).permute(2, 1, 3, 0, 4).unbind(0)
-        causal = is_causal and mask is None
-        q, k, v = heads
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
-        joined = out.permute(2, 0, 1, 3).flatten(2)
-        return F.linear(joined, out_proj_weight, out_proj_bias), None
+    projected = F.linear(query, in_proj_weight, in_proj_bias)  # (time, sample, 3 · width)
+    heads = projected.unflatten(-1, (3, num_heads, -1)).permute(2, 1, 3, 0, 4).unbind(0)
+    causal = is_causal and mask is None
+    q, k, v = heads
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+    joined = out.permute(2, 0, 1, 3).flatten(2)
+    return F.linear(joined, out_proj_weight, out_proj_bias), None

@@ -47,10 +47,6 @@ class Follower(TorchFunctionMode):
         """Note where the samples are in a tensor."""
         setattr(tensor, _MARK, (self._token, place))
 
-    def _was_marked(self, tensor: Tensor) -> bool:
-        mark = getattr(tensor, _MARK, None)
-        return mark is not None and mark[0] is self._token
-
     def is_sound(self, logits: Tensor) -> bool:
         """Tell whether each row of the logits is known to depend on its own sample only."""
         return self._sound and self.place(logits) == FIRST
@@ -104,8 +100,6 @@ class Follower(TorchFunctionMode):
         """
         kind = kind_of(func)
         results = [out] if isinstance(out, Tensor) else tensors_in(out)
-        if kind.base == "multi_head_attention_forward" and self._was_marked(results[0]):
-            return  # by the calls that it is made of
         marked = [(t, p) for t, p in zip(tensors, places, strict=True) if p.__class__ is Rows]
         mixed = MIXED in places
         if not marked and not mixed:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from wpl.closed_forms import attention, convolution, embedding, linear, norms, recurrent
+from wpl.closed_forms import attention, cell_calls, convolution, embedding, linear, norms, recurrent
 
 # Each takes the recorder, the function and its arguments; None says that the use is not known.
 LAYERS: dict[str, Callable[..., Any]] = {
     "linear": linear.linear,
+    **dict.fromkeys(["matmul", "mm"], linear.product),
     "embedding": embedding.embedding,
     "conv1d": convolution.convolution,
     "conv2d": convolution.convolution,
@@ -16,6 +17,14 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "rms_norm": norms.rms_norm,
     "group_norm": norms.group_norm,
     "batch_norm": norms.batch_norm,
-    "multi_head_attention_forward": attention.multi_head_attention,
     **dict.fromkeys(["lstm", "gru", "rnn_tanh", "rnn_relu"], recurrent.recurrent),
+}
+
+# These are written out, and the calls that they are made of are seen themselves; None, too.
+COMPOSED: dict[str, Callable[..., Any]] = {
+    "multi_head_attention_forward": attention.multi_head_attention,
+    "lstm_cell": cell_calls.lstm_cell,
+    "gru_cell": cell_calls.gru_cell,
+    "rnn_tanh_cell": cell_calls.rnn_tanh_cell,
+    "rnn_relu_cell": cell_calls.rnn_relu_cell,
 }

@@ -54,6 +54,29 @@ def linear(
     return recorder.tap(out, contribute, weight, bias)
 
 
+def product(
+    recorder: "Uses", func: Callable[..., Tensor], left: Tensor, right: Tensor
+) -> Tensor | None:
+    """Record ``left @ right`` with a matrix of weights on the right: a layer, transposed.
+
+    Returns:
+        Its result; None if it is not used as a layer.
+    """
+    if recorder.is_parameter(left) or right.ndim != 2 or left.ndim < 2:
+        return None
+    place = recorder.samples_in(left)
+    if place is None or place.dim >= left.ndim - 1:
+        return None
+    a = saved(left)
+    out = func(left, recorder.stand_in(right))
+
+    def contribute(gradient: Tensor) -> Iterator[tuple[Tensor, Contribution]]:
+        if recorder.wants(right):
+            yield right, Outer(recorder.split(gradient, place), recorder.split(a(), place))
+
+    return recorder.tap(out, contribute, right)
+
+
 def add_layer_(recorder: "Uses", weight: Tensor, bias: Tensor | None, a: Tensor, g: Tensor) -> None:
     """Add the squares of a layer's one use: its weight and bias share the squares of g."""
     sums, columns = recorder.sums.of, None

@@ -9,7 +9,7 @@ from torch import Tensor
 from wpl.closed_forms.attach import attached
 from wpl.closed_forms.follower import Follower
 from wpl.closed_forms.functions import kind_of
-from wpl.closed_forms.layers import LAYERS
+from wpl.closed_forms.layers import COMPOSED, LAYERS
 from wpl.closed_forms.precision import full_precision
 from wpl.closed_forms.row_probe import replace_tensors, tensors_in
 from wpl.closed_forms.rows import FIRST, Rows
@@ -106,6 +106,11 @@ class Recorder(Uses, Follower):
         kind = kind_of(func)
         if kind.about_shape:
             return func(*args, **kwargs)
+        if kind.base in COMPOSED and torch.is_grad_enabled():
+            with self:
+                out = COMPOSED[kind.base](*args, **kwargs)
+            if out is not None:
+                return out
         tensors = tensors_in(args)
         if kwargs:
             tensors += tensors_in(kwargs)
