@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from wpl.images import Images
 from wpl.images import Part as ImagePart
 from wpl.search.convolutional import ConvolutionalGenotype, ConvolutionalSpace, Operation
-from wpl.search.convolutional_model import ConvolutionalModel, Statistics
+from wpl.search.convolutional_model import ConvolutionalModel
+from wpl.search.convolutional_pass import Statistics
 from wpl.search.protocol import Part, Score
 from wpl.seeding import generator
 
