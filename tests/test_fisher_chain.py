@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from wpl import diagonal_fisher
+from wpl import diagonal_fisher, gradient_and_fisher
 from wpl.closed_forms import batch
 from wpl.closed_forms.recorder import Recorder
 
@@ -156,6 +156,38 @@ def test_a_parameter_replaced_and_a_flag_toggled():
     found = check(model.train(), 6)
     assert set(found) == {"0.weight", "0.bias", "2.weight"}
     assert model[1].training
+
+
+def test_inputs_are_not_changed_in_place():
+    model = nn.Sequential(nn.ELU(inplace=True), nn.Flatten(), nn.Linear(6, 4))
+    x, y = torch.randn(5, 6), torch.randint(4, (5,))
+    before = x.clone()
+    diagonal_fisher(model, [(x, y)])
+    assert torch.equal(x, before)
+
+
+def test_a_result_that_is_changed_in_place_is_named():
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.ReLU(inplace=True), nn.Linear(5, 4))
+    with pytest.raises(RuntimeError, match=r"\(5, 5\) that the backward pass needs was changed"):
+        diagonal_fisher(model, [(torch.randn(5, 6), torch.randint(4, (5,)))])
+
+
+@pytest.mark.parametrize("kind", ["empirical", "exact"])
+def test_the_gradient_of_a_chain_is_that_of_autograd(watched, kind):
+    shared = nn.Linear(6, 6)
+    middle = nn.Sequential(nn.Conv2d(2, 3, 2), nn.Hardtanh(inplace=True), nn.Flatten())
+    model = nn.Sequential(middle, nn.Linear(12, 6), shared, nn.ReLU(), shared, nn.Linear(6, 4))
+    x, y = torch.randn(5, 2, 3, 3), torch.randint(4, (5,))
+    model, x = model.double(), x.double()
+    found = gradient_and_fisher(model, x, y, kind=kind)
+    names, weights = zip(*model.named_parameters(), strict=True)
+    expected = torch.autograd.grad(F.cross_entropy(model(x), y), weights)
+    for name, gradient in zip(names, expected, strict=True):
+        torch.testing.assert_close(found.gradient[name], gradient, rtol=1e-10, atol=1e-14)
+    alone = diagonal_fisher(model, [(x, y)], kind=kind)
+    for name, f in alone.items():
+        torch.testing.assert_close(found.fisher[name], f, rtol=1e-10, atol=1e-16)
+    assert not watched
 
 
 def test_targets_out_of_range_are_named():

@@ -1,74 +1,24 @@
-"""A model that is a chain of the usual modules: what it does is known without watching it."""
+"""Both ways through a chain of modules, one by one."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
 
 from wpl.closed_forms.convolution import convolution
 from wpl.closed_forms.linear import linear
+from wpl.closed_forms.links import NOTHING, keeps_samples, links_of
 from wpl.closed_forms.rows import FIRST, Rows
 from wpl.closed_forms.saved import saved
 from wpl.closed_forms.sums import Sums
 from wpl.closed_forms.uses import Contribute, Uses
 
-# In eval mode, their results have the samples where their inputs have them: first.
-_VALUE_BY_VALUE = {
-    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU),
-    *(nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Hardtanh),
-}
-_OF_IMAGES = {nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d}
-_NOTHING = {nn.Identity, nn.Dropout}
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _relu_backward = torch.ops.aten.threshold_backward.default
 
 # From the gradient of a module's output, the gradient of its input.
 Back = Callable[[Tensor], Tensor | None]
-
-
-def _links_of(model: nn.Module) -> list[nn.Module] | None:
-    """List the modules of a chain, in order.
-
-    A module counts as what its class says only if nothing was added to it: a subclass, a hook, a
-    ``forward`` of its own, a weight that is not a plain parameter.
-
-    Returns:
-        The modules; None if the model is no chain of modules that are known.
-    """
-    if _has_any_global_hook():
-        return None
-    modules = list(_links(model))
-    return modules if all(_is_plain(module) for module in modules) else None
-
-
-def _links(model: nn.Module) -> Iterator[nn.Module]:
-    if type(model) is nn.Sequential and _is_untouched(model):
-        for module in model._modules.values():
-            assert module is not None
-            yield from _links(module)
-    else:
-        yield model
-
-
-def _is_untouched(module: nn.Module) -> bool:
-    own = module.__dict__
-    return "forward" not in own and not any(own[hooks] for hooks in _HOOKS)
-
-
-def _is_plain(module: nn.Module) -> bool:
-    kind: Any = type(module)
-    if kind is nn.Linear or kind is nn.Conv2d:
-        parameters = module._parameters
-        known = parameters.keys() == {"weight", "bias"} and all(
-            p is None or type(p) is nn.Parameter for p in parameters.values()
-        )
-        zeros = kind is nn.Linear or module.padding_mode == "zeros"
-        return known and zeros and _is_untouched(module)
-    known = kind in _VALUE_BY_VALUE or kind in _OF_IMAGES | _NOTHING or kind is nn.Flatten
-    return known and _is_untouched(module)
 
 
 class Chain(Uses):
@@ -98,13 +48,14 @@ class Chain(Uses):
         Returns:
             The logits; None if the model is no chain, or a module would not have the samples first.
         """
-        links = _links_of(model)
+        links = links_of(model)
         if links is None or torch.is_autocast_enabled(inputs.device.type):
             return None
         x: Tensor | None = inputs
         with torch.no_grad():
             for module in links:
-                x = None if x is None or not _keeps_samples(module, x) else self._call(module, x)
+                x = None if x is None or not keeps_samples(module, x) else self._call(module, x)
+        self._contribute = None  # with the input that it holds
         return x
 
     def samples_in(self, tensor: Tensor) -> Rows:
@@ -133,7 +84,7 @@ class Chain(Uses):
         return self._gradients or {}
 
     def _call(self, module: nn.Module, x: Tensor) -> Tensor | None:
-        if type(module) in _NOTHING:
+        if type(module) in NOTHING:
             return x
         first = not self._ways_back
         if first and not any(self.is_parameter(p) for p in module._parameters.values()):
@@ -151,7 +102,8 @@ class Chain(Uses):
         if isinstance(module, nn.Conv2d):
             geometry: Any = (module.stride, module.padding, module.dilation, module.groups)
             return convolution(self, F.conv2d, x, module.weight, module.bias, *geometry)
-        out: Tensor = module.forward(x)
+        # The inputs are not ours to change, and a leaf may not be.
+        out: Tensor = module.forward(x.clone() if getattr(module, "inplace", False) else x)
         return out
 
     def _linear(self, module: nn.Linear, x: Tensor, *, first: bool) -> Tensor | None:
@@ -182,13 +134,14 @@ class Chain(Uses):
 
     def _flatten(self, module: nn.Flatten, x: Tensor) -> Tensor:
         out: Tensor = module.forward(x)
-        self._ways_back.append(lambda g: g.view(x.shape))
+        before = x.shape
+        self._ways_back.append(lambda g: g.reshape(before))
         return out
 
     def _by_graph(self, module: nn.Module, x: Tensor, *, first: bool) -> Tensor | None:
         leaf = x.detach().requires_grad_(not first)
         with torch.enable_grad():
-            out = self._forward(module, leaf.clone() if getattr(module, "inplace", False) else leaf)
+            out = self._forward(module, leaf)
         if out is None:
             return None
         contribute = self._contribute
@@ -217,12 +170,3 @@ class Chain(Uses):
         self._gradients[key] = (
             self._gradients[key] + gradient if key in self._gradients else gradient
         )
-
-
-def _keeps_samples(module: nn.Module, x: Tensor) -> bool:
-    """Tell whether a module's result for an input with the samples first has them first, too."""
-    if isinstance(module, nn.Conv2d) or type(module) in _OF_IMAGES:
-        return x.ndim == 4
-    if isinstance(module, nn.Flatten):
-        return module.start_dim == 1 and x.ndim > 1
-    return not isinstance(module, nn.Linear) or x.ndim > 1
