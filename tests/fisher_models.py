@@ -164,6 +164,23 @@ def stepped(cell):
     return language(Function(steps, cell=cell))
 
 
+def autoencoder(m, x):
+    """One matrix for both ways, once from the left and once from the right."""
+    return m.head(F.linear(torch.tanh(x @ m.weight), m.weight))
+
+
+def named(m, x):
+    return torch.matmul(m.layer(x), other=m.weight)
+
+
+def called(m, e):
+    """A cell of the library of functions, with its arguments by name."""
+    h = e.new_zeros(len(e), WIDTH)
+    for word in e.unbind(1):
+        h = torch.gru_cell(word, h, w_ih=m.w_x, w_hh=m.w_h, b_ih=m.b_x, b_hh=m.b_h)
+    return h.unsqueeze(1).expand_as(e)
+
+
 def products(m, x):
     return torch.tanh(torch.tanh(x @ m.a) @ m.b) @ m.b @ m.c
 
@@ -305,6 +322,22 @@ KNOWN = {
         lambda: Function(products, a=matrix(WIDTH, 5), b=matrix(5, 5), c=matrix(5, CLASSES)),
         VECTORS,
     ),
+    "cell called by name": (
+        lambda: language(
+            Function(
+                called,
+                w_x=matrix(3 * WIDTH, WIDTH),
+                w_h=matrix(3 * WIDTH, WIDTH),
+                b_x=matrix(3 * WIDTH),
+                b_h=matrix(3 * WIDTH),
+            )
+        ),
+        tokens,
+    ),
+    "autoencoder": (
+        lambda: Function(autoencoder, weight=matrix(WIDTH, 5), head=nn.Linear(WIDTH, CLASSES)),
+        VECTORS,
+    ),
     "products over time": (
         lambda: language(
             Function(products, a=matrix(WIDTH, 5), b=matrix(5, 5), c=matrix(5, WIDTH))
@@ -418,6 +451,11 @@ UNKNOWN = {
         ),
         VECTORS,
         ["scale", "shift"],
+    ),
+    "product by name": (
+        lambda: Function(named, layer=nn.Linear(WIDTH, 5), weight=matrix(5, CLASSES)),
+        VECTORS,
+        ["weight"],
     ),
     "two shifts": (
         lambda: Function(

@@ -1,62 +1,81 @@
-"""Cells called step by step, such as ``nn.LSTMCell``, written as their two layers and the rest."""
+"""Cells called step by step, such as ``nn.LSTMCell``, written as their two layers and the rest.
 
-from typing import Any
+Their arguments have the names that they have in torch.
+"""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def lstm_cell(x: Tensor, state: Any, *weights: Any) -> tuple[Tensor, Tensor]:
+def lstm_cell(
+    input: Tensor,  # noqa: A002
+    hx: Sequence[Tensor],
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """Write ``torch.lstm_cell`` out.
 
     Returns:
         The next state and memory.
     """
-    of_x, of_h = _layers(x, state[0], *weights)
-    entry, keep, new, shown = (of_x + of_h).chunk(4, -1)
-    memory = keep.sigmoid() * state[1] + entry.sigmoid() * new.tanh()
+    gates = F.linear(input, w_ih, b_ih) + F.linear(hx[0], w_hh, b_hh)
+    entry, keep, new, shown = gates.chunk(4, -1)
+    memory = keep.sigmoid() * hx[1] + entry.sigmoid() * new.tanh()
     return shown.sigmoid() * memory.tanh(), memory
 
 
-def gru_cell(x: Tensor, h: Tensor, *weights: Any) -> Tensor:
+def gru_cell(
+    input: Tensor,  # noqa: A002
+    hx: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:
     """Write ``torch.gru_cell`` out.
 
     Returns:
         The next state.
     """
-    of_x, of_h = (gates.chunk(3, -1) for gates in _layers(x, h, *weights))
+    of_x = F.linear(input, w_ih, b_ih).chunk(3, -1)
+    of_h = F.linear(hx, w_hh, b_hh).chunk(3, -1)
     reset, update = ((a + b).sigmoid() for a, b in zip(of_x[:2], of_h[:2], strict=True))
     new = torch.tanh(of_x[2] + reset * of_h[2])
-    return new + update * (h - new)
+    return new + update * (hx - new)
 
 
-def rnn_tanh_cell(x: Tensor, h: Tensor, *weights: Any) -> Tensor:
+def rnn_tanh_cell(
+    input: Tensor,  # noqa: A002
+    hx: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:
     """Write ``torch.rnn_tanh_cell`` out.
 
     Returns:
         The next state.
     """
-    of_x, of_h = _layers(x, h, *weights)
-    return torch.tanh(of_x + of_h)
+    return torch.tanh(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
 
 
-def rnn_relu_cell(x: Tensor, h: Tensor, *weights: Any) -> Tensor:
+def rnn_relu_cell(
+    input: Tensor,  # noqa: A002
+    hx: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:
     """Write ``torch.rnn_relu_cell`` out.
 
     Returns:
         The next state.
     """
-    of_x, of_h = _layers(x, h, *weights)
-    return torch.relu(of_x + of_h)
-
-
-def _layers(
-    x: Tensor,
-    h: Tensor,
-    w_x: Tensor,
-    w_h: Tensor,
-    b_x: Tensor | None = None,
-    b_h: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    return F.linear(x, w_x, b_x), F.linear(h, w_h, b_h)
+    return torch.relu(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))

@@ -55,13 +55,16 @@ def linear(
 
 
 def product(
-    recorder: "Uses", func: Callable[..., Tensor], left: Tensor, right: Tensor
+    recorder: "Uses", func: Callable[..., Tensor], *operands: Tensor, **named: Tensor
 ) -> Tensor | None:
     """Record ``left @ right`` with a matrix of weights on the right: a layer, transposed.
 
     Returns:
         Its result; None if it is not used as a layer.
     """
+    if named:
+        return None
+    left, right = operands
     if recorder.is_parameter(left) or right.ndim != 2 or left.ndim < 2:
         return None
     place = recorder.samples_in(left)
