@@ -3,7 +3,7 @@
 Their arguments have the names that they have in torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -49,7 +49,8 @@ def gru_cell(
     return new + update * (hx - new)
 
 
-def rnn_tanh_cell(
+def rnn_cell(
+    activation: Callable[[Tensor], Tensor],
     input: Tensor,  # noqa: A002
     hx: Tensor,
     w_ih: Tensor,
@@ -57,25 +58,9 @@ def rnn_tanh_cell(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> Tensor:
-    """Write ``torch.rnn_tanh_cell`` out.
+    """Write ``torch.rnn_tanh_cell`` or ``rnn_relu_cell`` out.
 
     Returns:
         The next state.
     """
-    return torch.tanh(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
-
-
-def rnn_relu_cell(
-    input: Tensor,  # noqa: A002
-    hx: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-) -> Tensor:
-    """Write ``torch.rnn_relu_cell`` out.
-
-    Returns:
-        The next state.
-    """
-    return torch.relu(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
+    return activation(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))

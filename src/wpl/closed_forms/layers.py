@@ -1,7 +1,10 @@
 """The calls whose squares have a closed form, by the name of the function."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+import torch
 
 from wpl.closed_forms import attention, cell_calls, convolution, embedding, linear, norms, recurrent
 
@@ -25,6 +28,6 @@ COMPOSED: dict[str, Callable[..., Any]] = {
     "multi_head_attention_forward": attention.multi_head_attention,
     "lstm_cell": cell_calls.lstm_cell,
     "gru_cell": cell_calls.gru_cell,
-    "rnn_tanh_cell": cell_calls.rnn_tanh_cell,
-    "rnn_relu_cell": cell_calls.rnn_relu_cell,
+    "rnn_tanh_cell": partial(cell_calls.rnn_cell, torch.tanh),
+    "rnn_relu_cell": partial(cell_calls.rnn_cell, torch.relu),
 }
