@@ -96,8 +96,9 @@ def steps(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Callable[[], None
 
         return step
 
-    ways = ["plain", "plain again", "loss", "add_gradient_", "pull_", "pull_ every 4th step"]
-    return {way: prepare(way) for way in [*ways, "sgd_step_"]}
+    ways = ["plain", "plain again", "loss", "add_gradient_", "pull_"]
+    ways += ["pull_ every 4th step", "sgd_step_"]
+    return {way: prepare(way) for way in ways}
 
 
 def seconds(step: Callable[[], None], times: int) -> float:
