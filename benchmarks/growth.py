@@ -53,7 +53,7 @@ rule all:
 """
 SCRIPT = """
 from job import job
-from wpl.files import save_json
+from wpl_lab.io.files import save_json
 
 with job(snakemake):
     save_json(snakemake.output[0], {"inputs": len(snakemake.input)})
@@ -119,7 +119,7 @@ def run(command: str, folder: Path) -> float:
 
 def alone(folder: Path) -> float:
     """Seconds of a job's own process, the median of 9."""
-    command = f"PYTHONPATH=src:workflow/scripts {sys.executable} -c 'import job, wpl.files'"
+    command = f"PYTHONPATH=src:workflow/scripts {sys.executable} -c 'import job, wpl_lab.io.files'"
     return sorted(run(command, folder) for _ in range(9))[4]
 
 

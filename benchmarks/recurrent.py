@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wpl.search import recurrent_model
-from wpl.search.protocol import draw
-from wpl.search.recurrence import fused, unrolled
-from wpl.search.recurrent import RecurrentSpace
-from wpl.search.recurrent_model import RecurrentModel
+from wpl_lab.search.protocol import draw
+from wpl_lab.search.spaces import recurrent_model
+from wpl_lab.search.spaces.recurrence import fused, unrolled
+from wpl_lab.search.spaces.recurrent import RecurrentSpace
+from wpl_lab.search.spaces.recurrent_model import RecurrentModel
 
 WORDS, ROWS, TIME = 1000, 32, 20
 ROUNDS = 101

@@ -11,8 +11,8 @@ import time
 
 import torch
 
-from wpl.images import Images
-from wpl.two_models.first import train_first
+from wpl_lab.data.images import Images
+from wpl_lab.two_models.first import train_first
 
 SHAPES = {"digits": (1293, 8), "mnist": (54_000, 28)}
 TRAINING = {

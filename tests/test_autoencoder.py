@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wpl.search.autoencoder import Autoencoder, improve
-from wpl.search.autoencoder_fit import autoencoder_loss, draw_choices, fit
-from wpl.seeding import generator
+from wpl_lab.search.strategies.autoencoder import Autoencoder, improve
+from wpl_lab.search.strategies.autoencoder_fit import autoencoder_loss, draw_choices, fit
+from wpl_lab.seeding import generator
 
 OPTIONS = (4, 2, 4, 3)
 ROLES = ("activation", "node", "activation", "node")

@@ -21,7 +21,7 @@ from safetensors.torch import save
 from snakemake.iocontainers import Namedlist
 from workspace import ROOT
 
-from wpl.artifact import load_tensors, save_tensors
+from wpl_lab.io.artifact import load_tensors, save_tensors
 
 SEARCH = "search.text"  # the section of params.yaml with the settings of a search
 

@@ -6,10 +6,10 @@ import math
 import pytest
 import torch
 
-from wpl.artifact import load_tensors, save_tensors
-from wpl.search.controller import Controller, Samples
-from wpl.search.reinforce import Reinforce, reinforce_loss
-from wpl.seeding import generator
+from wpl_lab.io.artifact import load_tensors, save_tensors
+from wpl_lab.search.strategies.controller import Controller, Samples
+from wpl_lab.search.strategies.reinforce import Reinforce, reinforce_loss
+from wpl_lab.seeding import generator
 
 OPTIONS = (1, 4, 2, 4)
 ROLES = ("node", "activation", "node", "activation")

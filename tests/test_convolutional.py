@@ -4,9 +4,13 @@ import itertools
 
 import pytest
 
-from wpl.search.convolutional import OPERATIONS, ConvolutionalGenotype, ConvolutionalSpace
-from wpl.search.protocol import draw
-from wpl.seeding import generator
+from wpl_lab.search.protocol import draw
+from wpl_lab.search.spaces.convolutional import (
+    OPERATIONS,
+    ConvolutionalGenotype,
+    ConvolutionalSpace,
+)
+from wpl_lab.seeding import generator
 
 SPACES = [
     ConvolutionalSpace(1, alike=True),

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 
 from wpl.fisher import diagonal_fisher
-from wpl.search.convolutional import ConvolutionalGenotype, ConvolutionalSpace
-from wpl.search.convolutional_model import ConvolutionalModel
-from wpl.search.protocol import draw
-from wpl.seeding import generator
+from wpl_lab.search.protocol import draw
+from wpl_lab.search.spaces.convolutional import ConvolutionalGenotype, ConvolutionalSpace
+from wpl_lab.search.spaces.convolutional_model import ConvolutionalModel
+from wpl_lab.seeding import generator
 
 SPACE = ConvolutionalSpace(2, alike=False)
 
@@ -135,7 +135,7 @@ def test_dropping_is_in_training_only_and_keeps_the_mean():
 )
 def test_its_fisher_information_is_that_of_a_loop(genotype):
     """Also where both branches of a node use one weight."""
-    from wpl.search.image_task import ConvolutionalChild
+    from wpl_lab.search.spaces.image_task import ConvolutionalChild
 
     shared, genotype = model(), ConvolutionalGenotype.parse(genotype)
     x, y = images(), torch.tensor([0, 1, 2, 3, 0, 1])

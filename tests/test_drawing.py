@@ -7,11 +7,11 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, PathPatch
 
-from wpl.search.convolutional import ConvolutionalGenotype, ConvolutionalSpace
-from wpl.search.drawing import draw_convolutional, draw_recurrent
-from wpl.search.protocol import draw
-from wpl.search.recurrent import RecurrentGenotype, RecurrentSpace
-from wpl.seeding import generator
+from wpl_lab.search.protocol import draw
+from wpl_lab.search.spaces.convolutional import ConvolutionalGenotype, ConvolutionalSpace
+from wpl_lab.search.spaces.drawing import draw_convolutional, draw_recurrent
+from wpl_lab.search.spaces.recurrent import RecurrentGenotype, RecurrentSpace
+from wpl_lab.seeding import generator
 
 CELLS = [
     RecurrentGenotype.parse("0:tanh"),

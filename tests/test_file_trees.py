@@ -9,8 +9,8 @@ import zipfile
 
 import pytest
 
-from wpl.data_files import DataError
-from wpl.file_trees import open_tree
+from wpl_lab.data.data_files import DataError
+from wpl_lab.data.file_trees import open_tree
 
 
 def names(root):

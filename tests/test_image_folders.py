@@ -11,9 +11,9 @@ import torch
 from image_folders import encoded, fill, pixels, write
 from PIL import Image
 
-from wpl.data_files import DataError
-from wpl.image_sources import read_images
-from wpl.images import PARTS, load_images, save_images
+from wpl_lab.data.data_files import DataError
+from wpl_lab.data.image_sources import read_images
+from wpl_lab.data.images import PARTS, load_images, save_images
 
 SPLIT = {"valid_share": 0.25, "test_share": 0.25, "seed": 0}
 

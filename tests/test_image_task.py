@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from tiny_search import plasticity, policy, run
 
-from wpl.images import PARTS, Images
-from wpl.search.image_task import ImageTask
-from wpl.search.standalone import train_alone
-from wpl.seeding import generator
+from wpl_lab.data.images import PARTS, Images
+from wpl_lab.search.spaces.image_task import ImageTask
+from wpl_lab.search.standalone import train_alone
+from wpl_lab.seeding import generator
 
 PROTECT = ("stem", "squeeze", "edge", "end", "classifier", "bias")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from wpl.data_files import DataError
-from wpl.image_sources import read_images
-from wpl.images import PARTS, Images, load_images, save_images
+from wpl_lab.data.data_files import DataError
+from wpl_lab.data.image_sources import read_images
+from wpl_lab.data.images import PARTS, Images, load_images, save_images
 
 SPLIT = {"valid_share": 0.1, "test_share": 0.2, "seed": 0}
 

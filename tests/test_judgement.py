@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wpl.search import comparison, judgement
-from wpl.search.findings import findings
+from wpl_lab.search.judging import judgement
+from wpl_lab.search.judging import search_effects as comparison
+from wpl_lab.search.judging.search_findings import findings
 
 RUN = {"space": "small", "method": "enas", "arm": "none", "seed": 0}
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from tiny_search import plasticity, training
 
-from wpl.search.descent import ExplodedError, check, step
-from wpl.search.memory import Memory
-from wpl.seeding import generator
+from wpl_lab.search.descent import ExplodedError, check, step
+from wpl_lab.search.memory import Memory
+from wpl_lab.seeding import generator
 
 SHAPES = {"a": (3, 2), "b": (4,), "c": (2,)}
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from tiny_search import PairSpace
 
-from wpl.artifact import load_tensors, save_tensors
-from wpl.search.nao import Nao
-from wpl.search.recurrent import ACTIVATIONS, RecurrentSpace
-from wpl.search.settings import Population
-from wpl.seeding import generator
+from wpl_lab.io.artifact import load_tensors, save_tensors
+from wpl_lab.search.settings import Population
+from wpl_lab.search.spaces.recurrent import ACTIVATIONS, RecurrentSpace
+from wpl_lab.search.strategies.nao import Nao
+from wpl_lab.seeding import generator
 
 NAO = {
     "population": 10,

@@ -10,10 +10,10 @@ from snakemake.exceptions import WorkflowError
 from workspace import ROOT, overlay
 
 from support import params, search_params
-from wpl import image_sources, text_sources
 from wpl.closed_forms.scores import Kind
 from wpl.omega import Curvature
-from wpl.two_models.names import ARM_NAMES, Arm
+from wpl_lab.data import image_sources, text_sources
+from wpl_lab.two_models.arms import ARM_NAMES, Arm
 
 DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
 

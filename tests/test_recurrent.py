@@ -7,10 +7,10 @@ from dataclasses import FrozenInstanceError
 import pytest
 import torch
 
-from wpl.search.protocol import draw
-from wpl.search.recurrence import LARGEST_NORM, fused, unrolled
-from wpl.search.recurrent import ACTIVATIONS, RecurrentGenotype, RecurrentSpace
-from wpl.seeding import generator
+from wpl_lab.search.protocol import draw
+from wpl_lab.search.spaces.recurrence import LARGEST_NORM, fused, unrolled
+from wpl_lab.search.spaces.recurrent import ACTIVATIONS, RecurrentGenotype, RecurrentSpace
+from wpl_lab.seeding import generator
 
 TIME, BATCH, HIDDEN = 4, 3, 5
 SMALL = [str(cell) for cell in RecurrentSpace(2).cells()]

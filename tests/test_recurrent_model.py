@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from wpl.search.recurrence import LARGEST_NORM
-from wpl.search.recurrent import RecurrentGenotype, RecurrentSpace
-from wpl.search.recurrent_model import RecurrentModel
-from wpl.seeding import generator
+from wpl_lab.search.spaces.recurrence import LARGEST_NORM
+from wpl_lab.search.spaces.recurrent import RecurrentGenotype, RecurrentSpace
+from wpl_lab.search.spaces.recurrent_model import RecurrentModel
+from wpl_lab.seeding import generator
 
 WORDS, HIDDEN = 11, 6
 CELLS = ["0:tanh 1:relu 0:identity", "0:sigmoid 0:tanh 2:relu", "0:relu 1:identity 2:tanh"]

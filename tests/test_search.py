@@ -16,8 +16,8 @@ from tiny_search import (
     tiny_text,
 )
 
-from wpl.artifact import load_tensors
-from wpl.search.state import State
+from wpl_lab.io.artifact import load_tensors
+from wpl_lab.search.state import State
 
 TABLES = ("children", "policy", "scores")
 

@@ -15,7 +15,7 @@ import torch
 from pandas.testing import assert_frame_equal
 from tiny_search import CASES, PairTask, plasticity, policy, run, text_task
 
-from wpl.artifact import ArtifactError, load_tensors, save_tensors
+from wpl_lab.io.artifact import ArtifactError, load_tensors, save_tensors
 
 
 class InterruptedSearch(Exception):  # noqa: N818

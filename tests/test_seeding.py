@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from wpl.seeding import batch_order, derive, generator
+from wpl_lab.seeding import batch_order, derive, generator
 
 
 def test_streams_differ_by_seed_and_purpose():

@@ -5,8 +5,8 @@ import torch
 from test_text_task import QUIET
 from tiny_search import PairTask, text_task
 
-from wpl.search.descent import ExplodedError
-from wpl.search.standalone import train_alone
+from wpl_lab.search.descent import ExplodedError
+from wpl_lab.search.standalone import train_alone
 
 SETTINGS = {
     "batches": 12,

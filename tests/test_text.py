@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from wpl import text_sources
-from wpl.artifact import ArtifactError, save_tensors
-from wpl.data_files import DataError
-from wpl.text import PARTS, Text, load_text, save_text
-from wpl.text_sources import read_text, tokens
+from wpl_lab.data import text_sources
+from wpl_lab.data.data_files import DataError
+from wpl_lab.data.text import PARTS, Text, load_text, save_text
+from wpl_lab.data.text_sources import read_text, tokens
+from wpl_lab.io.artifact import ArtifactError, save_tensors
 
 HOW = {"vocabulary": 1000, "valid_share": 0.15, "test_share": 0.1, "seed": 0}
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from tiny_search import TASK, WORDS, text_task, tiny_text
 
-from wpl.seeding import generator
-from wpl.text import Text
+from wpl_lab.data.text import Text
+from wpl_lab.seeding import generator
 
 QUIET = {"dropout": 0.0, "weight_drop": 0.0, "drop_path": 0.0}
 

@@ -7,18 +7,19 @@ import torch.nn.functional as F
 from torch import nn
 
 from wpl import WeightPlasticity, diagonal_fisher, exact_omega
-from wpl.images import Images
-from wpl.seeding import batch_order, generator
-from wpl.two_models import comparison, mlp
-from wpl.two_models.adam import Adam
-from wpl.two_models.anchors import DenseAnchor, uniform
-from wpl.two_models.findings import findings, split_findings
-from wpl.two_models.first import train_first
-from wpl.two_models.importance import estimate_fisher
-from wpl.two_models.path_integral import PathIntegral
-from wpl.two_models.remedies import estimate_mas, estimate_omega, path_importance, scaled
-from wpl.two_models.second import train_second
-from wpl.two_models.split import train_split
+from wpl_lab.adam import Adam
+from wpl_lab.data.images import Images
+from wpl_lab.seeding import batch_order, generator
+from wpl_lab.two_models import mlp
+from wpl_lab.two_models import second_model_effects as comparison
+from wpl_lab.two_models.anchors import DenseAnchor, uniform
+from wpl_lab.two_models.first import train_first
+from wpl_lab.two_models.importance import estimate_fisher
+from wpl_lab.two_models.path_integral import PathIntegral
+from wpl_lab.two_models.remedies import estimate_mas, estimate_omega, path_importance, scaled
+from wpl_lab.two_models.second import train_second
+from wpl_lab.two_models.split import train_split
+from wpl_lab.two_models.two_models_findings import findings, split_findings
 
 TRAINING = {"batch_size": 16, "learning_rate": 5e-3, "weight_decay": 1e-3}
 FIRST = {"stops": [0.4, 0.6], "check_every": 5, "depth": 4, "width": 6, "iterations": 120}

@@ -124,21 +124,22 @@ def test_alpha_reruns_the_jobs_of_its_arm(project):
         ("evaluation", JUDGED | RANKED),
         ("fisher", AFTER_FISHER | SEARCHED),
         ("omega", AFTER_FISHER - {"estimate_fisher"}),
-        ("two_models/findings", JUDGED),
-        ("search/findings", RANKED),
-        ("search/controller", SEARCHED),
-        ("image_sources", rules(TWO_MODELS) | RANKED | {"search_cells", "train_standalone"}),
+        ("two_models/two_models_findings", JUDGED),
+        ("search/judging/search_findings", RANKED),
+        ("search/strategies/controller", SEARCHED),
+        ("data/image_sources", rules(TWO_MODELS) | RANKED | {"search_cells", "train_standalone"}),
     ],
 )
 def test_an_edit_of_the_library_reruns_the_jobs_that_import_it(project, module, expected):
-    with (project.path / f"src/wpl/{module}.py").open("a") as file:
+    (file,) = (project.path / "src").glob(f"*/{module}.py")
+    with file.open("a") as file:
         file.write("\n# An edit.\n")
     assert set(project.planned()) == expected
 
 
 def test_an_edit_that_changes_no_result_stops_there(project):
     """The reader of images changes, the images do not: nothing is trained again."""
-    with (project.path / "src/wpl/image_sources.py").open("a") as file:
+    with (project.path / "src/wpl_lab/data/image_sources.py").open("a") as file:
         file.write("\n# An edit.\n")
     project("snakemake --cores all --quiet all --until prepare_data")
     assert project.ran() == ["prepare_data/data", "prepare_data/images"]

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from wpl.search.loop import search
-from wpl.search.protocol import Score
-from wpl.search.settings import Plasticity, Policy, Training
-from wpl.search.text_task import TextTask
-from wpl.seeding import generator
-from wpl.text import Text
+from wpl_lab.data.text import Text
+from wpl_lab.search.loop import search
+from wpl_lab.search.protocol import Score
+from wpl_lab.search.settings import Plasticity, Policy, Training
+from wpl_lab.search.spaces.text_task import TextTask
+from wpl_lab.seeding import generator
 
 WORDS = tuple(f"word{i}" for i in range(20))
 TRAINING = {

@@ -5,8 +5,8 @@ import yaml
 from snakemake.io import expand as expand_names
 from support import digest, workspace
 from support.params import validate
-from wpl.search.names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
-from wpl.two_models.names import CONVERGED, IMPORTANCE
+from wpl_lab.search.search_names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
+from wpl_lab.two_models.arms import CONVERGED, IMPORTANCE
 
 given = config.copy()
 with plainly():

@@ -1,8 +1,8 @@
 """What the searches are told, and which of them run: from parameters to arms and seeds."""
 
-from wpl.search.convolutional import ConvolutionalSpace
-from wpl.search.names import ANCHORED
-from wpl.search.recurrent import RecurrentSpace
+from wpl_lab.search.spaces.convolutional import ConvolutionalSpace
+from wpl_lab.search.search_names import ANCHORED
+from wpl_lab.search.spaces.recurrent import RecurrentSpace
 
 # What a space is made of, beside the arms that search it.
 SPACES = {"text": ["nodes"], "images": ["nodes", "alike", "operations"]}

@@ -1,9 +1,9 @@
 """Estimate the Fisher information of every first model."""
 
 from job import job
-from wpl.artifact import load_tensors, save_tensors
-from wpl.images import load_images
-from wpl.two_models.importance import estimate_fisher
+from wpl_lab.data.images import load_images
+from wpl_lab.io.artifact import load_tensors, save_tensors
+from wpl_lab.two_models.importance import estimate_fisher
 
 with job(snakemake):
     seeds, how = snakemake.params.seeds, snakemake.params.fisher

@@ -1,10 +1,10 @@
 """Estimate the importance of the weights as other remedies define it, and the exact Ω."""
 
 from job import job
-from wpl.artifact import load_tensors, save_tensors
-from wpl.images import load_images
-from wpl.two_models.mlp import layer_names
-from wpl.two_models.remedies import estimate_mas, estimate_omega, path_importance, scaled
+from wpl_lab.data.images import load_images
+from wpl_lab.io.artifact import load_tensors, save_tensors
+from wpl_lab.two_models.mlp import layer_names
+from wpl_lab.two_models.remedies import estimate_mas, estimate_omega, path_importance, scaled
 
 with job(snakemake):
     inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params

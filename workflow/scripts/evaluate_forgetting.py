@@ -4,9 +4,9 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from job import job
-from wpl.files import load_table, save_json, save_table, save_text
-from wpl.two_models import comparison
-from wpl.two_models.findings import findings, split_findings
+from wpl_lab.io.files import load_table, save_json, save_table, save_text
+from wpl_lab.two_models import second_model_effects as comparison
+from wpl_lab.two_models.two_models_findings import findings, split_findings
 
 with job(snakemake):
     alphas, headline = snakemake.params.alphas, snakemake.params.headline

@@ -4,9 +4,10 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from job import job
-from wpl.files import load_table, save_json, save_table, save_text
-from wpl.search import comparison, judgement
-from wpl.search.findings import findings
+from wpl_lab.io.files import load_table, save_json, save_table, save_text
+from wpl_lab.search.judging import judgement
+from wpl_lab.search.judging import search_effects as comparison
+from wpl_lab.search.judging.search_findings import findings
 
 
 def read(files):

@@ -5,11 +5,11 @@ import pandas as pd
 
 from figure import save
 from job import job
-from wpl.files import load_table
-from wpl.search.convolutional import ConvolutionalGenotype
-from wpl.search.drawing import draw_convolutional, draw_recurrent
-from wpl.search.names import ARM_NAMES, METHOD_NAMES
-from wpl.search.recurrent import RecurrentGenotype
+from wpl_lab.io.files import load_table
+from wpl_lab.search.search_names import ARM_NAMES, METHOD_NAMES
+from wpl_lab.search.spaces.convolutional import ConvolutionalGenotype
+from wpl_lab.search.spaces.drawing import draw_convolutional, draw_recurrent
+from wpl_lab.search.spaces.recurrent import RecurrentGenotype
 
 
 def panels(found, task):

@@ -4,8 +4,8 @@ import seaborn as sns
 
 from figure import band, save
 from job import job
-from wpl.files import load_table
-from wpl.two_models.names import ARM_NAMES, CONVERGED
+from wpl_lab.io.files import load_table
+from wpl_lab.two_models.arms import ARM_NAMES, CONVERGED
 
 with job(snakemake):
     curves = load_table(snakemake.input[0], dtype={"stop": str})

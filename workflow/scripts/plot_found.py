@@ -6,8 +6,8 @@ import seaborn as sns
 
 from figure import band, save
 from job import job
-from wpl.files import load_table
-from wpl.search.names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
+from wpl_lab.io.files import load_table
+from wpl_lab.search.search_names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
 
 with job(snakemake):
     small, full = map(load_table, snakemake.input)

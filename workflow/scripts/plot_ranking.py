@@ -5,8 +5,8 @@ from matplotlib.ticker import MaxNLocator
 
 from figure import band, save
 from job import job
-from wpl.files import load_table
-from wpl.search.names import ARM_NAMES, METHOD_NAMES, space_name
+from wpl_lab.io.files import load_table
+from wpl_lab.search.search_names import ARM_NAMES, METHOD_NAMES, space_name
 
 with job(snakemake):
     table = load_table(snakemake.input[0])

@@ -4,8 +4,8 @@ import seaborn as sns
 
 from figure import band, save
 from job import job
-from wpl.files import load_table
-from wpl.search.names import ARM_NAMES
+from wpl_lab.io.files import load_table
+from wpl_lab.search.search_names import ARM_NAMES
 
 WINDOW = 10
 REWARD = {"text": "reward, c/perplexity", "images": "reward, accuracy"}

@@ -4,8 +4,8 @@ import seaborn as sns
 
 from figure import band, save
 from job import job
-from wpl.files import load_table
-from wpl.search.names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES, space_name
+from wpl_lab.io.files import load_table
+from wpl_lab.search.search_names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES, space_name
 
 PANELS = {"mean_points": "mean", "best_points": "the 5 best", "max_points": "maximum"}
 

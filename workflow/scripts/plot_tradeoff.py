@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 
 from figure import save
 from job import job
-from wpl.files import load_table
-from wpl.two_models.names import ARM_NAMES, stop_title
+from wpl_lab.io.files import load_table
+from wpl_lab.two_models.arms import ARM_NAMES, stop_title
 
 with job(snakemake):
     table, split = (load_table(file, dtype={"stop": str}) for file in snakemake.input)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from job import job
-from wpl.image_sources import read_images
-from wpl.images import save_images
+from wpl_lab.data.image_sources import read_images
+from wpl_lab.data.images import save_images
 
 with job(snakemake):
     params = snakemake.params

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from job import job
-from wpl.text import save_text
-from wpl.text_sources import read_text
+from wpl_lab.data.text import save_text
+from wpl_lab.data.text_sources import read_text
 
 with job(snakemake):
     params = snakemake.params

@@ -3,11 +3,11 @@
 import pandas as pd
 
 from job import job
-from wpl.devices import device
-from wpl.files import load_table, save_table
-from wpl.search.standalone import train_alone
-from wpl.search.tasks import tasks
-from wpl.search.winner import best_candidate
+from wpl_lab.devices import device
+from wpl_lab.io.files import load_table, save_table
+from wpl_lab.search.judging.winner import best_candidate
+from wpl_lab.search.spaces.tasks import tasks
+from wpl_lab.search.standalone import train_alone
 
 with job(snakemake):
     params = snakemake.params

@@ -3,12 +3,12 @@
 import pandas as pd
 
 from job import job
-from wpl.devices import device
-from wpl.files import save_table
-from wpl.search.protocol import draw
-from wpl.search.standalone import train_alone
-from wpl.search.tasks import tasks
-from wpl.seeding import generator
+from wpl_lab.devices import device
+from wpl_lab.io.files import save_table
+from wpl_lab.search.protocol import draw
+from wpl_lab.search.spaces.tasks import tasks
+from wpl_lab.search.standalone import train_alone
+from wpl_lab.seeding import generator
 
 with job(snakemake):
     params = snakemake.params

@@ -3,12 +3,12 @@
 import pandas as pd
 
 from job import job, unfinished
-from wpl.artifact import load_tensors, save_tensors
-from wpl.devices import device
-from wpl.files import save_table
-from wpl.search.loop import search
-from wpl.search.settings import STRATEGIES, Plasticity, Training
-from wpl.search.tasks import tasks
+from wpl_lab.devices import device
+from wpl_lab.io.artifact import load_tensors, save_tensors
+from wpl_lab.io.files import save_table
+from wpl_lab.search.loop import search
+from wpl_lab.search.settings import STRATEGIES, Plasticity, Training
+from wpl_lab.search.spaces.tasks import tasks
 
 with job(snakemake), unfinished(snakemake) as folder:
     params, output = snakemake.params, snakemake.output

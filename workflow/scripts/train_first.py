@@ -1,10 +1,10 @@
 """Train the first model of every seed, and keep it at every stop."""
 
 from job import job
-from wpl.artifact import save_tensors
-from wpl.files import save_table
-from wpl.images import load_images
-from wpl.two_models.first import train_first
+from wpl_lab.data.images import load_images
+from wpl_lab.io.artifact import save_tensors
+from wpl_lab.io.files import save_table
+from wpl_lab.two_models.first import train_first
 
 with job(snakemake):
     params = snakemake.params

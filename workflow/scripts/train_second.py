@@ -1,11 +1,11 @@
 """Train the second model of every seed by one arm, after the first model at every stop."""
 
 from job import job
-from wpl.artifact import check_tensors, load_tensors, save_tensors
-from wpl.files import save_table
-from wpl.images import load_images
-from wpl.two_models.names import IMPORTANCE
-from wpl.two_models.second import train_second
+from wpl_lab.data.images import load_images
+from wpl_lab.io.artifact import check_tensors, load_tensors, save_tensors
+from wpl_lab.io.files import save_table
+from wpl_lab.two_models.arms import IMPORTANCE
+from wpl_lab.two_models.second import train_second
 
 with job(snakemake):
     params = snakemake.params

@@ -1,9 +1,9 @@
 """Train one network on half of the classes and then, by every arm, on the others."""
 
 from job import job
-from wpl.files import save_table
-from wpl.images import load_images
-from wpl.two_models.split import train_split
+from wpl_lab.data.images import load_images
+from wpl_lab.io.files import save_table
+from wpl_lab.two_models.split import train_split
 
 with job(snakemake):
     params = snakemake.params

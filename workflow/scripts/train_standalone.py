@@ -5,10 +5,10 @@ import itertools
 import pandas as pd
 
 from job import job
-from wpl.devices import device
-from wpl.files import save_table
-from wpl.search.standalone import train_alone
-from wpl.search.tasks import tasks
+from wpl_lab.devices import device
+from wpl_lab.io.files import save_table
+from wpl_lab.search.spaces.tasks import tasks
+from wpl_lab.search.standalone import train_alone
 
 with job(snakemake):
     params = snakemake.params

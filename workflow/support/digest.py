@@ -15,7 +15,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-PROJECT = "wpl"
+PROJECTS = {"wpl", "wpl_lab"}
 
 
 @cache
@@ -51,7 +51,7 @@ def executed(script: str, root: Path) -> tuple[set[Path], set[str]]:
             todo += _imports(name, file, root)
     if not files:
         raise WorkflowError(f"there is no script {script}.py in {root / 'workflow/scripts'}")
-    return files, packages - {PROJECT}
+    return files, packages - PROJECTS
 
 
 _distributions = cache(metadata.packages_distributions)

@@ -4,8 +4,8 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from wpl.data_files import DataError
-from wpl.file_trees import open_tree
+from wpl_lab.data.data_files import DataError
+from wpl_lab.data.file_trees import open_tree
 
 KNOWN = Path(".snakemake/folders")
 

@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 from support.search_params import Search
 from support.section import Count, NonNegative, Positive, Section, Seed, Share
-from wpl.two_models.names import ArmEverywhere, ArmOfSplit, Remedy
+from wpl_lab.two_models.arms import ArmEverywhere, ArmOfSplit, Remedy
 
 
 class Data(Section):

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from support.section import Count, NonNegative, Positive, Probability, Section, Seed
-from wpl.search.convolutional import ConvolutionalSpace, Operation
-from wpl.search.names import METHOD_NAMES, SearchArm
-from wpl.search.recurrent import RecurrentSpace
+from wpl_lab.search.search_names import METHOD_NAMES, SearchArm
+from wpl_lab.search.spaces.convolutional import ConvolutionalSpace, Operation
+from wpl_lab.search.spaces.recurrent import RecurrentSpace
 
 
 class Space(Section):

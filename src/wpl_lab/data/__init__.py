@@ -1,0 +1,1 @@
+"""Reading images and text from their sources, archives and folders."""

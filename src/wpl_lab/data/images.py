@@ -1,0 +1,98 @@
+"""Labelled images in three parts: train, valid and test."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from wpl_lab.io.artifact import load_tensors, save_tensors
+
+Part = Literal["train", "valid", "test"]
+PARTS: tuple[Part, ...] = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images as they were read, and their labels.
+
+    Attributes:
+        pixels: For each part, bytes ``(sample, channel, height, width)``.
+        labels: For each part, integers ``(sample)`` from 0.
+        about: Where the images come from: source, checksum, seed of the split.
+    """
+
+    pixels: Mapping[Part, Tensor]
+    labels: Mapping[Part, Tensor]
+    about: Mapping[str, Any]
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, counted in the training part."""
+        return int(self.labels["train"].max()) + 1
+
+    @cached_property
+    def scale(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each channel of the training part.
+
+        They are computed from counts of the 256 values: exactly, and without a copy of the pixels.
+        A channel that is the same everywhere has deviation 1, so that one can divide by it.
+
+        Returns:
+            Mean ``(channel)`` and standard deviation ``(channel)``, float32.
+        """
+        moments = [_moments(channel) for channel in _counts(self.pixels["train"]).tolist()]
+        mean, deviation = torch.tensor(moments).unbind(1)
+        return mean, deviation
+
+    def flat(self, part: Part) -> tuple[Tensor, Tensor]:
+        """Give one part as rows, standardised by ``scale``.
+
+        Returns:
+            Features ``(sample, channel · height · width)``, float32, and labels ``(sample)``.
+        """
+        mean, deviation = self.scale
+        pixels = (self.pixels[part].float() - mean[:, None, None]) / deviation[:, None, None]
+        return pixels.flatten(1), self.labels[part]
+
+
+def save_images(path: Path | str, images: Images) -> None:
+    """Write images and labels to one file."""
+    tensors = {f"{part}.pixels": images.pixels[part] for part in PARTS}
+    tensors |= {f"{part}.labels": images.labels[part] for part in PARTS}
+    save_tensors(path, "images", tensors, **images.about)
+
+
+def load_images(path: Path | str) -> Images:
+    """Read what ``save_images`` wrote.
+
+    Returns:
+        The images; the pixels are a map of the file, not a copy in memory.
+
+    Raises:
+        ArtifactError: If the file is missing, damaged or of another kind.
+    """
+    tensors, about = load_tensors(path, "images")
+    return Images(
+        {part: tensors[f"{part}.pixels"] for part in PARTS},
+        {part: tensors[f"{part}.labels"].to(torch.int64) for part in PARTS},
+        about,
+    )
+
+
+def _counts(pixels: Tensor) -> Tensor:
+    """Count the values of bytes ``(sample, channel, height, width)``: ``(channel, 256)``."""
+    counts = torch.zeros(pixels.shape[1], 256, dtype=torch.int64)
+    for some in pixels.split(max(1, 2**24 // pixels[0].numel())):  # 16 MB at a time
+        for channel in range(len(counts)):
+            counts[channel] += torch.bincount(some[:, channel].flatten(), minlength=256)
+    return counts
+
+
+def _moments(counts: list[int]) -> tuple[float, float]:
+    n, first, second = (sum(c * k**power for k, c in enumerate(counts)) for power in (0, 1, 2))
+    return first / n, math.sqrt((n * second - first**2) / (n * (n - 1))) or 1.0

@@ -1,0 +1,1 @@
+"""Files that are written atomically, and tensors with metadata and a checksum."""

@@ -1,0 +1,1 @@
+"""What the searches found, held against the truth and against random search."""

@@ -1,0 +1,92 @@
+"""ENAS: a controller draws architectures, and learns from rewards (Pham et al., 2018)."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from wpl_lab.search.protocol import Genotype, Row, Space
+from wpl_lab.search.settings import Policy
+from wpl_lab.search.strategies.controller import Controller
+from wpl_lab.search.strategies.reinforce import Reinforce
+from wpl_lab.seeding import generator
+
+
+class Enas:
+    """The strategy of ENAS.
+
+    Attributes:
+        controller: The distribution that architectures are drawn from.
+    """
+
+    def __init__(self, space: Space, policy: Policy, *, seed: int) -> None:
+        """Begin with a fresh controller.
+
+        Args:
+            space: The architectures.
+            policy: How the controller learns.
+            seed: Root seed of the run.
+        """
+        self._space, self._policy = space, policy
+        self.controller = Controller(
+            space.options,
+            roles=space.roles,
+            hidden=policy.hidden,
+            temperature=policy.temperature,
+            tanh_constant=policy.tanh_constant,
+            generator=generator(seed, "search", "controller"),
+        )
+        self._reinforce = Reinforce(
+            learning_rate=policy.learning_rate,
+            entropy_weight=policy.entropy,
+            decay=policy.baseline_decay,
+        )
+
+    def sample(self, random: torch.Generator) -> Genotype:
+        """Draw an architecture from the controller."""
+        with torch.no_grad():
+            choices = self.controller.sample(1, generator=random).choices[0]
+        return self._space.decode(choices.tolist())
+
+    def learn(
+        self, reward: Callable[[Genotype], float], *, epoch: int, random: torch.Generator
+    ) -> list[Row]:
+        """Move the controller towards architectures that are rewarded (REINFORCE).
+
+        Args:
+            reward: Scores an architecture.
+            epoch: Its number, from 0.
+            random: Source of the draws.
+
+        Returns:
+            A row per step: the mean reward, the baseline, the entropy in nats.
+        """
+        rows = []
+        for number in range(self._policy.steps):
+            samples = self.controller.sample(self._policy.samples, generator=random)
+            genotypes = [self._space.decode(choices) for choices in samples.choices.tolist()]
+            rewards = [reward(genotype) for genotype in genotypes]
+            learnt = self._reinforce.step(self.controller, samples, torch.tensor(rewards))
+            rows.append(
+                {
+                    "step": epoch * self._policy.steps + number,
+                    "reward": sum(rewards) / len(rewards),
+                    "baseline": learnt["baseline"],
+                    "entropy": learnt["entropy"],
+                }
+            )
+        return rows
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Give the weights of the controller and the state of its learning."""
+        weights = {f"controller.{n}": t.clone() for n, t in self.controller.state_dict().items()}
+        return weights | {f"reinforce.{n}": t for n, t in self._reinforce.state().items()}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what ``tensors`` gave."""
+        parts: dict[str, dict[str, Tensor]] = {"controller": {}, "reinforce": {}}
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = tensor
+        self.controller.load_state_dict(parts["controller"])
+        self._reinforce.load_state(parts["reinforce"])

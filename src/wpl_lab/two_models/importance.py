@@ -1,0 +1,66 @@
+"""How much each weight of the first model matters: the Fisher information."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from wpl.fisher import Kind, diagonal_fisher
+from wpl_lab.data.images import Images
+from wpl_lab.seeding import generator
+from wpl_lab.two_models import mlp
+
+
+def estimate_fisher(
+    parameters: Mapping[str, Tensor],
+    images: Images,
+    *,
+    seeds: Sequence[int],
+    kind: Kind,
+    samples: int,
+) -> mlp.Parameters:
+    """Estimate the diagonal Fisher information of every first model on training data.
+
+    Args:
+        parameters: By name, weights ``(stop, seed, ...)``.
+        images: The data.
+        seeds: Root seeds, of which the samples and the labels of ``"mc"`` are drawn.
+        kind: As in ``wpl.diagonal_fisher``.
+        samples: Number of training images to estimate on, other ones for every seed.
+
+    Returns:
+        By name, F in the shape of the weights.
+
+    Raises:
+        ValueError: If there are fewer training images than ``samples``.
+    """
+    fisher = {name: torch.empty_like(p) for name, p in parameters.items()}
+    for at, model, data in first_models(parameters, images, seeds, samples):
+        draws = generator(seeds[at[1]], "estimate_fisher", "labels")
+        for name, f in diagonal_fisher(model, [data], kind=kind, generator=draws).items():
+            fisher[name][at] = f
+    return fisher
+
+
+def first_models(
+    parameters: Mapping[str, Tensor], images: Images, seeds: Sequence[int], samples: int
+) -> Iterator[tuple[tuple[int, int], nn.Module, tuple[Tensor, Tensor]]]:
+    """Go through the first models, stop by stop, each with training images drawn for its seed.
+
+    Yields:
+        The index (stop, run), the model, its images and their labels.
+
+    Raises:
+        ValueError: If there are fewer training images than ``samples``.
+    """
+    inputs, labels = images.flat("train")
+    if samples > len(inputs):
+        raise ValueError(
+            f"fisher.samples is {samples}, but there are only {len(inputs)} training images"
+        )
+    orders = [generator(seed, "estimate_fisher", "samples") for seed in seeds]
+    picks = [torch.randperm(len(inputs), generator=order)[:samples] for order in orders]
+    for stop in range(len(next(iter(parameters.values())))):
+        for run, chosen in enumerate(picks):
+            model = mlp.module({name: p[stop, run] for name, p in parameters.items()})
+            yield (stop, run), model, (inputs[chosen], labels[chosen])

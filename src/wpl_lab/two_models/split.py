@@ -1,0 +1,82 @@
+"""One network on one half of the classes, then on the other: the scenario of new data."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from wpl_lab.data.images import PARTS, Images
+from wpl_lab.two_models.arms import CONVERGED, IMPORTANCE, Arm
+from wpl_lab.two_models.first import train_first
+from wpl_lab.two_models.importance import estimate_fisher
+from wpl_lab.two_models.remedies import estimate_mas, path_importance, scaled
+from wpl_lab.two_models.second import train_second
+
+
+def train_split(
+    images: Images,
+    *,
+    arms: Mapping[Arm, Sequence[float]],
+    seeds: Sequence[int],
+    width: int,
+    first: Mapping[str, Any],
+    second: Mapping[str, Any],
+    fisher: Mapping[str, Any],
+    si_damping: float,
+) -> pd.DataFrame:
+    """Train a network on the first half of the classes and then, by each arm, on the second half.
+
+    It is the two models' experiment where all layers are shared and the data is new: what EWC
+    (Kirkpatrick et al., 2017) was made for. Both halves use the same outputs, the label is counted
+    within the half, so that nothing but the anchor tells the tasks apart.
+
+    Args:
+        images: All classes; with an odd number the last one is left out.
+        arms: The strengths at which each arm is run.
+        seeds: Root seeds.
+        width: Units of each hidden layer.
+        first: How to train on the first half, and the depth, as for ``train_first``.
+        second: How to train on the second half, as for ``train_second``; its depth is not used.
+        fisher: Kind and number of samples, as for ``estimate_fisher``; at most all there are.
+        si_damping: As for ``path_importance``.
+
+    Returns:
+        The records of ``train_second``, of all arms; A is the first half, B the second.
+    """
+    a, b = (_half(images, half) for half in (0, 1))
+    models, way, _ = train_first(a, seeds=seeds, width=width, **{**first, "stops": []})
+    samples = min(fisher["samples"], len(a.labels["train"]))
+    information = estimate_fisher(models, a, seeds=seeds, kind=fisher["kind"], samples=samples)
+    mas = estimate_mas(models, a, seeds=seeds, samples=samples)
+    importances = {
+        "fisher": information,
+        "mas": scaled(mas, information),
+        "si": scaled(path_importance(way, damping=si_damping), information),
+    }
+    records = [
+        train_second(
+            b,
+            models,
+            importances[IMPORTANCE.get(arm, "fisher")],
+            arm=arm,
+            alphas=alphas,
+            shared=first["depth"],
+            seeds=seeds,
+            stops=[CONVERGED],
+            width=width,
+            first_images=a,
+            **{**second, "depth": first["depth"]},
+        )[1]
+        for arm, alphas in arms.items()
+    ]
+    return pd.concat(records, ignore_index=True)
+
+
+def _half(images: Images, half: int) -> Images:
+    count = images.classes // 2
+    kept = {p: (images.labels[p] // count == half).nonzero().squeeze(1) for p in PARTS}
+    return Images(
+        {p: images.pixels[p][kept[p]] for p in PARTS},
+        {p: images.labels[p][kept[p]] % count for p in PARTS},
+        {**images.about, "half": half},
+    )
