@@ -60,7 +60,7 @@ class Space(Protocol):
 
 
 def draw(space: Space, random: torch.Generator) -> Genotype:
-    """Draw an architecture, every choice alike."""
+    """Draw an architecture, every choice with the same probability."""
     return space.decode([int(torch.randint(n, (), generator=random)) for n in space.options])
 
 

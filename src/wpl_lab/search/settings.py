@@ -47,6 +47,50 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ArmTraining(Training):
+    """How an arm trains the shared weights.
+
+    Attributes:
+        slow: Factor on the learning rate from epoch ``slow_from`` on.
+        slow_from: See there.
+        replay: Number of latest children, one of which every second batch trains instead of the
+            newest; 0: none.
+        together: Number of children that are trained together, on their mean loss.
+    """
+
+    slow: float = 1.0
+    slow_from: int = 0
+    replay: int = 0
+    together: int = 1
+
+    def __post_init__(self) -> None:
+        """Check what one value asks of another.
+
+        Raises:
+            ValueError: If children do not go into whole turns.
+        """
+        if self.children % self.together:
+            raise ValueError(
+                f"children: {self.children} cannot be trained {self.together} at a time"
+            )
+
+    @property
+    def turns(self) -> int:
+        """Number of turns in an epoch."""
+        return self.children // self.together
+
+    @property
+    def steps(self) -> int:
+        """Number of steps of gradient descent in an epoch."""
+        return self.turns * self.batches
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Compute the learning rate of an epoch, counted from 0."""
+        factor = self.slow if epoch >= self.slow_from else 1.0
+        return factor * super().learning_rate_at(epoch)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plasticity:
     """How the weights of earlier children are protected.
 
@@ -54,21 +98,22 @@ class Plasticity:
         alpha: Strength α of the penalty.
         warmup: Number of first epochs with α = 0.
         decay_from: α falls linearly from this epoch on, to 0 after the last; None: it does not.
-        uniform: Whether all weights of a child get the mean of their Fisher information.
         rate: η, the share of the newest child in the running Fisher information.
         largest_norm: Longest norm of a tensor of the running Fisher information.
         kind: Labels of the Fisher information.
         protect: Which shared weights are protected, by the first part of their names.
+        largest_pull: None: the penalty takes its proximal step; else its gradient is added to that
+            of the loss, as in the paper, clipped to this norm.
     """
 
     alpha: float
     warmup: int
     decay_from: int | None
-    uniform: bool
     rate: float
     largest_norm: float
     kind: Kind
     protect: tuple[str, ...]
+    largest_pull: float | None = None
 
     def alpha_at(self, epoch: int, epochs: int) -> float:
         """Give α in an epoch, counted from 0, of a search of so many."""

@@ -112,7 +112,8 @@ class RecurrentChildren:
             F.cross_entropy(self._models.logits(read, child), label).item()
             for child, label in enumerate(labels)
         ]
-        return [self._task.reward_scale * math.exp(-n) for n in nats]  # exp(n) may overflow
+        # exp(n) may overflow; a model without a finite prediction is rewarded with nothing.
+        return [0.0 if math.isnan(n) else self._task.reward_scale * math.exp(-n) for n in nats]
 
     def scores(self, part: Part) -> list[Score]:
         """Read a whole part, the hidden state carried on: nats per word, and perplexity.
