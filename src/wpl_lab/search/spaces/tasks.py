@@ -1,6 +1,6 @@
 """The tasks that architectures are searched for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,23 @@ from wpl_lab.search.spaces.image_task import ImageTask
 from wpl_lab.search.spaces.text_task import TextTask
 
 
-def tasks(
+def make_task(
     name: TaskName, data: Path | str, *, device: torch.device | str, model: Mapping[str, Any]
-) -> Callable[[int], Task]:
-    """Read the data of a task once.
+) -> Task:
+    """Read the data of a task, and lay it out.
 
     Args:
         name: Of the task.
         data: File of the text or of the images.
-        device: Where models and batches are.
+        device: Where weights and batches are.
         model: What else the task is made of.
 
     Returns:
-        A function that makes the task, with fresh weights, of a root seed.
+        The task.
 
     Raises:
         ArtifactError: If the file is missing, damaged or of another kind.
     """
     if name == "text":
-        text, _ = load_text(data)
-        return lambda seed: TextTask(text, seed=seed, device=device, **model)
-    images = load_images(data)
-    return lambda seed: ImageTask(images, seed=seed, device=device, **model)
+        return TextTask(load_text(data)[0], device=device, **model)
+    return ImageTask(load_images(data), device=device, **model)
