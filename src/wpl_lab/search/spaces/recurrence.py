@@ -101,7 +101,7 @@ class Cells:
             [of[k] * self.count + position[of[k]][c] for k in range(most) for c, of in enumerate(padded)]
         )
         shares = [[(k < len(of)) / len(of) for of in ends] for k in range(most)]
-        self._shares = torch.tensor(shares, device=device)[:, :, None, None]  # (end, cell, 1, 1)
+        self._shares = torch.tensor(shares, dtype=torch.float64, device=device)[..., None, None]
 
     def forward(
         self,
@@ -139,6 +139,7 @@ class Cells:
         shut = None
         if paths is not None:
             shut = [p.index_select(0, o) for p, o in zip(paths, self._orders[1:], strict=True)]
+        shares = self._shares.to(state.dtype)  # (end, cell, 1, 1)
         for t in range(time):
             at = t if keep else 0
             for i, weight in enumerate(weights):
@@ -157,7 +158,7 @@ class Cells:
                     _IN_PLACE[activation](candidate[cells])
                 torch.lerp(source, candidate, gate, out=outputs[i])
             ends = flat.index_select(0, self._ends).unflatten(0, (-1, self.count))
-            torch.sum(ends.mul_(self._shares), 0, out=means[at])
+            torch.sum(ends.mul_(shares), 0, out=means[at])
             state = torch.mul(means[at], _factor(means[at]), out=states[t])
         return Trace(weights, list(sources.unbind(0)), activated, means, states)
 
@@ -185,6 +186,7 @@ class Cells:
         transposed = [w.transpose(1, 2) for w in trace.weights]
         factors = _factor(trace.means)
         scaled = bool((factors < 1).any())
+        shares = self._shares.to(grad.dtype)
         carried = torch.zeros_like(grad[0])
         flowing = torch.empty_like(shut[0])
         for t in range(time - 1, -1, -1):
@@ -192,7 +194,7 @@ class Cells:
             if scaled:
                 into = _through_scaling(into, trace.means[t], factors[t])
             flat = flowing.zero_().flatten(0, 1)
-            flat.index_add_(0, self._ends, (into * self._shares).flatten(0, 1))
+            flat.index_add_(0, self._ends, (into * shares).flatten(0, 1))
             for i in range(nodes - 1, -1, -1):
                 grad_z = slopes[t, i].mul_(flowing[i].unsqueeze(1)).flatten(1, 2)
                 to_source = torch.baddbmm(shut[t, i].mul_(flowing[i]), transposed[i], grad_z)
