@@ -15,7 +15,7 @@ test-slurm: .venv/installed
 	$(ACTIVATE) && tests/cluster/slurm.sh
 
 lint: .venv/installed
-	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && codespell \
+	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && lint-imports && codespell \
 		&& snakefmt --check Snakefile workflow/rules && snakemake --lint
 
 report: .venv/installed
