@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.scores import Kind
+from wpl.kinds import Kind
 
 Part = Literal["reward", "select", "test"]
 """Validation data is cut in two: with ``reward`` the controller is rewarded and the Fisher

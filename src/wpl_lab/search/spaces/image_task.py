@@ -3,14 +3,16 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.closed_forms.scores import Kind
 from wpl.fisher import diagonal_fisher
-from wpl_lab.data.images import Images
+from wpl.kinds import Kind
+from wpl_lab.data.images import Images, load_images
 from wpl_lab.data.images import Part as ImagePart
 from wpl_lab.search.protocol import Part, Score, Tensors
 from wpl_lab.search.spaces.convolutional import ConvolutionalGenotype, ConvolutionalSpace, Operation
@@ -324,3 +326,20 @@ class ImageTask:
             where = mirrored.to(images.device)[:, None, None, None]
             images = torch.where(where, images.flip(3), images)
         return images
+
+
+def make_task(data: Path | str, *, device: torch.device | str, **model: Any) -> ImageTask:
+    """Read the data and lay it out.
+
+    Args:
+        data: File of the images.
+        device: Where weights and batches are.
+        model: What else the task is made of, as in ``ImageTask``.
+
+    Returns:
+        The task.
+
+    Raises:
+        ArtifactError: If the file is missing, damaged or of another kind.
+    """
+    return ImageTask(load_images(data), device=device, **model)

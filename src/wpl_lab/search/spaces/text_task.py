@@ -3,14 +3,17 @@
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.closed_forms.scores import Kind, Scores
+from wpl.closed_forms.scores import Scores
+from wpl.kinds import Kind
 from wpl.perplexity import perplexity
-from wpl_lab.data.text import Text
+from wpl_lab.data.text import Text, load_text
 from wpl_lab.search.protocol import Part, Score, Tensors
 from wpl_lab.search.spaces.dropping import Dropping
 from wpl_lab.search.spaces.recurrent import RecurrentGenotype, RecurrentSpace
@@ -245,6 +248,23 @@ class TextTask:
         """Count the words that are predicted in a whole part."""
         rows = self._rows[part]
         return rows.shape[0] * (rows.shape[1] - 1)
+
+
+def make_task(data: Path | str, *, device: torch.device | str, **model: Any) -> TextTask:
+    """Read the data and lay it out.
+
+    Args:
+        data: File of the text.
+        device: Where weights and batches are.
+        model: What else the task is made of, as in ``TextTask``.
+
+    Returns:
+        The task.
+
+    Raises:
+        ArtifactError: If the file is missing, damaged or of another kind.
+    """
+    return TextTask(load_text(data)[0], device=device, **model)
 
 
 def _rows(tokens: Tensor, count: int) -> Tensor:
