@@ -190,7 +190,9 @@ def gradients_beside(given, directions):
     cells, trace, _ = run_beside(given)
     grad = torch.stack(directions, 1).transpose(2, 3)
     products = cells.backward(trace, grad)
-    of_inputs = cells.unsorted(0, products[0].transpose(0, 1)).permute(0, 1, 3, 2)  # (cell, time, batch, 2 hidden)
+    of_inputs = cells.unsorted(0, products[0].transpose(0, 1)).permute(
+        0, 1, 3, 2
+    )  # (cell, time, batch, 2 hidden)
     of_weights = [
         cells.unsorted(i, torch.einsum("tcob,tchb->coh", grad_z, source))
         for i, (grad_z, source) in enumerate(zip(products, trace.sources, strict=True))

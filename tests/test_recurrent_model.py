@@ -175,9 +175,7 @@ def test_a_model_has_the_same_bits_whichever_models_are_beside_it(dropping):
         randoms = [generator(run) for run in some]
         drawn = Dropping(**dropping).draw(randoms, nodes=2, hidden=16, batch=16)
         read = models.read(texts[list(some)][..., :-1], dropped=drawn)
-        gradients = models.gradients(
-            read, errors_of(models, read, texts[list(some)][..., 1:])
-        )
+        gradients = models.gradients(read, errors_of(models, read, texts[list(some)][..., 1:]))
         at = list(some).index(5)
         names = used_weights(cells[5])
         found.append([models.logits(read, at), *(gradients[name][at] for name in names)])

@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 import torch
 from pandas.testing import assert_frame_equal
-from tiny_search import CASES, Altered, PairTask, plasticity, policy, run, run_seeds, text_task, tiny_text
+from tiny_search import (
+    CASES,
+    Altered,
+    PairTask,
+    plasticity,
+    policy,
+    run,
+    run_seeds,
+    text_task,
+    tiny_text,
+)
 
 from wpl_lab.io.artifact import ArtifactError, load_tensors, save_tensors
 
@@ -168,9 +178,13 @@ def test_a_search_that_diverges_again_ends_with_a_row_that_says_so(epoch, tmp_pa
     assert last[["err1", "err2"] if epoch else ["work"]].isna().all() or not epoch
     assert tables["scores"].empty
     warning = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"][-1]
-    assert re.match(rf"seed 0, epoch {epoch}, 0:.* is nan nats, .*, a second time: .* ends", warning)
+    assert re.match(
+        rf"seed 0, epoch {epoch}, 0:.* is nan nats, .*, a second time: .* ends", warning
+    )
     before = (tmp_path / "state").read_bytes()
-    again = run(Altered(text_task(), [0], stop), tmp_path / "state", protect=plasticity(), learn=policy())
+    again = run(
+        Altered(text_task(), [0], stop), tmp_path / "state", protect=plasticity(), learn=policy()
+    )
     assert_same(again, tables)
     assert (tmp_path / "state").read_bytes() == before
 
@@ -181,7 +195,9 @@ def of_run(number, change):
     def changed(losses):
         if len(losses) == 1:
             return losses
-        return torch.cat([losses[:number], change(losses[number : number + 1]), losses[number + 1 :]])
+        return torch.cat(
+            [losses[:number], change(losses[number : number + 1]), losses[number + 1 :]]
+        )
 
     return changed
 

@@ -215,7 +215,9 @@ class PairTask:
 
     def weights(self, seed):
         random = generator(seed, "pairs", "init")
-        shapes = {f"first.{i}": (4, 2) for i in range(3)} | {f"second.{i}": (3, 4) for i in range(3)}
+        shapes = {f"first.{i}": (4, 2) for i in range(3)} | {
+            f"second.{i}": (3, 4) for i in range(3)
+        }
         return {
             f"{layer}.{name}": torch.rand(shape, generator=random) - 0.5
             for layer, (out, into) in shapes.items()

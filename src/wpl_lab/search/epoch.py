@@ -205,7 +205,9 @@ def _remember(
 def _measure_again(task: Task, stack: Stack, rows: Sequence[Sequence[Row]]) -> None:
     """Score all children of the epoch as the later ones have left them."""
     lanes = [
-        (run, task.space.parse(row["genotype"])) for run, of_run in enumerate(rows) for row in of_run
+        (run, task.space.parse(row["genotype"]))
+        for run, of_run in enumerate(rows)
+        for row in of_run
     ]
     scores = task.children(stack.weights, lanes).scores("select")
     for (run, genotype), row, after in zip(lanes, itertools.chain(*rows), scores, strict=True):

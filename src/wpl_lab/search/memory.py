@@ -40,7 +40,10 @@ class Memory:
         self._arm, self._rate, self._largest_norm = arm, rate, largest_norm
 
     def renew(
-        self, weights: Mapping[str, Tensor], fisher: Mapping[str, Tensor], used: Mapping[str, Tensor]
+        self,
+        weights: Mapping[str, Tensor],
+        fisher: Mapping[str, Tensor],
+        used: Mapping[str, Tensor],
     ) -> None:
         """Take in a child of each run: move F towards its own, and the anchor to its weights.
 

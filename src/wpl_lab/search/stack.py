@@ -57,9 +57,7 @@ class Stack:
         """The runs that have not diverged in this epoch."""
         return [run for run in range(len(self.states)) if run not in self.diverged]
 
-    def generators(
-        self, purpose: str, device: torch.device | str = "cpu"
-    ) -> list[torch.Generator]:
+    def generators(self, purpose: str, device: torch.device | str = "cpu") -> list[torch.Generator]:
         """Make the source of random numbers of one purpose in this epoch for each run."""
         return [state.generator(purpose, device) for state in self.states]
 

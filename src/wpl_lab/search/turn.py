@@ -122,5 +122,3 @@ def _gradient(penalty: WeightPlasticity, weights: Mapping[str, Tensor]) -> Tenso
         weight.grad = None
     penalty.add_gradient_(weights)
     return {name: w.grad for name, w in weights.items() if w.grad is not None}
-
-

@@ -14,9 +14,7 @@ KERNELS = {"sep3": 3, "sep5": 5}
 _CLASSIFIER = ("classifier", "bias")
 
 
-def layout(
-    *, stages: int, stacked: int, repeats: int, dropout: float, drop_path: float
-) -> Layout:
+def layout(*, stages: int, stacked: int, repeats: int, dropout: float, drop_path: float) -> Layout:
     """Put stages of normal cells in a row, a reduction cell before each but the first.
 
     Args:

@@ -118,7 +118,8 @@ class Pass:
     def _cell(self, number: int, cell: Cell, before: list[Tensor], *, reduces: bool) -> Tensor:
         height, width = (max(1, length // (1 + reduces)) for length in before[1].shape[2:])
         states = [
-            self._squeezed(x, f"squeeze.{number}_{i}", (height, width)) for i, x in enumerate(before)
+            self._squeezed(x, f"squeeze.{number}_{i}", (height, width))
+            for i, x in enumerate(before)
         ]
         for node, (first, second) in enumerate(cell, start=2):
             edge = f"{number}_{node}"

@@ -87,7 +87,9 @@ class Cells:
             self._groups.append(_runs([of_node[cell][1] for cell in order]))
             if i > 0:
                 self._sources.append(
-                    places([s * self.count + position[s][c] for c in order for s in [of_node[c][0]]])
+                    places(
+                        [s * self.count + position[s][c] for c in order for s in [of_node[c][0]]]
+                    )
                 )
             orders.append(order)
             position.append({cell: at for at, cell in enumerate(order)})
@@ -98,7 +100,11 @@ class Cells:
         most = max(map(len, ends))
         padded = [[*of, *[of[0]] * (most - len(of))] for of in ends]
         self._ends = places(
-            [of[k] * self.count + position[of[k]][c] for k in range(most) for c, of in enumerate(padded)]
+            [
+                of[k] * self.count + position[of[k]][c]
+                for k in range(most)
+                for c, of in enumerate(padded)
+            ]
         )
         shares = [[(k < len(of)) / len(of) for of in ends] for k in range(most)]
         self._shares = torch.tensor(shares, dtype=torch.float64, device=device)[..., None, None]

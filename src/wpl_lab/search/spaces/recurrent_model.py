@@ -166,7 +166,12 @@ class RecurrentModels:
         """
         table = self.weights["embedding"]
         batch, words = errors[0].shape[0], table.shape[1]
-        back = torch.stack([e.transpose(0, 1).flatten(0, 1) @ table[r] for e, r in zip(errors, self.runs, strict=True)])
+        back = torch.stack(
+            [
+                e.transpose(0, 1).flatten(0, 1) @ table[r]
+                for e, r in zip(errors, self.runs, strict=True)
+            ]
+        )
         products, into = self._through_cells(read, back)
         embedding, bias = [], []
         first = torch.arange(batch, device=table.device) * words  # of a row's words
@@ -241,7 +246,9 @@ class RecurrentModels:
         return [
             self._of_children(self.weights["recurrent"]),
             *(
-                torch.stack([self.weights[name][run] for name, run in zip(of, self.runs, strict=True)])
+                torch.stack(
+                    [self.weights[name][run] for name, run in zip(of, self.runs, strict=True)]
+                )
                 for of in edges
             ),
         ]
