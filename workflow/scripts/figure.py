@@ -61,6 +61,4 @@ def save(figure: Figure, *paths: str) -> None:
         kind = Path(path).suffix.removeprefix(".")
         metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
         with atomic(Path(path)) as temporary:
-            figure.savefig(
-                temporary, format=kind, dpi=150, bbox_inches="tight", metadata=metadata
-            )
+            figure.savefig(temporary, format=kind, dpi=150, bbox_inches="tight", metadata=metadata)
