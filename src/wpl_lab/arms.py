@@ -1,0 +1,255 @@
+"""The table of arms: all that the experiments, the rules and the figures know of each of them.
+
+An arm is a method on the weights that models share. To add one, add an entry to ``ARMS``: it is
+then accepted in params.yaml, run where its ``default`` says, and part of every table and figure.
+This module does not load torch: rules and figures read it, too.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Comparison = Literal["shared", "headline", "split", "enas", "uniform", "nao", "full"]
+"""What arms take part in. ``shared``: two models, for every number of shared layers; ``headline``:
+two models, for one number only; ``split``: one network, half of the classes after the other;
+``enas``, ``uniform``, ``nao``: searches of a small space by that method; ``full``: searches of a
+large space."""
+
+TWO_MODELS: tuple[Comparison, ...] = ("shared", "headline")
+SPLIT: tuple[Comparison, ...] = ("split",)
+SEARCH: tuple[Comparison, ...] = ("enas", "uniform", "nao", "full")
+
+Estimate = Literal["fisher", "fall", "moved", "mas", "omega"]
+"""What is known of the shared weights when a model has been trained, tensor by tensor: ``fisher``,
+the diagonal Fisher information; ``fall`` and ``moved``, the path integral of synaptic intelligence
+and how far the weight has moved; ``mas``, the sensitivity of the output; and ``omega``, one matrix
+for all weights together. Searches know ``fisher`` only."""
+ESTIMATES: tuple[Estimate, ...] = ("fisher", "fall", "moved", "mas", "omega")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """A method on shared weights.
+
+    Attributes:
+        name: In params.yaml, file names and tables.
+        title: In figures and findings.
+        colour: In every figure.
+        marker: In every figure.
+        line: In every figure.
+        applies: The comparisons that it can take part in.
+        default: Those in which it takes part where params.yaml says ``arms: default``.
+        importance: The importance of the weights of a tensor, which their anchor is weighted with;
+            None for an arm without an anchor. Its arguments are estimates, by their names, each in
+            the shape of the weights, and numbers of the arm's section of params.yaml. Only the
+            proportions matter: all importances are scaled to the mean of the Fisher information.
+        section: Of params.yaml: it holds the strength ``alpha`` for two models, and the numbers
+            that ``importance`` asks for. A search has one strength for all arms.
+        trains: What moves while the second of two models is trained: ``second``, that model;
+            ``private``, its private weights; ``both``, both models, on the sum of their losses.
+        alpha_decays: In a search, α falls linearly in the later epochs.
+        drops_paths: In a search, operations are dropped at random while a child is trained.
+    """
+
+    name: str
+    title: str
+    colour: str
+    marker: str
+    line: str = "-"
+    applies: tuple[Comparison, ...]
+    default: tuple[Comparison, ...] = ()
+    importance: Callable[..., "Tensor"] | None = None
+    section: str | None = None
+    trains: Literal["second", "private", "both"] = "second"
+    alpha_decays: bool = False
+    drops_paths: bool = False
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of what ``importance`` is computed from."""
+        return tuple(inspect.signature(self.importance).parameters) if self.importance else ()
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Those of them that are estimated from a model."""
+        return tuple(e for e in ESTIMATES if e in self.arguments)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Those of them that stand in the arm's section of params.yaml."""
+        return tuple(a for a in self.arguments if a not in ESTIMATES)
+
+
+# Colours tell twelve arms of one figure apart for any kind of colour vision (tests/test_arms.py).
+_ENTRIES = (
+    Arm(
+        name="none",
+        title="no remedy",
+        colour="#444444",
+        marker="s",
+        applies=TWO_MODELS + SPLIT + SEARCH,
+        default=("shared", "split", "enas", "uniform", "nao", "full"),
+    ),
+    Arm(
+        name="wpl",
+        title="WPL",
+        colour="#0072B2",
+        marker="o",
+        applies=TWO_MODELS + SEARCH,
+        default=("shared", "enas", "uniform", "nao", "full"),
+        importance=lambda fisher: fisher,
+        section="wpl",
+    ),
+    Arm(
+        name="l2",
+        title="uniform anchor (L2)",
+        colour="#E69F00",
+        marker="^",
+        applies=TWO_MODELS + SPLIT + SEARCH,
+        default=("shared", "split"),
+        importance=lambda fisher: fisher.new_ones(fisher.shape),
+        section="l2",
+    ),
+    Arm(
+        name="frozen",
+        title="shared layers frozen",
+        colour="#BBBBBB",
+        marker="D",
+        applies=TWO_MODELS,
+        default=("shared",),
+        trains="private",
+    ),
+    Arm(
+        name="joint",
+        title="A and B together",
+        colour="#000000",
+        marker="P",
+        applies=TWO_MODELS + SPLIT,
+        default=("shared", "split"),
+        trains="both",
+    ),
+    Arm(
+        name="floor",
+        title="WPL with a floor",
+        colour="#00C2F9",
+        marker="v",
+        line="--",
+        applies=TWO_MODELS,
+        default=("headline",),
+        importance=lambda fisher, floor: fisher + floor,
+        section="floor",
+    ),
+    Arm(
+        name="omega",
+        title="exact Ω",
+        colour="#8400CD",
+        marker="X",
+        applies=("headline",),
+        default=("headline",),
+        importance=lambda omega: omega,
+        section="omega",
+    ),
+    Arm(
+        name="si",
+        title="synaptic intelligence",
+        colour="#661100",
+        marker="<",
+        applies=TWO_MODELS + SPLIT,
+        default=("headline", "split"),
+        # Zenke, Poole, Ganguli, "Continual Learning Through Synaptic Intelligence" (2017), eq. 5;
+        # no importance where the loss has risen, as in the authors' release.
+        importance=lambda fall, moved, damping: fall.clamp(min=0) / (moved.square() + damping),
+        section="si",
+    ),
+    Arm(
+        name="mas",
+        title="memory aware synapses",
+        colour="#CC6677",
+        marker=">",
+        applies=TWO_MODELS + SPLIT,
+        default=("headline", "split"),
+        importance=lambda mas: mas,
+        section="mas",
+    ),
+    Arm(
+        name="ewc",
+        title="EWC",
+        colour="#332288",
+        marker="o",
+        applies=SPLIT,
+        default=("split",),
+        # WPL where all weights are shared and the data is new (Kirkpatrick et al., 2017).
+        importance=lambda fisher: fisher,
+    ),
+    Arm(
+        name="wpl_decay",
+        title="WPL, α decaying",
+        colour="#008DF9",
+        marker="v",
+        line="--",
+        applies=SEARCH,
+        importance=lambda fisher: fisher,
+        alpha_decays=True,
+    ),
+    Arm(
+        name="drop_path",
+        title="drop-path",
+        colour="#D55E00",
+        marker="P",
+        applies=SEARCH,
+        drops_paths=True,
+    ),
+)
+
+ARMS = {arm.name: arm for arm in _ENTRIES}
+"""Every arm by its name, in the order in which tables and legends list them."""
+
+TITLES = {arm.name: arm.title for arm in _ENTRIES}
+"""Every arm's title by its name."""
+
+COLOURS = {arm.name: arm.colour for arm in _ENTRIES}
+"""Every arm's colour by its name."""
+
+
+def applicable(comparison: Comparison) -> list[str]:
+    """List the arms that can take part in a comparison.
+
+    Args:
+        comparison: One of them.
+
+    Returns:
+        Their names, in the order of the table.
+    """
+    return [arm.name for arm in _ENTRIES if comparison in arm.applies]
+
+
+def chosen(arms: Literal["default"] | Iterable[str], comparison: Comparison) -> list[str]:
+    """List the arms that take part in a comparison, as params.yaml says.
+
+    Args:
+        arms: ``default``, for those which the table marks; or their names.
+        comparison: One of them.
+
+    Returns:
+        Their names, in the order of the table.
+    """
+    if arms == "default":
+        return [arm.name for arm in _ENTRIES if comparison in arm.default]
+    return in_order(arms)
+
+
+def in_order(arms: Iterable[str]) -> list[str]:
+    """List some arms, each once, in the order of the table.
+
+    Args:
+        arms: Their names, for example a column of a table.
+
+    Returns:
+        The names.
+    """
+    some = set(arms)
+    return [name for name in ARMS if name in some]
