@@ -102,8 +102,7 @@ def test_a_detectable_difference_is_shown_as_often_as_the_power_says(pairs, leve
     zero = np.zeros(pairs)
     spread = np.sqrt(np.mean([detectable(rng, pairs, level) ** 2 for _ in range(300)]))
     shown = [
-        evaluation.paired_test(rng.normal(loc=spread, size=pairs), zero) < level
-        for _ in range(300)
+        evaluation.paired_test(rng.normal(loc=spread, size=pairs), zero) < level for _ in range(300)
     ]
     assert np.mean(shown) == pytest.approx(0.8, abs=0.08)
 

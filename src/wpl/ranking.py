@@ -100,7 +100,8 @@ def _chance_of_top(k: int, values: _Floats) -> _Floats:
     """Compute the probability that each value is among the k lowest, ties broken at random."""
     border = np.sort(values)[k - 1]
     below, equal = values < border, values == border
-    return np.where(equal, (k - below.sum()) / equal.sum(), below)
+    chance: _Floats = np.where(equal, (k - below.sum()) / equal.sum(), below)
+    return chance
 
 
 def _check_budget(k: int, models: int) -> None:

@@ -10,16 +10,13 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wpl.evaluation import bootstrap_interval
+from wpl.evaluation import FEWEST_SEEDS, bootstrap_interval
 from wpl_lab.io.files import atomic
 
 mpl.use("Agg")
 sns.set_theme(context="paper", style="ticks", palette="colorblind")
 # Text of an SVG as text, its ids always the same ones.
 mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "wpl", "legend.frameon": False}
-
-FEWEST = 5
-"""Number of seeds from which on an interval is drawn; of fewer, the seeds themselves are."""
 
 
 def band(values: Any) -> tuple[float, float]:
@@ -39,7 +36,7 @@ def curve(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None
     """
     seeds = table.pivot_table(index=x, columns="seed", values=y).dropna(axis="columns")
     axes.plot(seeds.index, seeds.mean(axis=1), markersize=4, **style)
-    if len(seeds.columns) >= FEWEST:
+    if len(seeds.columns) >= FEWEST_SEEDS:
         low, high = zip(*map(band, seeds.to_numpy()), strict=True)
         axes.fill_between(seeds.index, low, high, color=style["color"], alpha=0.15, lw=0)
     elif len(seeds.columns) > 1:
