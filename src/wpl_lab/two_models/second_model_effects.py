@@ -8,14 +8,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wpl.evaluation import bootstrap_interval, forgetting, paired_test, reduction
-from wpl_lab.arms import BASELINE
+from wpl.evaluation import (
+    FEWEST_SEEDS,
+    bootstrap_interval,
+    forgetting,
+    paired_test,
+    reduction,
+)
+from wpl_lab.arms import BASELINE, in_order
 from wpl_lab.two_models.stops import CONVERGED
 
 CASE = ["shared", "stop"]
-FEWEST = 5
-"""Number of seeds from which on an interval is given."""
-
 Floats = NDArray[np.float64]
 
 
@@ -46,17 +49,19 @@ def compare(scores: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per case, arm and strength. ``forgetting``: accuracy lost by the first model;
         ``reduction``: the share of it that the arm removes; ``second``: accuracy of the second
-        model; ``cost``: how much lower that is than with it. Each with the ends ``_low`` and
-        ``_high`` of its 95 % bootstrap interval, if there are at least ``FEWEST`` seeds; the
-        p-values are of paired tests against it.
+        model; ``cost``: how much lower that is than with the baseline. Each with the ends
+        ``_low`` and ``_high`` of its 95 % bootstrap interval, which is empty for fewer than
+        ``wpl.evaluation.FEWEST_SEEDS`` seeds; p-values of paired tests against the baseline.
     """
     rows = []
     for case, of_case in scores.groupby(CASE, sort=False):
         none = of_case[of_case["arm"] == BASELINE].sort_values("seed")
-        for run, of_run in of_case.groupby(["arm", "alpha", "own"], sort=False):
-            runs = of_run.sort_values("seed")
-            row = dict(zip([*CASE, "arm", "alpha", "own"], [*case, *run], strict=True))
-            rows.append(row | {"seeds": len(runs)} | _against(none, runs))
+        for arm in in_order(of_case["arm"]):
+            for alpha, of_run in of_case[of_case["arm"] == arm].groupby("alpha"):
+                runs = of_run.sort_values("seed")
+                row = dict(zip(CASE, case, strict=True)) | {"arm": arm, "alpha": alpha}
+                row |= {"own": bool(runs["own"].iloc[0]), "seeds": len(runs)}
+                rows.append(row | _against(none, runs))
     return pd.DataFrame(rows)
 
 
@@ -129,7 +134,7 @@ def with_interval(name: str, statistic: Callable[..., Any], *samples: Floats) ->
     Returns:
         The statistic by its name, and the ends of the interval as ``…_low`` and ``…_high``.
     """
-    enough = len(samples[0]) >= FEWEST
+    enough = len(samples[0]) >= FEWEST_SEEDS
     low, high = bootstrap_interval(statistic, *samples) if enough else (math.nan, math.nan)
     return {name: float(statistic(*samples)), f"{name}_low": low, f"{name}_high": high}
 

@@ -9,7 +9,7 @@ import pandas as pd
 from wpl_lab.arms import BASELINE, TITLES
 from wpl_lab.two_models.second_model_effects import CASE
 from wpl_lab.two_models.stops import stop_title
-from wpl_lab.two_models.two_models_verdicts import RETAINED
+from wpl_lab.two_models.two_models_verdicts import RETAINED, SECOND_AT_RETENTION
 
 _Row = Mapping[str, Any]
 
@@ -47,13 +47,13 @@ def findings(cases: pd.DataFrame, verdicts: pd.DataFrame, fisher: Mapping[str, A
 def _case(cases: pd.DataFrame, verdicts: pd.DataFrame) -> list[str]:
     none = cases[cases["arm"] == BASELINE].iloc[0]
     primary = verdicts[verdicts["primary"]].to_dict("records")
-    pairs = verdicts[verdicts["quantity"] == "second at equal retention"].to_dict("records")
+    pairs = verdicts[verdicts["quantity"] == SECOND_AT_RETENTION].to_dict("records")
     lines = [
         f"Without a remedy A goes from {none['before']:.1%} to {none['after']:.1%}; B reaches "
         f"{none['second']:.1%}.",
         *(
             f"**{TITLES[row['arm']]}, primary outcome: {row['verdict']}** ({_points(row, 'value')} "
-            f"points, adjusted p = {row['p']:.3f})."
+            f"points, adjusted p = {row['holm']:.3f})."
             for row in primary
         ),
         "",

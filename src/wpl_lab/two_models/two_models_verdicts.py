@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from wpl.evaluation import detectable_difference, forgetting, holm, paired_test
+from wpl.evaluation import detectable_difference, holm, paired_test
 from wpl_lab.arms import ARMS, BASELINE, in_order
 from wpl_lab.two_models.equal_retention import at_retention, trade_off
 from wpl_lab.two_models.second_model_effects import CASE, Floats, mean, with_interval
@@ -17,105 +18,101 @@ RETAINED = 0.9
 LEVEL = 0.05
 """The p-value below which a difference counts as shown."""
 
+FORGETTING, SECOND, SECOND_AT_RETENTION = "forgetting", "second", "second at equal retention"
+"""What is compared: the accuracy that A loses; the accuracy of B, at the arms' own strengths; the
+same, where both arms remove the same share of the forgetting."""
+
 _Row = dict[str, Any]
 
 
 def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
     """Judge every claim: does an arm forget less, what does that cost, which of two is better?
 
-    The primary outcome is whether the reference arm forgets less than no remedy does: its p-values
-    are adjusted for the number of cases (Holm). All other claims are exploratory.
+    The primary claims are that the arm under study forgets less than no remedy does: their p-values
+    are adjusted for the number of cases (Holm). All others are exploratory.
 
     Args:
         scores: As from ``final_scores``, with the baseline in every case.
 
     Returns:
-        A row per claim: its key ``claim``, its parts ``shared``, ``stop``, ``quantity``, ``arm``,
-        ``against``; whether it is ``primary``; ``alpha``, the arm's strength, and
-        ``against_alpha``; ``value``, a mean difference of accuracies, in favour of the arm if it is
-        positive, with ``low``, ``high``, ``p``, ``n``; ``detectable``, the difference that so many
-        seeds would show with 80 % power; and the ``verdict`` in a few words.
+        A row per claim: its key ``claim``, made of ``shared``, ``stop``, ``quantity``, ``arm`` and
+        ``against``; whether it is ``primary``; ``alpha`` and ``against_alpha``, the strengths;
+        ``value``, a mean difference of accuracies that is positive in favour of the arm, with its
+        interval ``low`` and ``high``, ``p``, ``holm`` (of primary claims) and ``n``; the difference
+        ``detectable`` by so many seeds with 80 % power; and the ``verdict`` in a few words.
     """
     rows = [
         dict(zip(CASE, case, strict=True)) | row
         for case, of_case in scores.groupby(CASE, sort=False)
         for row in _of_case(of_case)
     ]
-    table = pd.DataFrame(rows)
+    primary = [ARMS[row["arm"]].reference and row["quantity"] == FORGETTING for row in rows]
+    level = LEVEL / max(1, sum(primary))
+    judged = [
+        row | {"primary": first} | _numbers(row.pop("difference"), level if first else LEVEL)
+        for row, first in zip(rows, primary, strict=True)
+    ]
+    table = pd.DataFrame(judged)
     parts = table[[*CASE, "quantity", "arm", "against"]].astype(str)
     table.insert(0, "claim", parts.agg("/".join, axis=1))
-    reference = table["arm"].map(lambda arm: ARMS[arm].reference)
-    primary = reference & (table["quantity"] == "forgetting")
-    table.insert(1, "primary", primary)
-    table.loc[primary, "p"] = holm(table.loc[primary, "p"].to_numpy())
-    table["verdict"] = [row["verdict"] or _verdict(row) for row in table.to_dict("records")]
-    return table
+    table["holm"] = math.nan
+    table.loc[primary, "holm"] = holm(table.loc[primary, "p"])
+    table["verdict"] = [_verdict(row) for row in table.to_dict("records")]
+    return table.drop(columns="reached", errors="ignore")
 
 
 def _of_case(scores: pd.DataFrame) -> Iterator[_Row]:
-    own = scores[scores["own"]]
-    none = _runs(own, BASELINE)
-    there = in_order(set(own["arm"]) - {BASELINE})
-    for arm in there:
-        runs = _runs(own, arm)
-        alpha = {"alpha": runs["alpha"].iloc[0]}
-        lost, lost_none = (forgetting(r["before"], r["after"]) for r in (runs, none))
-        second, second_none = (r["second"].to_numpy() for r in (runs, none))
-        yield alpha | _claim("forgetting", arm, BASELINE, lost_none, lost)
-        yield alpha | _claim("second", arm, BASELINE, second, second_none)
-    anchored = [arm for arm in there if ARMS[arm].importance]
-    for reference in (arm for arm in anchored if ARMS[arm].reference):
-        for other in (arm for arm in anchored if arm != reference):
-            yield _at_equal_retention(scores, reference, other)
+    """Compare the arms at their own strengths with no remedy, and anchors at equal retention."""
+    own = scores[scores["own"]].sort_values("seed")
+    runs = {arm: own[own["arm"] == arm] for arm in in_order(own["arm"])}
+    none = runs.pop(BASELINE)
+    for arm, of_arm in runs.items():
+        claim = {"arm": arm, "against": BASELINE, "alpha": of_arm["alpha"].iloc[0]}
+        kept, second = (of_arm[c].to_numpy() - none[c].to_numpy() for c in ("after", "second"))
+        yield claim | {"quantity": FORGETTING, "difference": kept}
+        yield claim | {"quantity": SECOND, "difference": second}
+    anchored = [arm for arm in runs if ARMS[arm].importance]
+    for arm in anchored:
+        others = [other for other in anchored if other != arm] if ARMS[arm].reference else []
+        yield from (_at_retention(scores, none, arm, other) for other in others)
 
 
-def _at_equal_retention(scores: pd.DataFrame, arm: str, other: str) -> _Row:
+def _at_retention(scores: pd.DataFrame, none: pd.DataFrame, arm: str, other: str) -> _Row:
     """Compare B where two arms remove the same share of A's forgetting."""
-    claim = {"quantity": "second at equal retention", "arm": arm, "against": other}
-    none = scores[scores["arm"] == BASELINE]
+    claim = {"quantity": SECOND_AT_RETENTION, "arm": arm, "against": other, "difference": None}
     before, after = none["before"].mean(), none["after"].mean()
     if before <= after:
-        return claim | _nothing("nothing is forgotten", len(none))
-    tried = [set(scores.loc[scores["arm"] == name, "alpha"]) for name in (arm, other)]
-    curves = [trade_off(scores, name, tried[0] & tried[1]) for name in (arm, other)]
-    points = [at_retention(curve, after + RETAINED * (before - after)) for curve in curves]
-    first, second = points
-    if first is None or second is None:
-        reach = [n for n, p in zip((arm, other), points, strict=True) if p is not None]
-        return claim | _nothing(f"only {reach[0]} reaches it" if reach else "neither", len(none))
-    strengths = {"alpha": first.alpha, "against_alpha": second.alpha}
-    return strengths | _claim(claim["quantity"], arm, other, first.second, second.second)
+        return claim | {"reached": "nothing is forgotten"}
+    alphas = [set(scores.loc[scores["arm"] == name, "alpha"]) for name in (arm, other)]
+    target = after + RETAINED * (before - after)
+    first, second = (
+        at_retention(trade_off(scores, name, alphas[0] & alphas[1]), target)
+        for name in (arm, other)
+    )
+    if first and second:
+        strengths = {"alpha": first.alpha, "against_alpha": second.alpha}
+        return claim | strengths | {"difference": first.second - second.second}
+    reached = [name for name, point in ((arm, first), (other, second)) if point]
+    return claim | {"reached": f"only {reached[0]} reaches it" if reached else "neither reaches it"}
 
 
-def _claim(quantity: str, arm: str, against: str, better: Floats, worse: Floats) -> _Row:
-    return {
-        "quantity": quantity,
-        "arm": arm,
-        "against": against,
-        **{
-            k.removeprefix("value_"): v
-            for k, v in with_interval("value", mean, better - worse).items()
-        },
-        "p": paired_test(better, worse),
-        "n": len(better),
-        "detectable": detectable_difference(better, worse),
-        "verdict": "",
+def _numbers(difference: Floats | None, level: float) -> dict[str, float]:
+    if difference is None:
+        return dict.fromkeys(("value", "low", "high", "p", "n", "detectable"), math.nan)
+    numbers = with_interval("value", mean, difference)
+    zero = np.zeros_like(difference)
+    return {name.removeprefix("value_"): number for name, number in numbers.items()} | {
+        "p": paired_test(difference, zero),
+        "n": len(difference),
+        "detectable": detectable_difference(difference, zero, level=level),
     }
 
 
-def _nothing(verdict: str, n: int) -> _Row:
-    """Say why there is no number."""
-    numbers = dict.fromkeys(("value", "low", "high", "p", "detectable"), math.nan)
-    return {**numbers, "n": n, "verdict": verdict}
-
-
 def _verdict(row: _Row) -> str:
-    if row["p"] >= LEVEL:
+    if isinstance(row.get("reached"), str):
+        return str(row["reached"])
+    if (row["holm"] if row["primary"] else row["p"]) >= LEVEL:
         return "no difference is shown"
-    if row["quantity"] == "forgetting":
+    if row["quantity"] == FORGETTING:
         return "less forgetting" if row["value"] > 0 else "more forgetting"
     return "B is better" if row["value"] > 0 else "B is worse"
-
-
-def _runs(own: pd.DataFrame, arm: str) -> pd.DataFrame:
-    return own[own["arm"] == arm].sort_values("seed")
