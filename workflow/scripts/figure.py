@@ -64,9 +64,7 @@ def legend(figure: Figure, table: pd.DataFrame) -> None:
     number = counts["seeds"].max() if "seeds" in table else counts["seed"].nunique()
     title = f"means, {seeds_of(number.to_dict())} seeds"
     columns = min(5, len(handles))
-    figure.legend(
-        handles.values(), handles, title=title, loc="outside lower center", ncols=columns
-    )
+    figure.legend(handles.values(), handles, title=title, loc="outside lower center", ncols=columns)
 
 
 def save(figure: Figure, *paths: str) -> None:

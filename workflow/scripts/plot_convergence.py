@@ -15,7 +15,13 @@ def draw(curves):
     """Draw a column of panels for each stop of A: above it A, below it B, a line for each arm."""
     cases = list(curves.groupby("stop", sort=False))
     figure, panels = plt.subplots(
-        2, len(cases), figsize=(2.7 * len(cases), 5), sharex=True, sharey="row", squeeze=False, layout="constrained"
+        2,
+        len(cases),
+        figsize=(2.7 * len(cases), 5),
+        sharex=True,
+        sharey="row",
+        squeeze=False,
+        layout="constrained",
     )
     for (stop, of_case), column in zip(cases, panels.T, strict=True):
         for (quantity, label), axes in zip(MODELS.items(), column, strict=True):

@@ -13,7 +13,12 @@ def draw(curves):
     """Draw a panel for each number of shared layers, a line for each arm, after A has converged."""
     cases = list(curves[curves["stop"] == CONVERGED].groupby("shared"))
     figure, panels = plt.subplots(
-        1, len(cases), figsize=(3.2 * len(cases), 3), sharey=True, squeeze=False, layout="constrained"
+        1,
+        len(cases),
+        figsize=(3.2 * len(cases), 3),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
     for (shared, of_case), axes in zip(cases, panels.flat, strict=True):
         for arm in in_order(of_case["arm"]):
