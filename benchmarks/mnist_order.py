@@ -16,9 +16,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from mnist_order_report import report
 from torch import Tensor
 
-from mnist_order_report import report
 from wpl_lab.data.image_sources import read_images
 from wpl_lab.data.images import Images
 from wpl_lab.io.files import load_table, save_table, save_text
@@ -75,7 +75,9 @@ def train_setting(images: Images, width: int, optimiser: str, initial: str) -> p
             stopped[name][never] = p.detach()[never]
 
     # (stop · shared · seed, ...)
-    models = {n: torch.cat([stopped[n], p.detach()]).unflatten(0, (2, -1)) for n, p in first.items()}
+    models = {
+        n: torch.cat([stopped[n], p.detach()]).unflatten(0, (2, -1)) for n, p in first.items()
+    }
     before = {n: p.repeat_interleave(len(SHARED), 0).flatten(0, 1) for n, p in models.items()}
     fresh = initialise(images, "second", width, initial)
     second = {n: p.repeat(2 * len(SHARED), *[1] * (p.ndim - 1)) for n, p in fresh.items()}
@@ -116,9 +118,7 @@ def initialise(images: Images, model: str, width: int, initial: str) -> mlp.Para
     return theta
 
 
-def descend(
-    theta: mlp.Parameters, images: Images, model: str, optimiser: str
-) -> Iterator[int]:
+def descend(theta: mlp.Parameters, images: Images, model: str, optimiser: str) -> Iterator[int]:
     """Train weights ``(run, ...)`` in place, and yield the number of steps after each of them."""
     optimise = OPTIMISERS[optimiser]([p.requires_grad_() for p in theta.values()])
     stream: Iterable[tuple[Tensor, Tensor]] = batches(
