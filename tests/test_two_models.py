@@ -17,8 +17,8 @@ from wpl_lab.two_models.first import train_first
 from wpl_lab.two_models.importance import estimate_fisher
 from wpl_lab.two_models.path_integral import PathIntegral
 from wpl_lab.two_models.remedies import estimate_mas, estimate_omega
-from wpl_lab.two_models.second import train_second
-from wpl_lab.two_models.split import Strengths, train_split
+from wpl_lab.two_models.second import Strengths, train_second
+from wpl_lab.two_models.split import train_split
 
 TRAINING = {"batch_size": 16, "learning_rate": 5e-3, "weight_decay": 1e-3}
 FIRST = {"stops": [0.4, 0.6], "check_every": 5, "depth": 4, "width": 6, "iterations": 120}
@@ -52,7 +52,7 @@ def trained(images):
     return models, table, fisher
 
 
-def second(images, trained, arm, alphas=(0.0,), shared=2, estimates=None, **changes):
+def second(images, trained, arm, alphas=(0.0,), shared=2, estimates=None, numbers=None, **changes):
     """Train by an arm, whose own strength is the first of them."""
     models, _, fisher = trained
     return train_second(
@@ -60,8 +60,7 @@ def second(images, trained, arm, alphas=(0.0,), shared=2, estimates=None, **chan
         models,
         {"fisher": fisher, **(estimates or {})},
         arm=ARMS[arm],
-        alpha=alphas[0],
-        alphas=list(alphas),
+        strengths=Strengths(alpha=alphas[0], alphas=alphas, numbers=numbers or {}),
         shared=shared,
         **{"seeds": [0, 1, 2], "stops": STOPS, **SECOND, **TRAINING, **changes},
     )

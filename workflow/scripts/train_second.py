@@ -5,7 +5,7 @@ from wpl_lab.arms import ARMS
 from wpl_lab.data.images import load_images
 from wpl_lab.io.artifact import check_tensors, load_tensors, save_tensors
 from wpl_lab.io.files import save_table
-from wpl_lab.two_models.second import train_second
+from wpl_lab.two_models.second import Strengths, train_second
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
@@ -18,16 +18,17 @@ with job(snakemake):
         least = {"least": 0.0} if kind == "fisher" else {}
         check_tensors(inputs[kind], estimates[kind], **like, **least)
         about[kind] = how.get(kind, how)
-    case = {name: params[name] for name in ("alpha", "alphas", "shared", "seeds", "stops")}
+    case = {name: params[name] for name in ("shared", "seeds", "stops")}
     weights, history = train_second(
         load_images(inputs.images),
         {name: p[: len(params.stops)] for name, p in models.items()},
         estimates,
         arm=ARMS[params.arm],
-        numbers=params.numbers,
+        strengths=Strengths(**params.strengths),
         width=params.width,
         **case,
         **params.second,
     )
-    save_tensors(snakemake.output.models, "second", weights, arm=params.arm, **case, **about)
+    about |= {"arm": params.arm, "strengths": params.strengths, **case}
+    save_tensors(snakemake.output.models, "second", weights, **about)
     save_table(snakemake.output.history, history)

@@ -3,7 +3,8 @@
 from job import job
 from wpl_lab.data.images import load_images
 from wpl_lab.io.files import save_table
-from wpl_lab.two_models.split import Strengths, train_split
+from wpl_lab.two_models.second import Strengths
+from wpl_lab.two_models.split import train_split
 
 with job(snakemake):
     params = snakemake.params

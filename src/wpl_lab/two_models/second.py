@@ -1,6 +1,7 @@
 """Train the second model on weights that it shares with the first, by one arm."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 import torch
@@ -18,15 +19,28 @@ from wpl_lab.two_models.dense_anchor import DenseAnchor
 from wpl_lab.weighting import weighting
 
 
+@dataclass(frozen=True, kw_only=True)
+class Strengths:
+    """How strongly an arm is run.
+
+    Attributes:
+        alpha: Its own strength, one of ``alphas``; 0 for an arm without an anchor.
+        alphas: All strengths at which it is run.
+        numbers: What its importance asks for, of its section of params.yaml.
+    """
+
+    alpha: float
+    alphas: Sequence[float]
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
 def train_second(
     images: Images,
     first: Mapping[str, Tensor],
     estimates: Mapping[str, Mapping[str, Tensor]],
     *,
     arm: Arm,
-    alpha: float,
-    alphas: Sequence[float],
-    numbers: Mapping[str, float] | None = None,
+    strengths: Strengths,
     shared: int,
     seeds: Sequence[int],
     stops: Sequence[str],
@@ -49,9 +63,7 @@ def train_second(
         estimates: By what it is and by name, what is known of those weights, in their shapes;
             ``omega`` as from ``estimate_omega``. An arm without an anchor needs none.
         arm: What is done about forgetting.
-        alpha: The arm's own strength, one of ``alphas``; 0 for an arm without an anchor.
-        alphas: All strengths at which it is run.
-        numbers: Of the arm's section of params.yaml, those that its importance asks for.
+        strengths: How strongly it is done.
         shared: How many first layers the two models share.
         seeds: Root seeds.
         stops: Names of the stops of ``first``.
@@ -73,13 +85,13 @@ def train_second(
     Raises:
         FloatingPointError: If a run's weights do not stay finite.
     """
-    test = images.flat("test")
+    alphas, test = strengths.alphas, images.flat("test")
     test_first = test if first_images is None else first_images.flat("test")
     runs = pd.MultiIndex.from_product(
         [stops, alphas, seeds], names=["stop", "alpha", "seed"]
     ).to_frame(index=False)
     titles = [f"{arm.name}: {dict(run)}" for _, run in runs.iterrows()]
-    runs.insert(2, "own", runs["alpha"] == alpha)
+    runs.insert(2, "own", runs["alpha"] == strengths.alpha)
     variants = len(stops) * len(alphas)
     names = mlp.layer_names(shared)
 
@@ -99,7 +111,7 @@ def train_second(
         for kind, of in estimates.items()
     }
     anchor = {name: before[name] for name in names}
-    plasticity = _plasticity(arm, anchor, known, numbers, alphas) if arm.importance else None
+    plasticity = _plasticity(arm, anchor, known, strengths) if arm.importance else None
 
     records = []
 
@@ -152,16 +164,16 @@ def _plasticity(
     arm: Arm,
     anchor: mlp.Parameters,
     estimates: Mapping[str, Mapping[str, Tensor]],
-    numbers: Mapping[str, float] | None,
-    alphas: Sequence[float],
+    strengths: Strengths,
 ) -> WeightPlasticity | DenseAnchor:
     """Make the penalty of an arm from what is known of the anchored weights."""
-    importance = weighting(arm, estimates, numbers, stacked=2)  # (stop, seed, ...)
+    importance = weighting(arm, estimates, strengths.numbers, stacked=2)  # (stop, seed, ...)
+    alphas = torch.tensor(strengths.alphas, dtype=torch.float64)
     if "omega" in importance:
-        return DenseAnchor(anchor, importance["omega"], alphas)
+        return DenseAnchor(anchor, importance["omega"], strengths.alphas)
     stops, seeds = next(iter(importance.values())).shape[:2]
-    strengths = torch.tensor(alphas, dtype=torch.float64).repeat_interleave(seeds).repeat(stops)
-    return WeightPlasticity(anchor, _spread(importance, len(alphas)), strengths)
+    of_runs = alphas.repeat_interleave(seeds).repeat(stops)  # (run)
+    return WeightPlasticity(anchor, _spread(importance, len(alphas)), of_runs)
 
 
 def _spread(stacked: Mapping[str, Tensor], alphas: int) -> mlp.Parameters:

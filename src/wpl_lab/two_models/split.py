@@ -1,7 +1,6 @@
 """One network on one half of the classes, then on the other: the scenario of new data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -11,23 +10,8 @@ from wpl_lab.data.images import PARTS, Images
 from wpl_lab.two_models.first import train_first
 from wpl_lab.two_models.importance import estimate_fisher
 from wpl_lab.two_models.remedies import estimate_mas
-from wpl_lab.two_models.second import train_second
+from wpl_lab.two_models.second import Strengths, train_second
 from wpl_lab.two_models.stops import CONVERGED
-
-
-@dataclass(frozen=True, kw_only=True)
-class Strengths:
-    """How strongly an arm is run.
-
-    Attributes:
-        alpha: Its own strength, one of ``alphas``.
-        alphas: All strengths at which it is run.
-        numbers: What its importance asks for, of its section of params.yaml.
-    """
-
-    alpha: float
-    alphas: Sequence[float]
-    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 def train_split(
@@ -71,9 +55,7 @@ def train_split(
             models,
             estimates,
             arm=ARMS[arm],
-            alpha=strengths.alpha,
-            alphas=strengths.alphas,
-            numbers=strengths.numbers,
+            strengths=strengths,
             shared=first["depth"],
             seeds=seeds,
             stops=[CONVERGED],
