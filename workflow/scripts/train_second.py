@@ -18,11 +18,12 @@ with job(snakemake):
         least = {"least": 0.0} if kind == "fisher" else {}
         check_tensors(inputs[kind], estimates[kind], **like, **least)
         about[kind] = how.get(kind, how)
+    stops = slice(len(params.stops))
     case = {name: params[name] for name in ("shared", "seeds", "stops")}
     weights, history = train_second(
         load_images(inputs.images),
-        {name: p[: len(params.stops)] for name, p in models.items()},
-        estimates,
+        {name: p[stops] for name, p in models.items()},
+        {kind: {name: e[stops] for name, e in of.items()} for kind, of in estimates.items()},
         arm=ARMS[params.arm],
         strengths=Strengths(**params.strengths),
         width=params.width,
