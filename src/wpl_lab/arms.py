@@ -5,6 +5,7 @@ then accepted in params.yaml, run where its ``default`` says, and part of every 
 This module does not load torch: rules and figures read it, too.
 """
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -38,11 +39,11 @@ class Arm:
     Attributes:
         name: In params.yaml, file names and tables.
         title: In figures and findings.
-        colour: In every figure.
-        marker: In every figure.
-        line: In every figure.
+        colour: In every figure, as are the next two.
+        marker: As Matplotlib calls it.
+        line: Likewise.
         applies: The comparisons that it can take part in.
-        default: Those in which it takes part where params.yaml says ``arms: default``.
+        default: Those in which it takes part where params.yaml lists ``default``.
         importance: The importance of the weights of a tensor, which their anchor is weighted with;
             None for an arm without an anchor. Its arguments are estimates, by their names, each in
             the shape of the weights, and numbers of the arm's section of params.yaml. Only the
@@ -53,6 +54,14 @@ class Arm:
             ``private``, its private weights; ``both``, both models, on the sum of their losses.
         alpha_decays: In a search, α falls linearly in the later epochs.
         drops_paths: In a search, operations are dropped at random while a child is trained.
+        slows: In a search, the learning rate is smaller after the warm-up.
+        replays: In a search, every second batch trains an earlier child.
+        trains_together: In a search, several children are trained together, each step on their
+            mean loss.
+        adds_gradient: In a search, the gradient of the penalty is added to that of the loss, as in
+            the paper, in place of a proximal step.
+        reference: The method under study: the primary claims are about it, and others are compared
+            with it.
     """
 
     name: str
@@ -67,6 +76,21 @@ class Arm:
     trains: Literal["second", "private", "both"] = "second"
     alpha_decays: bool = False
     drops_paths: bool = False
+    slows: bool = False
+    replays: bool = False
+    trains_together: bool = False
+    adds_gradient: bool = False
+    reference: bool = False
+
+    @property
+    def style(self) -> dict[str, str]:
+        """How Matplotlib draws its line, in every figure."""
+        return {
+            "color": self.colour,
+            "marker": self.marker,
+            "linestyle": self.line,
+            "label": self.title,
+        }
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -75,19 +99,26 @@ class Arm:
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
-        """Those of them that are estimated from a model."""
-        return tuple(e for e in ESTIMATES if e in self.arguments)
+        """The estimates that its anchor takes: F, for the scale, and those of ``importance``."""
+        needed = ("fisher", *self.arguments) if self.importance else ()
+        return tuple(e for e in ESTIMATES if e in needed)
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """Those of them that stand in the arm's section of params.yaml."""
+        """The numbers of the arm's section of params.yaml that ``importance`` asks for."""
         return tuple(a for a in self.arguments if a not in ESTIMATES)
 
+
+BASELINE = "none"
+"""The arm that all others are compared with."""
+
+DEFAULT = "default"
+"""In a list of arms of params.yaml: those which the table marks for the comparison."""
 
 # Colours tell twelve arms of one figure apart for any kind of colour vision (tests/test_arms.py).
 _ENTRIES = (
     Arm(
-        name="none",
+        name=BASELINE,
         title="no remedy",
         colour="#444444",
         marker="s",
@@ -103,6 +134,7 @@ _ENTRIES = (
         default=("shared", "enas", "uniform", "nao", "full"),
         importance=lambda fisher: fisher,
         section="wpl",
+        reference=True,
     ),
     Arm(
         name="l2",
@@ -184,6 +216,7 @@ _ENTRIES = (
         default=("split",),
         # WPL where all weights are shared and the data is new (Kirkpatrick et al., 2017).
         importance=lambda fisher: fisher,
+        reference=True,
     ),
     Arm(
         name="wpl_decay",
@@ -194,6 +227,71 @@ _ENTRIES = (
         applies=SEARCH,
         importance=lambda fisher: fisher,
         alpha_decays=True,
+    ),
+    Arm(
+        name="slow",
+        title="smaller learning rate",
+        colour="#AA3377",
+        marker="d",
+        applies=SEARCH,
+        default=("uniform",),
+        slows=True,
+    ),
+    Arm(
+        name="slow_wpl",
+        title="smaller learning rate and WPL",
+        colour="#AA3377",
+        marker="o",
+        line="--",
+        applies=SEARCH,
+        importance=lambda fisher: fisher,
+        slows=True,
+    ),
+    Arm(
+        name="replay",
+        title="replay",
+        colour="#117733",
+        marker="X",
+        applies=SEARCH,
+        default=("uniform",),
+        replays=True,
+    ),
+    Arm(
+        name="replay_wpl",
+        title="replay and WPL",
+        colour="#117733",
+        marker="o",
+        line="--",
+        applies=SEARCH,
+        importance=lambda fisher: fisher,
+        replays=True,
+    ),
+    Arm(
+        name="fair",
+        title="fair steps",
+        colour="#999933",
+        marker="<",
+        applies=SEARCH,
+        trains_together=True,
+    ),
+    Arm(
+        name="fair_wpl",
+        title="fair steps and WPL",
+        colour="#999933",
+        marker="o",
+        line="--",
+        applies=SEARCH,
+        importance=lambda fisher: fisher,
+        trains_together=True,
+    ),
+    Arm(
+        name="wpl_gradient",
+        title="WPL, clipped gradient",
+        colour="#CC79A7",
+        marker="h",
+        applies=SEARCH,
+        importance=lambda fisher: fisher,
+        adds_gradient=True,
     ),
     Arm(
         name="drop_path",
@@ -227,19 +325,46 @@ def applicable(comparison: Comparison) -> list[str]:
     return [arm.name for arm in _ENTRIES if comparison in arm.applies]
 
 
-def chosen(arms: Literal["default"] | Iterable[str], comparison: Comparison) -> list[str]:
+def chosen(arms: Iterable[str], comparison: Comparison) -> list[str]:
     """List the arms that take part in a comparison, as params.yaml says.
 
     Args:
-        arms: ``default``, for those which the table marks; or their names.
+        arms: Their names; ``default`` stands for those which the table marks.
         comparison: One of them.
 
     Returns:
         Their names, in the order of the table.
     """
-    if arms == "default":
-        return [arm.name for arm in _ENTRIES if comparison in arm.default]
-    return in_order(arms)
+    some = {*arms}
+    marked = comparison if DEFAULT in some else None
+    return [arm.name for arm in _ENTRIES if arm.name in some or marked in arm.default]
+
+
+def check_arms(
+    key: str, arms: Iterable[str], comparison: Comparison, *, baseline: bool = True
+) -> None:
+    """Check a list of arms of params.yaml.
+
+    Args:
+        key: Of params.yaml.
+        arms: As for ``chosen``.
+        comparison: Likewise.
+        baseline: Whether the arm that others are compared with must be there, if any is.
+
+    Raises:
+        ValueError: If an arm is unknown or cannot take part, or if the baseline is missing.
+    """
+    there = [*arms]
+    valid = [DEFAULT, *applicable(comparison)]
+    for name in there:
+        if name not in valid:
+            near = difflib.get_close_matches(name, valid, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{key}: {name!r} is not one of the arms {', '.join(valid)}{hint}")
+    if baseline and there and BASELINE not in chosen(there, comparison):
+        raise ValueError(
+            f"{key}: {BASELINE!r} must be one of the arms: others are compared with it"
+        )
 
 
 def in_order(arms: Iterable[str]) -> list[str]:
