@@ -195,9 +195,10 @@ class RecurrentModels:
             back: Gradient of the outputs ``(child, time · batch, hidden)``.
 
         Returns:
-            For the products with ``input`` and with the matrix of each node, their gradient ``(time,
-            child, 2 hidden, batch)`` and what the matrix was multiplied with ``(time, child, hidden,
-            batch)``; and the gradient of the embedded tokens ``(time, child, batch, hidden)``.
+            For the products with ``input`` and with the matrix of each node, their gradient
+            ``(time, child, 2 hidden, batch)`` and what the matrix was multiplied with
+            ``(time, child, hidden, batch)``; and the gradient of the embedded tokens
+            ``(time, child, batch, hidden)``.
         """
         grad = back.unflatten(1, (len(read.tokens), -1))  # (child, time, batch, hidden)
         if read.dropped:
@@ -260,13 +261,14 @@ class RecurrentModels:
 def _summed(grad: Tensor, source: Tensor) -> Tensor:
     """Compute Σ_tb grad source of ``(time, child, out or in, batch)``: ``(child, out, in)``."""
     each = torch.bmm(grad.flatten(0, 1), source.flatten(0, 1).transpose(1, 2))
-    return each.unflatten(0, grad.shape[:2]).sum(0)
+    summed: Tensor = each.unflatten(0, grad.shape[:2]).sum(0)
+    return summed
 
 
 def _squared(grad: Tensor, source: Tensor) -> Tensor:
-    """Compute Σ_b (Σ_t grad source)² of ``(time, child, out or in, batch)``: ``(child, out, in)``."""
-    scores = grad.permute(1, 3, 2, 0) @ source.permute(1, 3, 0, 2)  # (child, batch, out, in)
-    return scores.square_().sum(1)
+    """Compute Σ_b (Σ_t grad source)² ``(child, out, in)`` from tensors as for ``_summed``."""
+    scores: Tensor = grad.permute(1, 3, 2, 0) @ source.permute(1, 3, 0, 2)
+    return scores.square_().sum(1)  # of (child, batch, out, in)
 
 
 def _edge(source: int, node: int) -> str:

@@ -128,8 +128,8 @@ class RecurrentChildren:
         for at in range(0, len(self._children), _SCORED):
             some = RecurrentModels(self._weights, self._children[at : at + _SCORED])
             total = self._task.read(some, part)
-            for nats in (total / self._task.predictions(part)).tolist():
-                found.append(Score(nats, perplexity(nats)))
+            nats = (total / self._task.predictions(part)).tolist()
+            found += [Score(n, perplexity(n)) for n in nats]
         return found
 
 
