@@ -8,12 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from wpl_lab.search.protocol import Tensors
 from wpl_lab.search.spaces.dropping import Dropped
 from wpl_lab.search.spaces.recurrence import Cells, Trace
 from wpl_lab.search.spaces.recurrent import RecurrentGenotype
+
+_SLICE = 512
+"""Positions whose logits are computed at once where only their sum is wanted."""
 
 
 def initial_weights(words: int, *, nodes: int, hidden: int, generator: torch.Generator) -> Tensors:
@@ -125,6 +129,23 @@ class RecurrentModels:
         run = self.runs[child]
         bias, table = self.weights["bias"][run], self.weights["embedding"][run]
         return torch.addmm(bias, read.outputs[child], table.t())
+
+    def cross_entropy(self, read: Read, child: int, labels: Tensor) -> Tensor:
+        """Sum the cross-entropy of one model over labels ``(time · batch)``, in nats, a scalar."""
+        run = self.runs[child]
+        bias, table = self.weights["bias"][run], self.weights["embedding"][run]
+        total = torch.zeros((), dtype=torch.float64, device=table.device)
+        # Slice by slice: the logits of a slice stay in the cache.
+        for outputs, own in zip(
+            read.outputs[child].split(_SLICE), labels.split(_SLICE), strict=True
+        ):
+            logits = torch.addmm(bias, outputs, table.t())
+            total += F.cross_entropy(logits, own, reduction="sum")
+        return total
+
+    def of_children(self, of_runs: Tensor) -> Tensor:
+        """Look up ``(child, ...)`` in ``(run, ...)``."""
+        return of_runs if self._one_each else of_runs.index_select(0, self._of_run)
 
     def gradients(self, read: Read, error_of: Callable[[int], Tensor]) -> Tensors:
         """Back-propagate from the logits.
@@ -239,13 +260,13 @@ class RecurrentModels:
         return named
 
     def _input(self) -> Tensor:
-        return self._of_children(self.weights["input"])
+        return self.of_children(self.weights["input"])
 
     def _matrices(self) -> list[Tensor]:
         """Look up the matrices of nodes 0, 1, …, each ``(child, 2 hidden, hidden)``."""
         edges = zip(*self._edges, strict=True)
         return [
-            self._of_children(self.weights["recurrent"]),
+            self.of_children(self.weights["recurrent"]),
             *(
                 torch.stack(
                     [self.weights[name][run] for name, run in zip(of, self.runs, strict=True)]
@@ -253,9 +274,6 @@ class RecurrentModels:
                 for of in edges
             ),
         ]
-
-    def _of_children(self, weight: Tensor) -> Tensor:
-        return weight if self._one_each else weight.index_select(0, self._of_run)
 
 
 def _summed(grad: Tensor, source: Tensor) -> Tensor:
