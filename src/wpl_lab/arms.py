@@ -108,7 +108,7 @@ DEFAULT = "default"
 # Colours tell twelve arms of one figure apart for any kind of colour vision (tests/test_arms.py).
 _ENTRIES = (
     Arm(
-        name=BASELINE,
+        name="none",
         title="no remedy",
         colour="#444444",
         marker="s",

@@ -46,6 +46,7 @@ def _log(output: str) -> str:
 def _code(rule: Rule, root: Path) -> Callable[[Any], str]:
     def code(wildcards: Any) -> str:
         script = Path(rule.script.format(wildcards=wildcards)).stem
-        return code_digest(script, root, MODULES.get(wildcards.get("task")))
+        arm = wildcards.get("arm")
+        return code_digest(script, root, MODULES.get(wildcards.get("task")), arm)
 
     return code
