@@ -12,6 +12,8 @@ from wpl_lab.search.judging import errors
 from wpl_lab.search.judging.agreement import ranking
 from wpl_lab.search.judging.comparison import comparisons, headline, mean_curve, summaries
 from wpl_lab.search.judging.found import against_truth, found, retrained
+from wpl_lab.search.judging.judge import Lengths
+from wpl_lab.search.judging.judge import judge as judge_searches
 from wpl_lab.search.judging.outcomes import OUTCOMES, outcomes
 from wpl_lab.search.judging.search_findings import findings
 from wpl_lab.search.judging.sweep import points
@@ -177,3 +179,31 @@ def test_headline_is_the_mean_of_every_arm():
     assert got["err2"]["none"] == pytest.approx(none["err2"].mean())
     assert got["test_error"] == {"none": 60.0, "wpl": 60.0}
     assert list(got) == ["err2", "forgetting", "tau", "regret", "test_error"]
+
+
+LENGTHS = Lengths(truth=700, longer=1400, short=100)
+
+
+def test_judging_leaves_out_searches_that_diverged():
+    of_runs = simulated.runs(seeds=range(6))
+    judged = judge_task(simulated.given(of_runs, diverged=[("none", 4)]), lengths=LENGTHS)
+    runs = judged.tables["runs"]
+    assert ("none", 4) not in set(zip(runs["arm"], runs["seed"], strict=True))
+    assert len(judged.tables["found"]) == 11
+    assert len(judged.tables["diverged"]) == 1
+    assert judged.headline["enas"]["tau"].keys() == {"none", "wpl"}
+    assert set(judged.tables["yardsticks"]["score"]) > {"truth trained twice as long"}
+
+
+def judge_task(tables, lengths):
+    return judge_searches(tables, task="text", primary="err2", lengths=lengths)
+
+
+def test_a_truth_of_one_length_is_enough_to_judge():
+    judged = judge_task(
+        simulated.given(simulated.runs(methods=("uniform",)), longer=False), lengths=LENGTHS
+    )
+    assert "truth trained twice as long" not in judged.findings
+    of_uniform = judged.tables["arms"].query("method == 'uniform'")
+    assert set(of_uniform["outcome"]) >= {"err2", "tau"}
+    assert "reward" not in set(of_uniform["outcome"]), "nobody learns from it"
