@@ -38,9 +38,9 @@ class Arm:
     Attributes:
         name: In params.yaml, file names and tables.
         title: In figures and findings.
-        colour: In every figure.
-        marker: In every figure.
-        line: In every figure.
+        colour: In every figure, as are the next two.
+        marker: As Matplotlib calls it.
+        line: Likewise.
         applies: The comparisons that it can take part in.
         default: Those in which it takes part where params.yaml says ``arms: default``.
         importance: The importance of the weights of a tensor, which their anchor is weighted with;
@@ -53,6 +53,8 @@ class Arm:
             ``private``, its private weights; ``both``, both models, on the sum of their losses.
         alpha_decays: In a search, α falls linearly in the later epochs.
         drops_paths: In a search, operations are dropped at random while a child is trained.
+        reference: The method under study: the primary claims are about it, and others are compared
+            with it.
     """
 
     name: str
@@ -67,6 +69,17 @@ class Arm:
     trains: Literal["second", "private", "both"] = "second"
     alpha_decays: bool = False
     drops_paths: bool = False
+    reference: bool = False
+
+    @property
+    def style(self) -> dict[str, str]:
+        """How Matplotlib draws its line, in every figure."""
+        return {
+            "color": self.colour,
+            "marker": self.marker,
+            "linestyle": self.line,
+            "label": self.title,
+        }
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -75,19 +88,23 @@ class Arm:
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
-        """Those of them that are estimated from a model."""
-        return tuple(e for e in ESTIMATES if e in self.arguments)
+        """The estimates that its anchor takes: F, for the scale, and what ``importance`` asks for."""
+        needed = ("fisher", *self.arguments) if self.importance else ()
+        return tuple(e for e in ESTIMATES if e in needed)
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """Those of them that stand in the arm's section of params.yaml."""
+        """The numbers of the arm's section of params.yaml that ``importance`` asks for."""
         return tuple(a for a in self.arguments if a not in ESTIMATES)
 
+
+BASELINE = "none"
+"""The arm that all others are compared with."""
 
 # Colours tell twelve arms of one figure apart for any kind of colour vision (tests/test_arms.py).
 _ENTRIES = (
     Arm(
-        name="none",
+        name=BASELINE,
         title="no remedy",
         colour="#444444",
         marker="s",
@@ -103,6 +120,7 @@ _ENTRIES = (
         default=("shared", "enas", "uniform", "nao", "full"),
         importance=lambda fisher: fisher,
         section="wpl",
+        reference=True,
     ),
     Arm(
         name="l2",
@@ -184,6 +202,7 @@ _ENTRIES = (
         default=("split",),
         # WPL where all weights are shared and the data is new (Kirkpatrick et al., 2017).
         importance=lambda fisher: fisher,
+        reference=True,
     ),
     Arm(
         name="wpl_decay",

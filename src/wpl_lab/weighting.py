@@ -36,7 +36,10 @@ def weighting(
     fisher = estimates["fisher"]
     names = estimates["omega"] if "omega" in arm.estimates else fisher
     importance = {
-        name: arm.importance(**{e: estimates[e][name] for e in arm.estimates}, **(numbers or {}))
+        name: arm.importance(
+            **{e: estimates[e][name] for e in arm.estimates if e in arm.arguments},
+            **(numbers or {}),
+        )
         for name in names
     }
     given = {

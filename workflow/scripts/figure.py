@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from wpl.evaluation import FEWEST_SEEDS, bootstrap_interval
-from wpl_lab.arms import ARMS
 from wpl_lab.io.files import atomic
 
 mpl.use("Agg")
@@ -42,17 +41,6 @@ def curve(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None
         axes.fill_between(seeds.index, low, high, color=style["color"], alpha=0.15, lw=0)
     elif len(seeds.columns) > 1:
         axes.plot(seeds.index, seeds, color=style["color"], lw=0.5, alpha=0.5)
-
-
-def look(arm: str) -> dict[str, Any]:
-    """Look up how the table of arms says that an arm is drawn."""
-    entry = ARMS[arm]
-    return {
-        "color": entry.colour,
-        "marker": entry.marker,
-        "linestyle": entry.line,
-        "label": entry.title,
-    }
 
 
 def legend(figure: Figure) -> None:

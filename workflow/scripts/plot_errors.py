@@ -2,34 +2,35 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
-from figure import legend, look, save, seeds
+from figure import legend, save, seeds
 from job import job
-from wpl_lab.arms import in_order
+from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
 from wpl_lab.search.judging.sweep import points, swept
 from wpl_lab.search.search_names import METHOD_NAMES, space_name
 
 
 def diagonals(axes):
-    """Draw lines of equal forgetting behind the dots, from none upwards, each with its value."""
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    most = max(high - left, 0.01)
-    step = 10.0 ** np.floor(np.log10(most))
-    step /= 5 if most < 2 * step else 2 if most < 5 * step else 1
-    for lost in np.arange(0, most, step):
+    """Give both axes the same scale, and draw lines of equal forgetting behind the dots."""
+    axes.margins(0.1)
+    ends = np.array([axes.get_xlim(), axes.get_ylim()])
+    half = max(np.ptp(ends, axis=1)) / 2
+    (left, right), (low, high) = np.add(ends.mean(axis=1, keepdims=True), [-half, half])
+    axes.set(xlim=(left, right), ylim=(low, high), aspect="equal")
+    for lost in MaxNLocator(8).tick_values(low - right, high - left):
         axes.axline((left, left + lost), slope=1, color="grey", lw=0.6, ls=":", zorder=0)
-        at = max(left, low - lost)
-        if low <= at + lost <= high and at <= right:
-            axes.annotate(f"+{lost:.2g}", (at, at + lost), color="grey", size="x-small")
-    axes.set(xlim=(left, right), ylim=(low, high))
+        x = min(right, high - lost)  # where the line leaves the panel
+        if left < x and low < x + lost:
+            axes.annotate(f"{lost:+.2g}", (x, x + lost), color="grey", size="x-small")
 
 
 def draw(axes, runs, strengths):
     """Draw one case: dots of seeds, their mean, and a curve for each arm that was swept."""
     own = runs[~swept(runs["arm"])]
     for arm in in_order(own["arm"]):
-        of_arm, style = own[own["arm"] == arm], look(arm)
+        of_arm, style = own[own["arm"] == arm], ARMS[arm].style
         dots = {"color": style["color"], "marker": style["marker"], "linestyle": "none"}
         axes.plot(of_arm["err1"], of_arm["err2"], **dots, markersize=3, alpha=0.4)
         mean = of_arm[["err1", "err2"]].mean()
@@ -53,7 +54,7 @@ with job(snakemake):
     )
     for axes, ((space, method), of_case) in zip(grid.flat, cases, strict=True):
         draw(axes, of_case, snakemake.params.strengths)
-        axes.set_title(f"{METHOD_NAMES[method]}, {space_name(space)}, {seeds(of_case)}")
+        axes.set_title(f"{METHOD_NAMES[method]}, {space_name(space)}, {seeds(of_case)}", pad=14)
         axes.set(xlabel="err1: after its own training, nats", ylabel="err2: at the end, nats")
     legend(figure)
     save(figure, *snakemake.output)

@@ -2,9 +2,9 @@
 
 import matplotlib.pyplot as plt
 
-from figure import FEWEST_SEEDS, band, look, save, seeds
+from figure import FEWEST_SEEDS, band, save, seeds
 from job import job
-from wpl_lab.arms import in_order
+from wpl_lab.arms import ARMS, TITLES, in_order
 from wpl_lab.io.files import load_table
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.judging.truth import BOUND
@@ -17,7 +17,7 @@ def draw(axes, found, quantity):
     of_search = dict(list(found.groupby(["method", "arm"])))
     rows = [row for row in rows if row in of_search]
     for height, search in enumerate(rows):
-        of_seed, style = of_search[search][quantity], look(search[1])
+        of_seed, style = of_search[search][quantity], ARMS[search[1]].style
         dots = {"color": style["color"], "marker": style["marker"], "linestyle": "none"}
         axes.plot(of_seed, [height] * len(of_seed), **dots, markersize=3, alpha=0.4)
         axes.plot(of_seed.mean(), height, **dots, markersize=8, markeredgecolor="white")
@@ -25,7 +25,7 @@ def draw(axes, found, quantity):
             axes.plot(band(of_seed), [height] * 2, color=style["color"], lw=2)
         chance = of_search[search][f"random_{quantity}"].mean()
         axes.plot(chance, height, color="black", marker="|", linestyle="none", markersize=14)
-    titles = [f"{METHOD_NAMES[method]}, {look(arm)['label']}" for method, arm in rows]
+    titles = [f"{METHOD_NAMES[method]}, {TITLES[arm]}" for method, arm in rows]
     axes.set_yticks(range(len(rows)), titles)
     axes.invert_yaxis()
     axes.set_title(seeds(found))

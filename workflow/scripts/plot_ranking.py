@@ -3,9 +3,9 @@
 import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
-from figure import curve, legend, look, save, seeds
+from figure import curve, legend, save, seeds
 from job import job
-from wpl_lab.arms import in_order
+from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE
@@ -27,7 +27,7 @@ with job(snakemake):
     )
     for axes, ((space, method), of_case) in zip(grid.flat, cases, strict=True):
         for arm in in_order(of_case["arm"]):
-            curve(axes, of_case[of_case["arm"] == arm], "epoch", "tau", **look(arm))
+            curve(axes, of_case[of_case["arm"] == arm], "epoch", "tau", **ARMS[arm].style)
         for score, line in HELD_AGAINST.items():
             axes.axhline(taus[score], color="grey", lw=1, ls=line, label=score)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

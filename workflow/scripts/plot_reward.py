@@ -2,9 +2,9 @@
 
 import matplotlib.pyplot as plt
 
-from figure import curve, legend, look, save, seeds
+from figure import curve, legend, save, seeds
 from job import job
-from wpl_lab.arms import in_order
+from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.search_names import space_name
@@ -31,7 +31,7 @@ with job(snakemake):
         for axes, (quantity, label) in zip(row, labels.items(), strict=True):
             for arm in in_order(of_space["arm"]):
                 own = of_space[of_space["arm"] == arm]
-                curve(axes, own, "step", quantity, **look(arm) | {"marker": ""})
+                curve(axes, own, "step", quantity, **ARMS[arm].style | {"marker": ""})
             axes.set(xlabel="step of the controller", ylabel=label)
             axes.set_title(f"{space_name(space)}, {seeds(of_space)}")
     legend(figure)

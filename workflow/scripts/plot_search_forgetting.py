@@ -3,9 +3,9 @@
 import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
-from figure import curve, legend, look, save, seeds
+from figure import curve, legend, save, seeds
 from job import job
-from wpl_lab.arms import in_order
+from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.search_names import ERROR_NAMES, METHOD_NAMES, space_name
@@ -16,7 +16,7 @@ CASE = ["space", "method"]
 def panel(axes, table, x, y):
     """Draw every arm."""
     for arm in in_order(table["arm"]):
-        curve(axes, table[table["arm"] == arm], x, y, **look(arm))
+        curve(axes, table[table["arm"] == arm], x, y, **ARMS[arm].style)
     axes.axhline(0, color="grey", lw=1, ls=":")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if max(map(abs, axes.get_ylim())) > 100:  # a few children explode
@@ -42,7 +42,7 @@ with job(snakemake):
             axes.set(title=title, xlabel="epoch")
         panel(row[-1], later[case], "later", "nats")
         row[-1].set(title="by later children, nats", xlabel="children trained later in the epoch")
-        name = f"{METHOD_NAMES[method]}, {space_name(space)}, {seeds(of_case)}"
+        name = f"{METHOD_NAMES[method]}\n{space_name(space)}, {seeds(of_case)}"
         row[0].set_ylabel(f"{name}\nerr2 − err1")
     legend(figure)
     save(figure, *snakemake.output)
