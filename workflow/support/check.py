@@ -38,7 +38,8 @@ def compare(committed: pd.DataFrame, new: pd.DataFrame) -> Iterator[tuple[bool, 
     Yields:
         Whether a primary verdict is concerned, and a line that says what differs.
     """
-    keys = [name for name in committed if name not in {*MEASURED, "primary"}]
+    measured = {*MEASURED, "primary"}
+    keys = ["claim"] if "claim" in committed else [n for n in committed if n not in measured]
     before, after = (table.set_index(keys) for table in (committed, new))
     for key, old in before.iterrows():
         name = ", ".join(map(str, key if isinstance(key, tuple) else (key,)))
