@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from wpl_lab.data.data_files import DataError
+from wpl_lab.data.data_settings import ImageSource
 from wpl_lab.data.decoding import Bytes, decode_all, resize
 from wpl_lab.data.file_trees import open_tree
 from wpl_lab.data.image_downloads import Given, read_cifar10, read_mnist
@@ -20,14 +21,12 @@ from wpl_lab.data.image_folders import by_class, warn_of_overlap
 from wpl_lab.data.images import PARTS, Images, Part
 from wpl_lab.seeding import derive, generator
 
-Source = Literal["digits", "mnist", "fashion_mnist", "cifar10", "folder"]
-
 _Labels = NDArray[np.int64]
 _Rows = dict[Part, tuple[Part, NDArray[np.intp]]]
 
 
 def read_images(
-    source: Source,
+    source: ImageSource,
     *,
     root: Path,
     size: int | None = None,
@@ -83,7 +82,7 @@ def read_images(
     )
 
 
-def _read_given(source: Source, root: Path, test_share: float, seed: int) -> Given:
+def _read_given(source: ImageSource, root: Path, test_share: float, seed: int) -> Given:
     if source == "digits":
         images, labels = load_digits(return_X_y=True)
         pixels = images.reshape(-1, 1, 8, 8).astype(np.uint8)  # grey levels 0 to 16
@@ -98,7 +97,7 @@ def _read_given(source: Source, root: Path, test_share: float, seed: int) -> Giv
         return read_mnist(root, "FashionMNIST")
     if source == "cifar10":
         return read_cifar10(root)
-    known = ", ".join(get_args(Source))
+    known = ", ".join(get_args(ImageSource))
     raise DataError(f"there is no data source {source!r}; known are {known}")
 
 

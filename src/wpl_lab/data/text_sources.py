@@ -6,16 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from wpl_lab.data.data_files import DataError, download, verify
+from wpl_lab.data.data_settings import TextSource
 from wpl_lab.data.text import PARTS, Text
 from wpl_lab.seeding import generator
-
-Source = Literal["manual", "ptb", "folder"]
 
 UNKNOWN = "<unk>"
 END = "<eos>"
@@ -35,7 +34,7 @@ _Parts = Mapping[str, list[_Line]]
 
 
 def read_text(
-    source: Source,
+    source: TextSource,
     *,
     root: Path,
     vocabulary: int,
@@ -77,7 +76,7 @@ def read_text(
     elif source == "folder":
         parts, about = _read_folder(root)
     else:
-        known = ", ".join(get_args(Source))
+        known = ", ".join(get_args(TextSource))
         raise DataError(f"there is no text source {source!r}; known are {known}")
     words = _most_frequent(parts["train"], vocabulary)
     numbers = {word: number for number, word in enumerate(words)}
