@@ -109,7 +109,7 @@ def test_few_seeds_have_no_interval_and_show_nothing():
     assert np.isinf(table["detectable"]).all()
     assert set(table["verdict"]) == {"not shown"}
     assert all(len(each.split()) == 3 for each in table["each"])
-    means = summaries(runs, NOBODY)
+    means = summaries(runs, NOBODY, "err2")
     assert means["low"].isna().all()
     text = written(runs)
     assert "(seeds: " in text
@@ -121,7 +121,7 @@ def written(runs, diverged=NOBODY):
     return findings(
         task="text",
         primary="err2",
-        summaries=summaries(runs, diverged),
+        summaries=summaries(runs, diverged, "err2"),
         verdicts=comparisons(runs, "err2"),
         yardsticks=yardsticks(simulated.alone(), pd.DataFrame()),
         diverged=diverged,
@@ -151,7 +151,7 @@ def test_searches_that_diverged_are_counted_and_named():
     table = simulated.children(of_runs, diverged=[("none", 4)])
     _, diverged = errors.split_diverged(table)
     runs = judge([run for run in of_runs if (run["arm"], run["seed"]) != ("none", 4)])
-    means = summaries(runs, diverged).set_index(["arm", "outcome"])
+    means = summaries(runs, diverged, "err2").set_index(["arm", "outcome"])
     assert (means.loc[("none", "err2"), ["n", "diverged"]] == [5, 1]).all()
     assert (means.loc[("wpl", "err2"), ["n", "diverged"]] == [6, 0]).all()
     text = written(runs, diverged)

@@ -43,7 +43,7 @@ def compare(committed: pd.DataFrame, new: pd.DataFrame) -> Iterator[tuple[bool, 
     before, after = (table.set_index(keys) for table in (committed, new))
     for key, old in before.iterrows():
         name = ", ".join(map(str, key if isinstance(key, tuple) else (key,)))
-        primary = bool(old.get("primary", False))
+        primary = "verdict" in old and bool(old["primary"])
         kind = "primary verdict" if primary else "verdict (exploratory)"
         if key not in after.index:
             yield primary, f"{kind if 'verdict' in old else 'value'} missing: {name}"

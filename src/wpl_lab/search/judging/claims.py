@@ -32,7 +32,7 @@ class Claims:
     @property
     def primary(self) -> str:
         """The outcome that decides."""
-        return str(self.verdicts.loc[self.verdicts["primary"], "outcome"].iloc[0])
+        return str(self.arms.loc[self.arms["primary"], "outcome"].iloc[0])
 
     def methods(self, space: str = "small") -> list[str]:
         """List the methods by which a space was searched."""

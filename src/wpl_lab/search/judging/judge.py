@@ -70,7 +70,7 @@ def judge(
         "retrained": retrained(given["found"], given["random"]),
     }
     runs = outcomes(**own)
-    arms = comparison.summaries(runs, diverged)
+    arms = comparison.summaries(runs, diverged, primary)
     verdicts = comparison.comparisons(runs, primary)
     known = yardsticks(alone, longer)
     text = findings(
