@@ -38,8 +38,9 @@ def summaries(runs: pd.DataFrame, diverged: pd.DataFrame, primary: str) -> pd.Da
         primary: The outcome that was declared to be the one that decides.
 
     Returns:
-        One row per space, method, arm and outcome: whether it is the primary outcome, number of seeds and of those that diverged, the
-        mean with its 95 % bootstrap interval, the single values, and the mean of chance.
+        One row per space, method, arm and outcome: whether it is the primary outcome, number of
+        seeds and of those that diverged, the mean with its 95 % bootstrap interval, the single
+        values, and the mean of chance.
     """
     lost = diverged.groupby([*CASE, "arm"]).size()
     rows = []
