@@ -8,17 +8,11 @@ rule prepare_data:
         image_files,
     output:
         images="results/prepare_data/{section}.safetensors",
-    log:
-        "logs/prepare_data/{section}.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
     params:
         source=lambda wc: config[wc.section]["source"],
         root=lambda wc: config[wc.section]["root"],
         how=image_settings,
         content=image_content,
-        code=code("prepare_data"),
     message:
         "Reading the images of section {wildcards.section} ({params.source})"
     script:
@@ -30,11 +24,6 @@ rule prepare_text:
         text_files(),
     output:
         text="results/prepare_text/text.safetensors",
-    log:
-        "logs/prepare_text.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
     params:
         source=config["text"]["source"],
         root=config["text"]["root"],
@@ -42,7 +31,6 @@ rule prepare_text:
         split={k: config["text"][k] for k in ("valid_share", "test_share", "seed")},
         # Each release of Python comes with a manual of its own.
         python=platform.python_version(),
-        code=code("prepare_text"),
     message:
         "Reading the text ({params.source})"
     script:
