@@ -14,12 +14,13 @@ from wpl_lab.search.judging.comparison import comparisons, headline, mean_curve,
 from wpl_lab.search.judging.found import against_truth, found, retrained
 from wpl_lab.search.judging.judge import Lengths
 from wpl_lab.search.judging.judge import judge as judge_searches
+from wpl_lab.search.judging.keys import RUN
 from wpl_lab.search.judging.outcomes import OUTCOMES, outcomes
 from wpl_lab.search.judging.search_findings import findings
 from wpl_lab.search.judging.sweep import points
 from wpl_lab.search.judging.truth import truth_of, yardsticks
 
-NOBODY = pd.DataFrame(columns=[*errors.RUN, "epoch", "genotype"])
+NOBODY = pd.DataFrame(columns=[*RUN, "epoch", "genotype"])
 
 
 def judge(of_runs, full=(), *, noise=1.0):

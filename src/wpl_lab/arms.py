@@ -88,7 +88,7 @@ class Arm:
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
-        """The estimates that its anchor takes: F, for the scale, and what ``importance`` asks for."""
+        """The estimates its anchor takes: F, for the scale, and what ``importance`` asks for."""
         needed = ("fisher", *self.arguments) if self.importance else ()
         return tuple(e for e in ESTIMATES if e in needed)
 

@@ -5,7 +5,9 @@ from markdown_it import MarkdownIt
 
 from job import job
 from wpl_lab.io.files import load_table, save_json, save_table, save_text
-from wpl_lab.search.judging.judge import Lengths, judge
+from wpl_lab.io.rendering import render
+from wpl_lab.search.judging.claims import Claims, words
+from wpl_lab.search.judging.judge import GIVEN, Lengths, judge
 
 
 def read(files):
@@ -16,7 +18,7 @@ def read(files):
 with job(snakemake):
     params, output = snakemake.params, snakemake.output
     judged = judge(
-        {name: read(files) for name, files in snakemake.input.items()},
+        {name: read(snakemake.input[name]) for name in GIVEN},
         task=params.task,
         primary=params.primary,
         lengths=Lengths(**params.lengths),
@@ -26,3 +28,6 @@ with job(snakemake):
     save_json(output.headline, judged.headline)
     save_text(output.findings, judged.findings)
     save_text(output.page, MarkdownIt().enable("table").render(judged.findings))
+    claims = Claims(**{name: judged.tables[name] for name in ("arms", "verdicts", "yardsticks")})
+    for name, template in params.templates.items():
+        save_text(output[name], render(template, s=claims, **words(params.task)))

@@ -2,15 +2,37 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from wpl_lab.arms import BASELINE, TITLES, in_order
 from wpl_lab.search.judging.outcomes import OUTCOMES
 from wpl_lab.search.judging.sweep import swept
+from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE
 from wpl_lab.search.judging.wording import estimate, number, p_value, verdict
+from wpl_lab.search.search_names import METHOD_NAMES, POINT_NAMES, TaskName
 
 _NOTHING = "–"
+
+
+def words(task: TaskName) -> dict[str, Any]:
+    """Collect what templates may use beside the claims.
+
+    Args:
+        task: What was searched for cells of.
+
+    Returns:
+        Titles of arms, methods and outcomes, the unit of points, and the yardsticks.
+    """
+    return {
+        "task": task,
+        "titles": TITLES,
+        "methods": METHOD_NAMES,
+        "outcomes": OUTCOMES,
+        "points": POINT_NAMES[task],
+        "yardsticks": (CEILING, BOUND, CHANCE),
+    }
 
 
 @dataclass(frozen=True)

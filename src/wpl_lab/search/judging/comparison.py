@@ -18,10 +18,10 @@ from wpl.evaluation import (
     paired_test,
 )
 from wpl_lab.arms import in_order
+from wpl_lab.search.judging.keys import CASE
 from wpl_lab.search.judging.outcomes import OUTCOMES
 from wpl_lab.search.judging.sweep import swept
 
-CASE = ["space", "method"]
 LEVEL = 0.05
 """The p-value below which a difference counts as shown."""
 RANDOM = "random search"

@@ -5,14 +5,18 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from wpl_lab.search.judging import RUN, comparison
-from wpl_lab.search.judging.agreement import ranking
+from wpl_lab.search.judging.agreement import finite, ranking
+from wpl_lab.search.judging.comparison import comparisons, headline, mean_curve, summaries
 from wpl_lab.search.judging.errors import by_later, forgetting, split_diverged, without
 from wpl_lab.search.judging.found import against_truth, found, retrained
+from wpl_lab.search.judging.keys import RUN
 from wpl_lab.search.judging.outcomes import outcomes
 from wpl_lab.search.judging.search_findings import findings
 from wpl_lab.search.judging.truth import truth_of, yardsticks
 from wpl_lab.search.search_names import TaskName
+
+GIVEN = ("children", "policy", "scores", "standalone", "found", "random")
+"""The tables that are judged, by name."""
 
 
 class Lengths(NamedTuple):
@@ -49,8 +53,9 @@ def judge(
     """Judge the searches of a task.
 
     Args:
-        given: Rows that jobs left: ``children``, ``policy`` and ``scores`` of searches,
-            ``standalone``, and ``found`` and ``random`` of the full space, perhaps without rows.
+        given: Rows that jobs left, by the names ``GIVEN``: of searches, of architectures of the
+            small space trained alone, and of those found in the full space and random ones, trained
+            alone; the last two perhaps without rows.
         task: What was searched for cells of.
         primary: The outcome that decides.
         lengths: Of the trainings alone.
@@ -70,8 +75,8 @@ def judge(
         "retrained": retrained(given["found"], given["random"]),
     }
     runs = outcomes(**own)
-    arms = comparison.summaries(runs, diverged, primary)
-    verdicts = comparison.comparisons(runs, primary)
+    arms = summaries(runs, diverged, primary)
+    verdicts = comparisons(runs, primary)
     known = yardsticks(alone, longer)
     text = findings(
         task=task,
@@ -89,12 +94,13 @@ def judge(
         "arms": arms,
         "verdicts": verdicts,
         "diverged": diverged,
-        "mean_forgetting": comparison.mean_curve(own["forgetting"], "mean_nats"),
-        "mean_ranking": comparison.mean_curve(own["ranking"], "tau"),
+        "mean_forgetting": mean_curve(own["forgetting"], "mean_nats"),
+        "mean_ranking": mean_curve(own["ranking"], "tau"),
     }
-    return Judged(tables, comparison.headline(runs, primary), text)
+    return Judged(tables, headline(runs, primary), text)
 
 
 def _trained(standalone: pd.DataFrame, batches: int) -> pd.DataFrame:
-    """Take the trainings alone of one length."""
-    return standalone[standalone["batches"] == batches]
+    """Take the trainings alone of one length; those that diverged count as the worst of them."""
+    own = standalone[standalone["batches"] == batches]
+    return own.assign(**{part: finite(own[part]) for part in ("select", "test")})
