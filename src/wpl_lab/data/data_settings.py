@@ -21,9 +21,9 @@ class ImageData:
     """Folder into which a data set is downloaded, or that holds it (MNIST/raw, FashionMNIST/raw,
     cifar-10-binary.tar.gz). For source folder: that folder, or its .zip, .tar.gz or .tar.xz."""
     size: Count | None
-    """Height and width to which all images are resized; null leaves them as they are."""
+    """Height and width to which all images are resized; empty (null) leaves them as they are."""
     limit: Count | None
-    """Largest number of training images of each class, drawn at random; null takes all."""
+    """Largest number of training images of each class, drawn at random; empty (null) takes all."""
     valid_share: Share
     """Share of the training images held out for validation."""
     test_share: Share
