@@ -10,13 +10,21 @@ from jinja2 import UndefinedError
 from workspace import ROOT
 
 from support.claims import BLOCK, DOCUMENTS, main, renewed
-from wpl_lab.claims import render, searches
-from wpl_lab.io.files import save_table
-from wpl_lab.search.judging.claims import Claims
+from wpl_lab.io.files import load_table
+from wpl_lab.io.rendering import render
+from wpl_lab.search.judging.claims import Claims, words
 from wpl_lab.search.judging.judge import Lengths, judge
 
-TEMPLATES = ROOT / "workflow" / "templates"
-RENDERED = ROOT / "results" / "evaluate_claims"
+TABLES = ("arms", "verdicts", "yardsticks")
+TEXTS = ("claims", "caption")
+
+
+def template(name):
+    return (ROOT / f"workflow/templates/{name}.md").read_text()
+
+
+def rendered(claims, text, task="text"):
+    return render(template(f"search_{text}"), s=claims, **words(task))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -26,10 +34,12 @@ def test_documents_hold_what_the_workflow_rendered(document):
     assert renewed(text, ROOT) == text, "run `make claims`"
 
 
-@pytest.mark.parametrize("file", sorted(RENDERED.glob("*.md")), ids=lambda file: file.stem)
-def test_what_was_rendered_is_what_the_results_say(file):
-    results = {"searches": searches(ROOT / "results" / "evaluate_search")}
-    assert render(TEMPLATES / file.name, results) == file.read_text()
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("task", ["text", "images"])
+def test_what_was_rendered_is_what_the_results_say(task, text):
+    folder = ROOT / "results" / "evaluate_search" / task
+    claims = Claims(**{name: load_table(folder / f"{name}.csv") for name in TABLES})
+    assert rendered(claims, text, task) == (folder / f"{text}.md").read_text()
 
 
 def test_no_number_about_a_result_is_typed():
@@ -42,15 +52,12 @@ def test_no_number_about_a_result_is_typed():
 ARMS = ("none", "wpl", "slow", "replay")
 
 
-def claims(folder: Path, **how) -> dict[str, Claims]:
-    """The claims of simulated searches on both tasks, read from files."""
-    given = simulated.given(simulated.runs(**how))
+def claims(**how):
+    """What is claimed of simulated searches."""
     lengths = Lengths(truth=700, longer=1400, short=100)
-    for task in ("text", "images"):
-        tables = judge(given, task=task, primary="err2", lengths=lengths).tables
-        for name in ("arms", "verdicts", "yardsticks"):
-            save_table(folder / task / f"{name}.csv", tables[name])
-    return searches(folder)
+    given = simulated.given(simulated.runs(**how))
+    judged = judge(given, task="text", primary="err2", lengths=lengths)
+    return Claims(**{name: judged.tables[name] for name in TABLES})
 
 
 @pytest.mark.parametrize(
@@ -62,19 +69,17 @@ def claims(folder: Path, **how) -> dict[str, Claims]:
     ],
     ids=["all arms", "one seed", "no remedy"],
 )
-def test_templates_of_searches_render_whatever_was_run(how, tmp_path):
-    results = {"searches": claims(tmp_path, **how)}
-    for name in ("search_text", "search_images", "readme_search"):
-        text = render(TEMPLATES / f"{name}.md", results)
+def test_templates_render_whatever_was_run(how):
+    own = claims(**how)
+    for text in (rendered(own, name, task) for name in TEXTS for task in ("text", "images")):
         assert "nan" not in text
-        assert "{{" not in text
-        table = [line for line in text.splitlines() if line.startswith("|")]
-        columns = {line.count("|") for line in table}
-        assert columns <= {5, 8, 11}, "a row of each table has as many cells as its header"
+        assert "{" not in text
+        rows = [line for line in text.splitlines() if line.startswith("|")]
+        assert {row.count("|") for row in rows} <= {5, 8, 11}, "as many cells as the header"
 
 
-def test_a_claim_is_the_number_and_the_verdict_of_the_tables(tmp_path):
-    own = claims(tmp_path, arms=ARMS, seeds=range(10))["text"]
+def test_a_claim_is_the_number_and_the_verdict_of_the_tables():
+    own = claims(arms=ARMS, seeds=range(10))
     row = own.verdicts.query("outcome == 'err2' and arm == 'wpl' and against == 'slow'").iloc[0]
     said = own.difference("err2", "enas", "wpl", "slow")
     assert f"{row['value']:+.3f}".replace("-", "−") in said
@@ -90,11 +95,9 @@ def test_a_claim_is_the_number_and_the_verdict_of_the_tables(tmp_path):
     assert own.short("forgetting", "enas", "none") == f"{mean:.3f}"
 
 
-def test_a_template_that_asks_for_what_is_not_there_is_refused(tmp_path):
-    template = tmp_path / "template.md"
-    template.write_text("{{ nothing.of_the_kind }}")
+def test_a_template_that_asks_for_what_is_not_there_is_refused():
     with pytest.raises(UndefinedError, match="nothing"):
-        render(template, {})
+        render("{{ nothing.of_the_kind }}")
 
 
 def test_the_command_renews_documents_and_names_a_missing_file(tmp_path, monkeypatch, capsys):

@@ -2,7 +2,7 @@
 
 A document says where a text comes from, and the command renews what stands in between:
 
-    <!-- from results/evaluate_claims/search_text.md -->
+    <!-- from results/evaluate_search/text/claims.md -->
     …
     <!-- end -->
 """
