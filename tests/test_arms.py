@@ -70,9 +70,9 @@ def test_entries_hold_together():
 
 
 def test_what_takes_part():
-    assert chosen("default", "shared") == ["none", "wpl", "l2", "frozen", "joint"]
+    assert chosen(["default"], "shared") == ["none", "wpl", "l2", "frozen", "joint"]
     assert chosen(["l2", "none"], "shared") == ["none", "l2"], "in the order of the table"
-    assert set(chosen("default", "headline")) < set(applicable("headline"))
+    assert set(chosen(["default"], "headline")) < set(applicable("headline"))
     assert "frozen" not in applicable("enas")
     assert in_order(["wpl", "none", "wpl"]) == ["none", "wpl"]
 

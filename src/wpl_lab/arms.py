@@ -5,6 +5,7 @@ then accepted in params.yaml, run where its ``default`` says, and part of every 
 This module does not load torch: rules and figures read it, too.
 """
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Arm:
         marker: As Matplotlib calls it.
         line: Likewise.
         applies: The comparisons that it can take part in.
-        default: Those in which it takes part where params.yaml says ``arms: default``.
+        default: Those in which it takes part where params.yaml lists ``default``.
         importance: The importance of the weights of a tensor, which their anchor is weighted with;
             None for an arm without an anchor. Its arguments are estimates, by their names, each in
             the shape of the weights, and numbers of the arm's section of params.yaml. Only the
@@ -88,7 +89,7 @@ class Arm:
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
-        """The estimates its anchor takes: F, for the scale, and what ``importance`` asks for."""
+        """The estimates that its anchor takes: F, for the scale, and those of ``importance``."""
         needed = ("fisher", *self.arguments) if self.importance else ()
         return tuple(e for e in ESTIMATES if e in needed)
 
@@ -100,6 +101,9 @@ class Arm:
 
 BASELINE = "none"
 """The arm that all others are compared with."""
+
+DEFAULT = "default"
+"""In a list of arms of params.yaml: those which the table marks for the comparison."""
 
 # Colours tell twelve arms of one figure apart for any kind of colour vision (tests/test_arms.py).
 _ENTRIES = (
@@ -302,19 +306,46 @@ def applicable(comparison: Comparison) -> list[str]:
     return [arm.name for arm in _ENTRIES if comparison in arm.applies]
 
 
-def chosen(arms: Literal["default"] | Iterable[str], comparison: Comparison) -> list[str]:
+def chosen(arms: Iterable[str], comparison: Comparison) -> list[str]:
     """List the arms that take part in a comparison, as params.yaml says.
 
     Args:
-        arms: ``default``, for those which the table marks; or their names.
+        arms: Their names; ``default`` stands for those which the table marks.
         comparison: One of them.
 
     Returns:
         Their names, in the order of the table.
     """
-    if arms == "default":
-        return [arm.name for arm in _ENTRIES if comparison in arm.default]
-    return in_order(arms)
+    some = {*arms}
+    marked = comparison if DEFAULT in some else None
+    return [arm.name for arm in _ENTRIES if arm.name in some or marked in arm.default]
+
+
+def check_arms(
+    key: str, arms: Iterable[str], comparison: Comparison, *, baseline: bool = True
+) -> None:
+    """Check a list of arms of params.yaml.
+
+    Args:
+        key: Of params.yaml.
+        arms: As for ``chosen``.
+        comparison: Likewise.
+        baseline: Whether the arm that others are compared with must be there, if any is.
+
+    Raises:
+        ValueError: If an arm is unknown or cannot take part, or if the baseline is missing.
+    """
+    there = [*arms]
+    valid = [DEFAULT, *applicable(comparison)]
+    for name in there:
+        if name not in valid:
+            near = difflib.get_close_matches(name, valid, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{key}: {name!r} is not one of the arms {', '.join(valid)}{hint}")
+    if baseline and there and BASELINE not in chosen(there, comparison):
+        raise ValueError(
+            f"{key}: {BASELINE!r} must be one of the arms: others are compared with it"
+        )
 
 
 def in_order(arms: Iterable[str]) -> list[str]:

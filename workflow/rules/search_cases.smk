@@ -34,8 +34,9 @@ def judged(task):
 def methods(task, space):
     """The arms that search a space, by method."""
     if space.startswith(DROPOUT):
-        return {"nao": SEARCH[task]["dropout"]["arms"]}
-    return {name: SEARCH[task][space][name] for name in METHOD_NAMES}
+        return {"nao": chosen(SEARCH[task]["dropout"]["arms"], "nao")}
+    given = SEARCH[task][space]
+    return {m: chosen(given[m], "full" if space == "full" else m) for m in METHOD_NAMES}
 
 
 def model(task, space, arm="none"):

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from annotated_types import MinLen
 
+from wpl_lab.arms import check_arms
 from wpl_lab.constraints import Count, Positive, Probability, Seed
-from wpl_lab.search.search_names import METHOD_NAMES, SearchArm
+from wpl_lab.search.search_names import METHOD_NAMES
 from wpl_lab.search.settings import (
     ImagePlasticity,
     PlasticitySettings,
@@ -29,12 +30,12 @@ class Space(ABC):
 
     nodes: Count
     """Nodes of a cell."""
-    enas: tuple[SearchArm, ...]
-    """Arms of the searches in which a controller learns which children to train: none, wpl,
-    wpl_decay (α falls), l2 (uniform importance), drop_path."""
-    uniform: tuple[SearchArm, ...]
+    enas: tuple[str, ...]
+    """Arms of the searches in which a controller learns which children to train; default: those
+    which the table of arms marks for it (src/wpl_lab/arms.py)."""
+    uniform: tuple[str, ...]
     """Arms of the searches in which all children are equally likely."""
-    nao: tuple[SearchArm, ...]
+    nao: tuple[str, ...]
     """Arms of the searches in which a network learns to improve architectures."""
 
     @property
@@ -43,15 +44,13 @@ class Space(ABC):
         """Number of architectures."""
 
     def __post_init__(self) -> None:
-        """Check that each method has the arms that others are compared with.
+        """Check the arms.
 
         Raises:
-            ValueError: If one is missing.
+            ValueError: If one is unknown, or nothing is there to compare with.
         """
         for method in METHOD_NAMES:
-            arms = {*getattr(self, method)}
-            if arms and (missing := {"none", "wpl"} - arms):
-                raise ValueError(f"{method}: {min(missing)!r} must be one of the arms")
+            check_arms(method, getattr(self, method), method)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,17 +86,16 @@ class Dropout:
 
     rates: tuple[Probability, ...]
     """Probabilities; those of the paper are in config/paper.yaml."""
-    arms: Annotated[tuple[SearchArm, ...], MinLen(1)]
+    arms: Annotated[tuple[str, ...], MinLen(1)]
     """Arms at each of them."""
 
     def __post_init__(self) -> None:
-        """Check that there is an arm that others are compared with.
+        """Check the arms.
 
         Raises:
-            ValueError: If it is missing.
+            ValueError: If one is unknown, or nothing is there to compare with.
         """
-        if "none" not in self.arms:
-            raise ValueError("arms: 'none' must be one of the arms")
+        check_arms("arms", self.arms, "nao")
 
 
 @dataclass(frozen=True, kw_only=True)
