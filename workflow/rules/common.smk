@@ -37,10 +37,11 @@ FIGURES = {
     "tradeoff": ["tradeoff", "split"],
 }
 SEARCH_FIGURES = {
-    "search_forgetting": ["forgetting"],
+    "errors": ["runs"],
+    "search_forgetting": ["forgetting", "later"],
     "reward": ["policy"],
-    "ranking": ["ranking"],
-    "found": ["found", "retrained"],
+    "ranking": ["ranking", "yardsticks"],
+    "found": ["found", "retrained", "yardsticks"],
     "cells": ["found", "retrained"],
 }
 # What a search, or a training alone, asks a cluster for.
@@ -72,6 +73,11 @@ def existing(key, files):
         if not Path(file).is_file():
             raise SystemExit(f"error: params: {key}: there is no file {file}")
     return files
+
+
+def template(name):
+    """The text of a template: the job that fills it in runs again when it has changed."""
+    return (ROOT / f"workflow/templates/{name}.md").read_text("utf-8")
 
 
 def strengths(arm, alpha, alphas):

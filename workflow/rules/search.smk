@@ -108,21 +108,16 @@ rule evaluate_search:
         found=lambda wc: retrained(rules.retrain_found.output.scores, wc.task),
         random=lambda wc: random_cells(rules.retrain_random.output.scores, wc.task),
     output:
-        forgetting="results/evaluate_search/{task}/forgetting.csv",
-        policy="results/evaluate_search/{task}/policy.csv",
-        ranking="results/evaluate_search/{task}/ranking.csv",
-        truth="results/evaluate_search/{task}/truth.csv",
-        found="results/evaluate_search/{task}/found.csv",
-        retrained="results/evaluate_search/{task}/retrained.csv",
-        mean_forgetting="results/evaluate_search/{task}/mean_forgetting.csv",
-        mean_ranking="results/evaluate_search/{task}/mean_ranking.csv",
-        comparison=report(
-            "results/evaluate_search/{task}/comparison.csv",
+        **{table: f"results/evaluate_search/{{task}}/{table}.csv" for table in JUDGED},
+        verdicts=report(
+            "results/evaluate_search/{task}/verdicts.csv",
             caption="../report/evaluate_search.rst",
             category="Architecture search on {task}",
         ),
         headline="results/evaluate_search/{task}/headline.json",
         findings="results/evaluate_search/{task}/findings.md",
+        claims="results/evaluate_search/{task}/claims.md",
+        caption="results/evaluate_search/{task}/caption.md",
         page=report(
             "results/evaluate_search/{task}/findings.html",
             caption="../report/search_findings.rst",
@@ -130,6 +125,9 @@ rule evaluate_search:
         ),
     params:
         task=lambda wc: wc.task,
+        primary=SEARCH["primary"],
+        lengths=lambda wc: lengths(wc.task),
+        templates={text: template(f"search_{text}") for text in ("claims", "caption")},
     message:
         "Judging the searches ({wildcards.task})"
     script:
@@ -143,14 +141,16 @@ rule plot_search:
             task=wc.task,
         ),
     output:
-        report(
+        png=report(
             "results/plot_search/{task}/{figure}.png",
             caption="../report/plot_search.rst",
             category="Architecture search on {task}",
         ),
+        svg="results/plot_search/{task}/{figure}.svg",
     params:
         task=lambda wc: wc.task,
         warmup=lambda wc: SEARCH[wc.task]["plasticity"]["warmup"],
+        strengths=lambda wc: own_strengths(wc.task),
     message:
         "Plotting {wildcards.figure} ({wildcards.task})"
     script:

@@ -6,6 +6,11 @@ from wpl_lab.search.spaces.recurrent import RecurrentSpace
 
 # What a space is made of, beside the arms that search it.
 SPACES = {"text": ["nodes"], "images": ["nodes", "alike", "operations"]}
+# The tables of what searches are judged by, beside the verdicts.
+JUDGED = [
+    *("runs", "arms", "diverged", "forgetting", "later", "mean_forgetting"),
+    *("truth", "yardsticks", "ranking", "mean_ranking", "found", "retrained", "policy"),
+]
 # The sections of the strategies that learn.
 STRATEGIES = {"enas": "policy", "nao": "population"}
 DROPOUT = "dropout"
@@ -118,6 +123,22 @@ def standalone(task):
     alone, training = SEARCH[task]["standalone"], SEARCH[task]["training"]
     shared = {k: training[k] for k in ("gradient_norm", "weight_decay", "explosion")}
     return {k: alone[k] for k in ("batches", "learning_rate")} | shared
+
+
+def lengths(task):
+    """For how many batches architectures are trained alone: the truth, and what it is held against.
+
+    Random search trains each for as long as a search trains in one epoch: its budget does not depend
+    on how long the truth is trained for.
+    """
+    truth, training = SEARCH[task]["standalone"]["batches"], SEARCH[task]["training"]
+    short = training["children"] * training["batches"]
+    return {"truth": truth, "longer": 2 * truth, "short": short}
+
+
+def own_strengths(task):
+    """The strength of each arm that has one, at which it runs under its own name."""
+    return dict.fromkeys(ANCHORED, SEARCH[task]["plasticity"]["alpha"])
 
 
 def cells(task):

@@ -1,10 +1,10 @@
 """The look that all figures share."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -43,9 +43,26 @@ def curve(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None
         axes.plot(seeds.index, seeds, color=style["color"], lw=0.5, alpha=0.5)
 
 
-def seeds_of(counts: Mapping[str, int]) -> str:
-    """Say how many seeds the arms of a panel have: one number, or a range."""
-    least, most = min(counts.values()), max(counts.values())
+def legend(figure: Figure) -> None:
+    """Draw one legend for all panels, to the right: each label once, in the order of drawing."""
+    entries = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    figure.legend(entries.values(), entries, loc="outside right upper")
+
+
+def seeds(table: pd.DataFrame) -> str:
+    """Say how many seeds the arms of a panel have: one number, or a range.
+
+    Args:
+        table: Columns ``arm`` and ``seed``.
+
+    Returns:
+        For example ``n = 10`` or ``n = 4 to 10``.
+    """
+    counts = table.groupby("arm")["seed"].nunique()
+    least, most = counts.min(), counts.max()
     return f"n = {most}" if least == most else f"n = {least} to {most}"
 
 
@@ -77,3 +94,4 @@ def save(figure: Figure, *paths: str) -> None:
         metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
         with atomic(Path(path)) as temporary:
             figure.savefig(temporary, format=kind, dpi=150, bbox_inches="tight", metadata=metadata)
+    plt.close(figure)
