@@ -127,6 +127,17 @@ _ENTRIES = (
         reference=True,
     ),
     Arm(
+        name="ewc",
+        title="EWC",
+        colour="#332288",
+        marker="o",
+        applies=SPLIT,
+        default=("split",),
+        # WPL where all weights are shared and the data is new (Kirkpatrick et al., 2017).
+        importance=lambda fisher: fisher,
+        reference=True,
+    ),
+    Arm(
         name="l2",
         title="uniform anchor (L2)",
         colour="#E69F00",
@@ -196,17 +207,6 @@ _ENTRIES = (
         default=("headline", "split"),
         importance=lambda mas: mas,
         section="mas",
-    ),
-    Arm(
-        name="ewc",
-        title="EWC",
-        colour="#332288",
-        marker="o",
-        applies=SPLIT,
-        default=("split",),
-        # WPL where all weights are shared and the data is new (Kirkpatrick et al., 2017).
-        importance=lambda fisher: fisher,
-        reference=True,
     ),
     Arm(
         name="wpl_decay",

@@ -66,24 +66,6 @@ def seeds(table: pd.DataFrame) -> str:
     return f"n = {most}" if least == most else f"n = {least} to {most}"
 
 
-def legend(figure: Figure, table: pd.DataFrame) -> None:
-    """List what all panels show, each once, below them, with the number of seeds.
-
-    Args:
-        figure: Of constrained layout.
-        table: Columns ``arm`` and ``seed``, or ``seeds`` in place of it.
-    """
-    handles: dict[str, Any] = {}
-    for axes in figure.axes:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    counts = table.groupby("arm")
-    number = counts["seeds"].max() if "seeds" in table else counts["seed"].nunique()
-    title = f"means, {seeds_of(number.to_dict())} seeds"
-    columns = min(5, len(handles))
-    figure.legend(handles.values(), handles, title=title, loc="outside lower center", ncols=columns)
-
-
 def save(figure: Figure, *paths: str) -> None:
     """Write a figure as PNG or SVG, by the suffix of each path.
 

@@ -3,7 +3,6 @@
 import math
 
 import matplotlib.pyplot as plt
-import pandas as pd
 
 from figure import legend, save
 from job import job
@@ -35,8 +34,9 @@ def draw(tradeoff, split):
         axes.set_yticks(ticks, labels=map(str, ticks))
         axes.minorticks_off()
         axes.set_ylim(bottom=LEAST * 1.4)
-        axes.set(title=title, xlabel="cost to B, points", ylabel="A loses, points")
-    legend(figure, pd.concat([tradeoff, split]))
+        axes.set_title(f"{title}, n = {case['seeds'].max()}")
+        axes.set(xlabel="cost to B, points", ylabel="A loses, points")
+    legend(figure)
     return figure
 
 

@@ -62,7 +62,9 @@ class Claims:
 
     def at_equal_retention(self) -> list[dict[str, str]]:
         """List the comparisons of what B learns where two arms protect A equally."""
-        return [self._told(row) for row in self._rows(self.verdicts["quantity"] == SECOND_AT_RETENTION)]
+        return [
+            self._told(row) for row in self._rows(self.verdicts["quantity"] == SECOND_AT_RETENTION)
+        ]
 
     def _rows(self, chosen: pd.Series) -> list[dict[str, Any]]:
         return self.verdicts[chosen].to_dict("records")
@@ -74,12 +76,16 @@ class Claims:
         interval = "" if math.isnan(low) else f" [{low:+.1f}, {high:+.1f}]"
         p = row["holm"] if row["primary"] else row["p"]
         undecided = row["verdict"] == "no difference is shown" and math.isfinite(row["detectable"])
-        shown = f" (n = {row['n']:.0f} would show {row['detectable'] * 100:.1f})" if undecided else ""
+        shown = (
+            f" (n = {row['n']:.0f} would show {row['detectable'] * 100:.1f})" if undecided else ""
+        )
         return {
             "case": "one network, new classes" if split else stop_title(row["stop"]),
             "arm": TITLES[row["arm"]],
             "against": TITLES[row["against"]],
-            "difference": f"{row['value'] * 100:+.1f}{interval}".replace("-", "−") if known else _NOTHING,
+            "difference": f"{row['value'] * 100:+.1f}{interval}".replace("-", "−")
+            if known
+            else _NOTHING,
             "p": f"{p:.3f}" if known else _NOTHING,
             "verdict": row["verdict"] + shown,
         }
