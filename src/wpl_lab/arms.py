@@ -159,7 +159,7 @@ _ENTRIES = (
     Arm(
         name="joint",
         title="A and B together",
-        colour="#000000",
+        colour="#117733",
         marker="P",
         applies=TWO_MODELS + SPLIT,
         default=("shared", "split"),
