@@ -127,7 +127,7 @@ rule evaluate_search:
         task=lambda wc: wc.task,
         primary=SEARCH["primary"],
         lengths=lambda wc: lengths(wc.task),
-        templates={text: template(f"search_{text}") for text in ("claims", "caption")},
+        templates=templates("search"),
     message:
         "Judging the searches ({wildcards.task})"
     script:
