@@ -100,11 +100,7 @@ PARAMS = {
     "a seed twice": ("seeds", [1, 1], "seeds: duplicate value 1"),
     "a negative seed": ("seeds", [-1], "seeds.0: Input should be greater than or equal to 0"),
     "an unknown source": ("data.source", "minst", "data.source: Input should be 'digits'"),
-    "an unknown arm": (
-        "compare.arms",
-        ["none", "wlp"],
-        "compare.arms: 'wlp' is not one of the arms",
-    ),
+    "an unknown arm": ("compare.arms", ["none", "wlp"], "compare.arms: 'wlp' is not one of the arms"),
     "no arm to compare with": ("compare.arms", ["wpl", "l2"], "compare.arms: 'none' must be one"),
     "more layers than there are": ("compare.shared", [4], "compare.shared: models of 4 and 6"),
     "a headline that is not run": ("compare.headline", 3, "compare.headline: 3 is not one of"),

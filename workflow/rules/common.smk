@@ -50,8 +50,8 @@ GPUS = int(SEARCH["device"] == "cuda")
 
 wildcard_constraints:
     shared=r"\d+",
-    seed=r"\d+",
-    arm="|".join(ARMS),
+    batches=r"\d+",
+    arm="(?:{})(?:@[\\d.e-]+)?".format("|".join(ARMS)),
     method="|".join(METHOD_NAMES),
     space=r"small|full|dropout[\d.]+",
     task="|".join(TASKS),
