@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import simulated_searches as simulated
+import yaml
 from jinja2 import UndefinedError
 from workspace import ROOT
 
@@ -14,6 +15,10 @@ from wpl_lab.io.files import load_table
 from wpl_lab.io.rendering import render
 from wpl_lab.search.judging.claims import Claims, words
 from wpl_lab.search.judging.judge import Lengths, judge
+from wpl_lab.two_models import second_model_effects as comparison
+from wpl_lab.two_models.stops import stop_title
+from wpl_lab.two_models.two_models_claims import Claims as TwoModels
+from wpl_lab.two_models.two_models_verdicts import verdicts
 
 TABLES = ("arms", "verdicts", "yardsticks")
 TEXTS = ("claims", "caption")
@@ -32,6 +37,17 @@ def test_documents_hold_what_the_workflow_rendered(document):
     text = (ROOT / document).read_text()
     assert BLOCK.search(text)
     assert renewed(text, ROOT) == text, "run `make claims`"
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_was_rendered_of_two_models_is_what_the_results_say(text):
+    folder = ROOT / "results" / "evaluate_forgetting"
+    shared = yaml.safe_load((ROOT / "params.yaml").read_text())["compare"]["headline"]
+    tables = (load_table(folder / f"{n}.csv", dtype={"stop": str}) for n in ("cases", "verdicts"))
+    own = render(
+        template(f"two_models_{text}"), m=TwoModels(*tables, shared), stop_title=stop_title
+    )
+    assert own == (folder / f"{text}.md").read_text()
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -112,3 +128,36 @@ def test_the_command_renews_documents_and_names_a_missing_file(tmp_path, monkeyp
     for name in DOCUMENTS:
         text = "before\n<!-- from claims.md -->\nnew\n<!-- end -->\nafter\n"
         assert Path(name).read_text() == text
+
+
+def of_two_models(seeds):
+    """Runs of two models: WPL keeps A, as the uniform anchor does, which leaves B less."""
+    ends = {"none": (0.5, 0.9), "wpl": (0.89, 0.85), "l2": (0.88, 0.8)}
+    records = [
+        {"shared": shared, "stop": stop, "arm": arm, "alpha": alpha, "own": True, "seed": seed}
+        | {"iteration": i, "accuracy_first": first + 0.01 * seed, "accuracy_second": second}
+        for shared in (1, 3)
+        for stop in ("converged", "0.55")
+        for arm, end in ends.items()
+        for alpha in [0.0 if arm == "none" else 10.0]
+        for seed in range(seeds)
+        for i, (first, second) in enumerate([(0.9, 0.1), end])
+    ]
+    scores = comparison.final_scores(pd.DataFrame(records))
+    judged = verdicts(scores[scores["shared"] == 3])
+    return TwoModels(comparison.compare(scores), judged, 3)
+
+
+@pytest.mark.parametrize("seeds", [1, 10])
+def test_templates_of_two_models_render(seeds):
+    own = of_two_models(seeds)
+    for name in TEXTS:
+        text = render(template(f"two_models_{name}"), m=own, stop_title=stop_title)
+        assert "nan" not in text
+        assert "{" not in text
+    assert own.percent("reduction", "0.55", "wpl").startswith("97.5")
+    assert own.percent("after", "converged", "omega") == "–", "it was not run"
+    assert own.layers == [1, 3]
+    primary = own.decisions()
+    assert [row["case"] for row in primary] == ["A converged", "A stopped at 0.55"]
+    assert all(row["verdict"] == "less forgetting" for row in primary) == (seeds == 10)

@@ -54,6 +54,12 @@ class Arm:
             ``private``, its private weights; ``both``, both models, on the sum of their losses.
         alpha_decays: In a search, α falls linearly in the later epochs.
         drops_paths: In a search, operations are dropped at random while a child is trained.
+        slows: In a search, the learning rate is smaller after the warm-up.
+        replays: In a search, every second batch trains an earlier child.
+        trains_together: In a search, several children are trained together, each step on their
+            mean loss.
+        adds_gradient: In a search, the gradient of the penalty is added to that of the loss, as in
+            the paper, in place of a proximal step.
         reference: The method under study: the primary claims are about it, and others are compared
             with it.
     """
@@ -70,6 +76,10 @@ class Arm:
     trains: Literal["second", "private", "both"] = "second"
     alpha_decays: bool = False
     drops_paths: bool = False
+    slows: bool = False
+    replays: bool = False
+    trains_together: bool = False
+    adds_gradient: bool = False
     reference: bool = False
 
     @property
@@ -224,6 +234,8 @@ _ENTRIES = (
         colour="#AA3377",
         marker="d",
         applies=SEARCH,
+        default=("uniform",),
+        slows=True,
     ),
     Arm(
         name="slow_wpl",
@@ -233,6 +245,7 @@ _ENTRIES = (
         line="--",
         applies=SEARCH,
         importance=lambda fisher: fisher,
+        slows=True,
     ),
     Arm(
         name="replay",
@@ -240,6 +253,8 @@ _ENTRIES = (
         colour="#117733",
         marker="X",
         applies=SEARCH,
+        default=("uniform",),
+        replays=True,
     ),
     Arm(
         name="replay_wpl",
@@ -249,6 +264,7 @@ _ENTRIES = (
         line="--",
         applies=SEARCH,
         importance=lambda fisher: fisher,
+        replays=True,
     ),
     Arm(
         name="fair",
@@ -256,6 +272,7 @@ _ENTRIES = (
         colour="#999933",
         marker="<",
         applies=SEARCH,
+        trains_together=True,
     ),
     Arm(
         name="fair_wpl",
@@ -265,6 +282,7 @@ _ENTRIES = (
         line="--",
         applies=SEARCH,
         importance=lambda fisher: fisher,
+        trains_together=True,
     ),
     Arm(
         name="wpl_gradient",
@@ -273,6 +291,7 @@ _ENTRIES = (
         marker="h",
         applies=SEARCH,
         importance=lambda fisher: fisher,
+        adds_gradient=True,
     ),
     Arm(
         name="drop_path",

@@ -50,8 +50,8 @@ GPUS = int(SEARCH["device"] == "cuda")
 
 wildcard_constraints:
     shared=r"\d+",
-    seed=r"\d+",
-    arm="|".join(ARMS),
+    batches=r"\d+",
+    arm="(?:{})(?:@[\\d.e-]+)?".format("|".join(ARMS)),
     method="|".join(METHOD_NAMES),
     space=r"small|full|dropout[\d.]+",
     task="|".join(TASKS),
@@ -75,9 +75,12 @@ def existing(key, files):
     return files
 
 
-def template(name):
-    """The text of a template: the job that fills it in runs again when it has changed."""
-    return (ROOT / f"workflow/templates/{name}.md").read_text("utf-8")
+def templates(experiment):
+    """What documents claim of its results: a job that fills them in runs again if they change."""
+    return {
+        text: (ROOT / f"workflow/templates/{experiment}_{text}.md").read_text("utf-8")
+        for text in ("claims", "caption")
+    }
 
 
 def strengths(arm, alpha, alphas):

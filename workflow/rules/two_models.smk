@@ -119,6 +119,8 @@ rule evaluate_forgetting:
         curves="results/evaluate_forgetting/curves.csv",
         mean_curves="results/evaluate_forgetting/mean_curves.csv",
         findings="results/evaluate_forgetting/findings.md",
+        claims="results/evaluate_forgetting/claims.md",
+        caption="results/evaluate_forgetting/caption.md",
         page=report(
             "results/evaluate_forgetting/findings.html",
             caption="../report/findings.rst",
@@ -127,6 +129,7 @@ rule evaluate_forgetting:
     params:
         headline=HEADLINE,
         fisher=config["fisher"],
+        templates=templates("two_models"),
     message:
         "Comparing the arms"
     script:

@@ -43,27 +43,35 @@ def curve(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None
         axes.plot(seeds.index, seeds, color=style["color"], lw=0.5, alpha=0.5)
 
 
-def legend(figure: Figure) -> None:
-    """Draw one legend for all panels, to the right: each label once, in the order of drawing."""
-    entries = {}
-    for axes in figure.axes:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    figure.legend(entries.values(), entries, loc="outside right upper")
-
-
 def seeds(table: pd.DataFrame) -> str:
-    """Say how many seeds the arms of a panel have: one number, or a range.
+    """Say how many seeds the arms of a table have: one number, or a range.
 
     Args:
-        table: Columns ``arm`` and ``seed``.
+        table: Columns ``arm`` and ``seed``, or ``seeds`` in place of it.
 
     Returns:
         For example ``n = 10`` or ``n = 4 to 10``.
     """
-    counts = table.groupby("arm")["seed"].nunique()
+    arms = table.groupby("arm")
+    counts = arms["seeds"].max() if "seeds" in table else arms["seed"].nunique()
     least, most = counts.min(), counts.max()
     return f"n = {most}" if least == most else f"n = {least} to {most}"
+
+
+def legend(figure: Figure, table: pd.DataFrame | None = None) -> None:
+    """List what all panels show, each once, below them.
+
+    Args:
+        figure: Of constrained layout.
+        table: As for ``seeds``, if their number is to be said here.
+    """
+    handles: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    title = None if table is None else f"means, {seeds(table)} seeds"
+    columns = min(5, len(handles))
+    figure.legend(handles.values(), handles, title=title, loc="outside lower center", ncols=columns)
 
 
 def save(figure: Figure, *paths: str) -> None:

@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from annotated_types import MinLen
 
 from wpl_lab.arms import check_arms
-from wpl_lab.constraints import Count, Positive, Probability, Seed
+from wpl_lab.constraints import Count, Factor, NonNegative, Positive, Probability, Seed
 from wpl_lab.search.search_names import METHOD_NAMES
 from wpl_lab.search.settings import (
     ImagePlasticity,
     PlasticitySettings,
     Policy,
     Population,
+    Remedies,
     TextPlasticity,
     Training,
 )
@@ -99,6 +100,18 @@ class Dropout:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Strengths at which arms are run once more, by uniform sampling of the small space."""
+
+    wpl: tuple[NonNegative, ...]
+    """Strengths α of the arm wpl."""
+    l2: tuple[NonNegative, ...]
+    """Strengths α of the arm l2."""
+    slow: tuple[Factor, ...]
+    """Factors on the learning rate of the arm slow."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Standalone:
     """How architectures are trained alone, each from scratch: the truth about them."""
 
@@ -109,7 +122,7 @@ class Standalone:
     seeds: Seeds
     """Root seeds of the truth, which is the mean over them."""
     cells_per_job: Count
-    """Architectures trained one after the other in one job."""
+    """Architectures trained side by side in one job, with all seeds."""
     random: Count
     """Random architectures of the full space that are trained beside the found ones, per seed."""
 
@@ -119,12 +132,11 @@ class Cells:
     """Searches of one task; its subclasses say of which."""
 
     seeds: Seeds
-    """Root seeds of the arms none and wpl in the small space; with six a paired test can reach
-    p = 0.03."""
+    """Root seeds of the searches of the small space by ENAS and by uniform sampling."""
     other_seeds: Seeds
-    """Root seeds of the other arms and of the full space, a part of seeds."""
+    """Root seeds of the other searches, a part of seeds."""
     seeds_per_job: Count
-    """Searches of one arm that run one after the other in one job."""
+    """Searches of one arm that run side by side in one job."""
     small: Space
     """A space so small that every architecture is also trained alone: the truth is known."""
     full: Space
@@ -132,6 +144,8 @@ class Cells:
     model: TextModel | ImageModel
     training: Training
     plasticity: PlasticitySettings
+    remedies: Remedies
+    sweep: Sweep
     standalone: Standalone
     dropout: Dropout
 
@@ -206,6 +220,11 @@ def check_cells(task: str, cells: Cells) -> None:
         raise ValueError(
             f"{task}.small.nodes: {cells.small.size} cells are more than training.exhaustive, "
             f"{most}"
+        )
+    if cells.training.children % cells.remedies.together:
+        raise ValueError(
+            f"{task}.training.children: {cells.training.children} is not a multiple of "
+            f"remedies.together, {cells.remedies.together}"
         )
     epochs = cells.training.epochs
     for name in ("warmup", "decay_from"):

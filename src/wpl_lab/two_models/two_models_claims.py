@@ -11,6 +11,7 @@ from wpl_lab.two_models.stops import stop_title
 from wpl_lab.two_models.two_models_verdicts import SECOND_AT_RETENTION
 
 _NOTHING = "–"
+SPLIT = "split"
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,20 @@ class Claims:
     verdicts: pd.DataFrame
     shared: int
 
+    def __post_init__(self) -> None:
+        """Let the tables be as they are read from files: numbers of layers as text."""
+        for name in ("cases", "verdicts"):
+            object.__setattr__(self, name, getattr(self, name).astype({"shared": str}))
+
     @property
     def layers(self) -> list[int]:
         """The numbers of shared layers that were compared."""
-        return [shared for shared in self.cases["shared"].unique() if shared != "split"]
+        return [int(shared) for shared in self.cases["shared"].unique() if shared != SPLIT]
 
     @property
     def stops(self) -> list[str]:
         """The stops of the first model, in the order in which they were asked for."""
-        own = self.cases[self.cases["shared"] == self.shared]
+        own = self.cases[self.cases["shared"] == str(self.shared)]
         return list(own["stop"].unique())
 
     def percent(
@@ -62,35 +68,38 @@ class Claims:
 
     def at_equal_retention(self) -> list[dict[str, str]]:
         """List the comparisons of what B learns where two arms protect A equally."""
-        return [
-            self._told(row) for row in self._rows(self.verdicts["quantity"] == SECOND_AT_RETENTION)
-        ]
+        pairs = self.verdicts["quantity"] == SECOND_AT_RETENTION
+        return [self._told(row) for row in self._rows(pairs)]
 
     def _rows(self, chosen: pd.Series) -> list[dict[str, Any]]:
-        return self.verdicts[chosen].to_dict("records")
+        rows: list[dict[str, Any]] = self.verdicts[chosen].to_dict("records")
+        return rows
 
     def _told(self, row: dict[str, Any]) -> dict[str, str]:
-        split = row["shared"] == "split"
-        known = not math.isnan(row["value"])
-        low, high = (row[end] * 100 for end in ("low", "high"))
-        interval = "" if math.isnan(low) else f" [{low:+.1f}, {high:+.1f}]"
+        split = row["shared"] == SPLIT
         p = row["holm"] if row["primary"] else row["p"]
-        undecided = row["verdict"] == "no difference is shown" and math.isfinite(row["detectable"])
-        shown = (
-            f" (n = {row['n']:.0f} would show {row['detectable'] * 100:.1f})" if undecided else ""
-        )
+        verdict = row["verdict"]
+        if verdict == "no difference is shown" and math.isfinite(row["detectable"]):
+            verdict += f" (n = {row['n']:.0f} would show {row['detectable'] * 100:.1f})"
         return {
             "case": "one network, new classes" if split else stop_title(row["stop"]),
             "arm": TITLES[row["arm"]],
             "against": TITLES[row["against"]],
-            "difference": f"{row['value'] * 100:+.1f}{interval}".replace("-", "−")
-            if known
-            else _NOTHING,
-            "p": f"{p:.3f}" if known else _NOTHING,
-            "verdict": row["verdict"] + shown,
+            "difference": _points(row),
+            "p": _NOTHING if math.isnan(p) else f"{p:.3f}",
+            "verdict": verdict,
         }
 
     def _case(self, stop: str, arm: str, shared: int | None) -> pd.Series | None:
-        own = self.cases[self.cases["shared"] == (shared or self.shared)]
+        own = self.cases[self.cases["shared"] == str(shared or self.shared)]
         own = own[(own["stop"] == stop) & (own["arm"] == arm)]
         return None if own.empty else own.iloc[0]
+
+
+def _points(row: dict[str, Any]) -> str:
+    """Print a difference of accuracies in points, with its interval if there is one."""
+    if math.isnan(row["value"]):
+        return _NOTHING
+    low, high = (row[end] * 100 for end in ("low", "high"))
+    interval = "" if math.isnan(low) else f" [{low:+.1f}, {high:+.1f}]"
+    return f"{row['value'] * 100:+.1f}{interval}".replace("-", "−")
