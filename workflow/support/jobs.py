@@ -46,7 +46,7 @@ def _log(output: str) -> str:
 def _code(rule: Rule, root: Path) -> Callable[[Any], str]:
     def code(wildcards: Any) -> str:
         script = Path(rule.script.format(wildcards=wildcards)).stem
-        arm = wildcards.get("arm")
+        arm = wildcards.get("arm", "").partition("@")[0] or None  # wpl@0.3 is wpl at another α
         return code_digest(script, root, MODULES.get(wildcards.get("task")), arm)
 
     return code
