@@ -29,7 +29,7 @@ with job(snakemake):
     save_table(output.mean_curves, comparison.mean_curves(curves, params.headline))
     save_table(output.tradeoff, compared[compared["shared"] == params.headline])
     save_table(output.split, split)
-    save_table(output.cases, cases)
+    save_table(output.cases, compared[compared["own"]])
     save_table(output.verdicts, judged)
     save_json(output.metrics, comparison.metrics(cases))
     save_json(output.headline, comparison.headline(cases, params.headline))
