@@ -1,9 +1,7 @@
 """Checks before the first job, and what the rules share: identity of jobs, lists of wildcards."""
 
-import yaml
-
 from snakemake.io import expand as expand_names
-from support import jobs, stages, workspace
+from support import jobs
 from support.params import validate
 from wpl_lab.search.search_names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
 from wpl_lab.two_models.arms import CONVERGED, IMPORTANCE
@@ -101,30 +99,3 @@ def importance(arm):
     kind = IMPORTANCE.get(arm, "fisher")
     folder = "estimate_fisher" if kind == "fisher" else "estimate_importance"
     return f"results/{folder}/{kind}.safetensors"
-
-
-workspace.set_environment(ROOT)
-if TOP:
-    stages.keep_records_by_stage(ROOT)
-if MAIN:
-    workspace.heal()
-    with plainly():
-        workspace.check(ROOT)
-    if given != yaml.safe_load((ROOT / "params.yaml").read_text()):
-        logger.warning(
-            "The configuration is not params.yaml's: DVC cannot record what differs."
-        )
-
-
-onstart:
-    workspace.lock()
-
-
-onsuccess:
-    workspace.materialise(workflow.dag)
-    for removed in workspace.prune(workflow, ROOT):
-        logger.info(f"Removed {removed}: no parameter asks for it any more.")
-
-
-onerror:
-    workspace.materialise(workflow.dag)
