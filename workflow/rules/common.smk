@@ -1,7 +1,7 @@
 """Checks before the first job, and what the rules share: identity of jobs, lists of wildcards."""
 
 from snakemake.io import expand as expand_names
-from support import jobs
+from support import jobs, stages
 from support.params import validate
 from wpl_lab.search.search_names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
 from wpl_lab.two_models.arms import CONVERGED, IMPORTANCE
@@ -63,6 +63,11 @@ def expand(outputs, *combine, **wildcards):
     return expand_names(
         [jobs.path_of(output, workflow) for output in outputs], *combine, **wildcards
     )
+
+
+def params_of(stage):
+    """The params of a stage of dvc.yaml, which its results carry."""
+    return stages.params(config, stage, ROOT)
 
 
 def existing(key, files):

@@ -108,6 +108,7 @@ rule evaluate_search:
         found=lambda wc: retrained(rules.retrain_found.output.scores, wc.task),
         random=lambda wc: random_cells(rules.retrain_random.output.scores, wc.task),
     output:
+        params="results/evaluate_search/{task}/params.json",
         forgetting="results/evaluate_search/{task}/forgetting.csv",
         policy="results/evaluate_search/{task}/policy.csv",
         ranking="results/evaluate_search/{task}/ranking.csv",
@@ -130,6 +131,7 @@ rule evaluate_search:
         ),
     params:
         task=lambda wc: wc.task,
+        made_with=lambda wc: params_of(f"search_{wc.task}"),
     message:
         "Judging the searches ({wildcards.task})"
     script:

@@ -26,6 +26,7 @@ with job(snakemake):
     metrics = comparison.metrics(cases)
     split_cases = comparison.headline_runs(split.assign(shared="split"), split_alphas)
     metrics |= comparison.metrics(split_cases)
+    save_json(snakemake.output.params, snakemake.params.made_with)
     save_table(snakemake.output.curves, curves)
     save_table(snakemake.output.mean_curves, comparison.mean_curves(curves, headline))
     save_table(snakemake.output.tradeoff, of_headline)

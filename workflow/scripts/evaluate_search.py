@@ -26,6 +26,7 @@ with job(snakemake):
     compared = comparison.compare(runs)
     text = findings(compared, snakemake.params.task)
 
+    save_json(snakemake.output.params, snakemake.params.made_with)
     save_table(snakemake.output.forgetting, forgetting)
     save_table(snakemake.output.policy, table["policy"])
     save_table(snakemake.output.ranking, ranking)

@@ -5,13 +5,15 @@ from typing import Any
 
 from snakemake.logging import logger
 
-from support import receipts, stages, workspace
+from support import receipts, stages, surroundings, workspace
 
 
 def start(workflow: Any, root: Path) -> None:
-    """Lock the working copy, and keep the results that are about to be overwritten."""
-    workspace.lock()
+    """Check what the jobs need, lock the working copy, and keep results before they change."""
     jobs = list(workflow.dag.needrun_jobs())
+    surroundings.check(jobs, local=workflow.local_exec)
+    surroundings.check_finished()
+    workspace.lock()
     changing = {stages.stage_of(str(output), root) for job in jobs for output in job.output}
     stages.begin(changing - {None})
     receipts.keep_before(jobs, root)

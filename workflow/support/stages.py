@@ -9,8 +9,8 @@ and records nothing: neither half a run nor one with other params.
 
 import os
 import shutil
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,24 @@ RECORDED = Path(".snakemake/made_with_params.yaml")
 
 
 @cache
+def _read(root: Path) -> dict[str, Any]:
+    stages: dict[str, Any] = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"]
+    return stages
+
+
+@cache
 def outputs(root: Path) -> dict[str, str]:
     """Read which stage each output of dvc.yaml belongs to, by path."""
-    stages = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"]
-    named = ((next(iter(out)), name) for name, stage in stages.items() for out in stage["outs"])
-    return dict(named)
+    stages = _read(root).items()
+    return {next(iter(out)): name for name, stage in stages for out in stage["outs"]}
+
+
+def params(config: Mapping[str, Any], stage: str, root: Path) -> dict[str, Any]:
+    """Take the params of a stage out of a configuration, by the keys that dvc.yaml has."""
+    keys = _read(root)[stage]["params"]
+    return {
+        key: reduce(lambda section, name: section[name], key.split("."), config) for key in keys
+    }
 
 
 def stage_of(path: str, root: Path) -> str | None:

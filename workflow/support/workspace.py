@@ -27,9 +27,7 @@ def set_environment(root: Path) -> None:
     """Say where finished jobs are shared, and which library the jobs import."""
     # DVC runs experiments in copies below .dvc/tmp/exps: they share the main copy's finished jobs.
     main = Path(str(Path.cwd()).split(f"{os.sep}.dvc{os.sep}tmp{os.sep}exps")[0])
-    finished = os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(main / ".jobcache"))
-    if "://" not in finished:
-        Path(finished).mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(main / ".jobcache"))
     # Wins over an installed wpl, which in such a copy would be the main copy's.
     os.environ["PYTHONPATH"] = str(root / "src")
     os.environ["WORKFLOW_PID"] = str(os.getpid())
