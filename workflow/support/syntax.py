@@ -47,7 +47,7 @@ def check_command_line(config: Mapping[str, Any]) -> None:
         if isinstance(value, Mapping | list):
             raise WorkflowError(
                 f"--config {name}=...: Snakemake reads numbers in sections and lists as text; "
-                "change params.yaml, write them into a file for --configfile, or use `dvc exp run -S`"
+                "change params.yaml, write a file for --configfile, or use `dvc exp run -S`"
             )
 
 
