@@ -141,16 +141,15 @@ def prune(workflow: Any, root: Path) -> list[str]:
     if not covered:
         return []
     everything = covered == set(of_stage.values())
-    folders = {
-        path for path, stage in of_stage.items() if stage in covered and not Path(path).suffix
-    }
+    outs = [Path(path) for path, stage in of_stage.items() if stage in covered]
+    folders = [out for out in outs if RESULTS in out.parents and not out.suffix]
     wanted = {str(output) for job in workflow.dag.jobs for output in job.output}
     removed = []
     for path in sorted(RESULTS.rglob("*"), reverse=True):
         if not everything and stages.stage_of(str(path), root) not in covered:
             continue
         if path.is_dir() and not path.is_symlink():
-            if not any(path.iterdir()) and str(path) not in folders:
+            if not any(path.iterdir()) and path not in folders:
                 path.rmdir()
         elif str(path) not in wanted and (
             HALF_WRITTEN.fullmatch(path.name) or workflow.persistence._delete_record(str(path))
@@ -158,5 +157,5 @@ def prune(workflow: Any, root: Path) -> list[str]:
             path.unlink()
             removed.append(str(path))
     for folder in folders:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     return removed
