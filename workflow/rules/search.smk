@@ -17,7 +17,7 @@ rule search_cells:
         task=lambda wc: wc.task,
         device=SEARCH["device"],
         model=lambda wc: model(wc.task, wc.space, wc.arm),
-        training=lambda wc: SEARCH[wc.task]["training"],
+        training=lambda wc: training(wc.task, wc.arm),
         plasticity=lambda wc: plasticity(wc.task, wc.arm),
         strategy=lambda wc: SEARCH.get(STRATEGIES.get(wc.method)),
     message:
@@ -30,18 +30,18 @@ rule train_standalone:
     input:
         data=data,
     output:
-        scores="results/train_standalone/{task}/seed{seed}/cells{first}.csv",
+        scores="results/train_standalone/{task}/batches{batches}/cells{first}.csv",
     resources:
         gpu=GPUS,
     params:
-        seed=lambda wc: int(wc.seed),
+        seeds=lambda wc: lengths(wc.task)[int(wc.batches)],
         cells=lambda wc: [int(wc.first), int(wc.first) + cells(wc.task).step],
         task=lambda wc: wc.task,
         device=SEARCH["device"],
         model=lambda wc: model(wc.task, "small"),
-        training=lambda wc: standalone(wc.task),
+        training=lambda wc: standalone(wc.task, wc.batches),
     message:
-        "Training cells {wildcards.first} and following alone ({wildcards.task}, seed {wildcards.seed})"
+        "Training cells {wildcards.first} and following alone ({wildcards.task}, {wildcards.batches} batches)"
     script:
         "../scripts/train_standalone.py"
 
@@ -99,12 +99,7 @@ rule evaluate_search:
         scores=lambda wc: runs(
             rules.search_cells.output.scores, wc.task, judged(wc.task)
         ),
-        standalone=lambda wc: expand(
-            rules.train_standalone.output.scores,
-            task=wc.task,
-            seed=SEARCH[wc.task]["standalone"]["seeds"],
-            first=cells(wc.task),
-        ),
+        standalone=lambda wc: alone(rules.train_standalone.output.scores, wc.task),
         found=lambda wc: retrained(rules.retrain_found.output.scores, wc.task),
         random=lambda wc: random_cells(rules.retrain_random.output.scores, wc.task),
     output:

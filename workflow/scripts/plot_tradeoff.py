@@ -1,48 +1,68 @@
-"""Plot what A keeps against what B learns, over the strength of the anchor, with the bounds."""
+"""Plot what A loses against what B pays, over the strength of the anchor, with the bounds."""
+
+import math
 
 import matplotlib.pyplot as plt
+import pandas as pd
 
-from figure import save
+from figure import legend, save
 from job import job
+from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
-from wpl_lab.two_models.arms import ARM_NAMES, stop_title
+from wpl_lab.two_models.stops import stop_title
+
+LEAST = -2
+"""The least loss of A that is drawn to scale, in points; an arm that trains A further is below."""
+
+
+def draw(tradeoff, split):
+    """Draw a panel for each stop of A and one for the split, a curve for each arm."""
+    cases = [(stop_title(stop), case) for stop, case in tradeoff.groupby("stop", sort=False)]
+    cases += [("one network: half of the classes each", split)]
+    columns = math.ceil(len(cases) / 2)
+    figure, panels = plt.subplots(
+        2, columns, figsize=(3.6 * columns, 6.4), squeeze=False, layout="constrained"
+    )
+    for axes in panels.flat[len(cases) :]:
+        axes.set_axis_off()
+    for (title, case), axes in zip(cases, panels.flat, strict=False):
+        axes.axhline(0, color="grey", lw=0.8, ls=":")
+        axes.axvline(0, color="grey", lw=0.8, ls=":")
+        axes.set_yscale("symlog", linthresh=2, linscale=0.5)
+        for arm in in_order(case["arm"]):
+            draw_arm(axes, arm, case[case["arm"] == arm].sort_values("alpha"))
+        ticks = [t for t in (-2, 0, 2, 5, 10, 20, 50) if t <= axes.get_ylim()[1]]
+        axes.set_yticks(ticks, labels=map(str, ticks))
+        axes.minorticks_off()
+        axes.set_ylim(bottom=LEAST * 1.4)
+        axes.set(title=title, xlabel="cost to B, points", ylabel="A loses, points")
+    legend(figure, pd.concat([tradeoff, split]))
+    return figure
+
+
+def draw_arm(axes, arm, rows):
+    """Draw an arm's curve over α, larger markers for larger α, which its ends are labelled with."""
+    style = ARMS[arm].style
+    points = 100 * rows[["cost", "forgetting"]].clip(lower=[-math.inf, LEAST / 100])
+    bars = {
+        axis: [
+            100 * (rows[name] - rows[f"{name}_low"]),
+            100 * (rows[f"{name}_high"] - rows[name]),
+        ]
+        for axis, name in (("xerr", "cost"), ("yerr", "forgetting"))
+    }
+    axes.errorbar(*points.to_numpy().T, **style | {"marker": ""}, **bars, lw=1, elinewidth=0.4)
+    exponents = [math.log10(alpha) if alpha else 2 for alpha in rows["alpha"]]
+    sizes = [6 + 8 * exponent for exponent in exponents]
+    axes.scatter(*points.to_numpy().T, s=sizes, color=style["color"], marker=style["marker"])
+    ends = {0, len(rows) - 1} if len(rows) > 1 else set()
+    for i in range(len(rows)) if ARMS[arm].reference else ends:
+        text = f"$10^{{{exponents[i]:.0f}}}$"
+        axes.annotate(text, points.iloc[i], (3, 3), textcoords="offset points", size=5)
+    if rows["forgetting"].iloc[0] * 100 < LEAST:
+        text = f"A gains {-100 * rows['forgetting'].iloc[0]:.0f}"
+        axes.annotate(text, points.iloc[0], (5, 0), textcoords="offset points", size=6)
+
 
 with job(snakemake):
-    table, split = (load_table(file, dtype={"stop": str}) for file in snakemake.input)
-    cases = [(stop_title(stop), case) for stop, case in table.groupby("stop", sort=False)]
-    cases += [("one network: half of the classes each", split)]
-    figure, panels = plt.subplots(
-        1, len(cases), figsize=(3.2 * len(cases), 4), squeeze=False, layout="constrained"
-    )
-    handles = {}
-    for (title, rows_of_case), axes in zip(cases, panels[0], strict=True):
-        case = rows_of_case.sort_values("alpha")
-        for place, arm in enumerate(ARM_NAMES):
-            rows = case[case["arm"] == arm]
-            if rows.empty:
-                continue
-            handles[ARM_NAMES[arm]] = axes.errorbar(
-                rows["second"],
-                rows["after"],
-                xerr=[rows["second"] - rows["second_low"], rows["second_high"] - rows["second"]],
-                yerr=[
-                    rows["forgetting_high"] - rows["forgetting"],
-                    rows["forgetting"] - rows["forgetting_low"],
-                ],
-                # WPL with and without a floor are one colour, the former dashed.
-                color="C1" if arm == "floor" else f"C{place}",
-                ls="--" if arm == "floor" else "-",
-                marker="o" if len(rows) > 1 else "s",
-                markersize=4,
-                lw=1.2,
-                elinewidth=0.4,
-            )
-        axes.axhline(case["before"].iloc[0], color="grey", lw=1, ls=":")
-        axes.set_title(title)
-        axes.set_xlabel("test accuracy of B")
-    panels[0][0].set_ylabel("test accuracy of A after B")
-    shown = {
-        ARM_NAMES[arm]: handles[ARM_NAMES[arm]] for arm in ARM_NAMES if ARM_NAMES[arm] in handles
-    }
-    figure.legend(shown.values(), shown, loc="outside lower center", ncols=5, frameon=False)
-    save(figure, snakemake.output[0])
+    save(draw(*(load_table(f, dtype={"stop": str}) for f in snakemake.input)), *snakemake.output)
