@@ -35,10 +35,11 @@ FIGURES = {
     "tradeoff": ["tradeoff", "split"],
 }
 SEARCH_FIGURES = {
-    "search_forgetting": ["forgetting"],
+    "errors": ["runs"],
+    "search_forgetting": ["forgetting", "later"],
     "reward": ["policy"],
-    "ranking": ["ranking"],
-    "found": ["found", "retrained"],
+    "ranking": ["ranking", "yardsticks"],
+    "found": ["found", "retrained", "yardsticks"],
     "cells": ["found", "retrained"],
 }
 # What a search, or a training alone, asks a cluster for.
@@ -75,6 +76,14 @@ def existing(key, files):
         if not Path(file).is_file():
             raise SystemExit(f"error: params: {key}: there is no file {file}")
     return files
+
+
+def templates(experiment):
+    """What documents claim of its results: a job that fills them in runs again if they change."""
+    return {
+        text: (ROOT / f"workflow/templates/{experiment}_{text}.md").read_text("utf-8")
+        for text in ("claims", "caption")
+    }
 
 
 def strengths(arm, alpha, alphas):

@@ -120,6 +120,8 @@ rule evaluate_forgetting:
         curves="results/evaluate_forgetting/curves.csv",
         mean_curves="results/evaluate_forgetting/mean_curves.csv",
         findings="results/evaluate_forgetting/findings.md",
+        claims="results/evaluate_forgetting/claims.md",
+        caption="results/evaluate_forgetting/caption.md",
         page=report(
             "results/evaluate_forgetting/findings.html",
             caption="../report/findings.rst",
@@ -129,6 +131,7 @@ rule evaluate_forgetting:
         headline=HEADLINE,
         fisher=config["fisher"],
         made_with=params_of("two_models"),
+        templates=templates("two_models"),
     message:
         "Comparing the arms"
     script:
