@@ -16,7 +16,7 @@ from torchvision import datasets
 from wpl_lab.data import image_downloads
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.image_sources import read_images
-from wpl_lab.data.images import PARTS
+from wpl_lab.data.parts import PARTS
 
 SPLIT = {"valid_share": 0.1, "test_share": 0.2, "seed": 0}
 IDX = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from tiny_search import plasticity, policy, run
 
-from wpl_lab.data.images import PARTS, Images
+from wpl_lab.data.images import Images
+from wpl_lab.data.parts import PARTS
 from wpl_lab.search.spaces.image_task import ImageTask
 from wpl_lab.search.standalone import train_alone
 from wpl_lab.seeding import generator

@@ -8,7 +8,8 @@ import torch
 
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.image_sources import read_images
-from wpl_lab.data.images import PARTS, Images, load_images, save_images
+from wpl_lab.data.images import Images, load_images, save_images
+from wpl_lab.data.parts import PARTS
 
 SPLIT = {"valid_share": 0.1, "test_share": 0.2, "seed": 0}
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wpl_lab.data.images import Images
-from wpl_lab.data.images import Part as ImagePart
+from wpl_lab.data.parts import Part as ImagePart
 from wpl_lab.search.protocol import Part, Score
 from wpl_lab.search.spaces.convolutional import ConvolutionalGenotype, ConvolutionalSpace, Operation
 from wpl_lab.search.spaces.convolutional_model import ConvolutionalModel
