@@ -4,3 +4,5 @@ from .fisher import diagonal_fisher as diagonal_fisher
 from .fisher import gradient_and_fisher as gradient_and_fisher
 from .omega import exact_omega as exact_omega
 from .plasticity import WeightPlasticity as WeightPlasticity
+
+__version__: str
