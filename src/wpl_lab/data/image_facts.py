@@ -100,7 +100,7 @@ def _of_traits(
     for trait, having in sorted(decoded.traits.items()):
         found = np.bincount([of[name] for name in having], minlength=len(files.classes))
         if trait == "of one colour only":
-            yield f"{len(having)} images have one colour only; one is {_plain(having[0])}"
+            yield f"images of one colour only: {len(having)}; one is {_plain(having[0])}"
         elif len(having) < len(of) and ((found == 0) | (found == total)).all():
             which = ", ".join(files.classes[label] for label in np.flatnonzero(found))
             yield f"{trait}: all images of class {which}, and no others: it tells the class"

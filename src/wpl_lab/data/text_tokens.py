@@ -17,7 +17,7 @@ _UNSPACED = r"\p{Han}\p{Hiragana}\p{Line_Break=Complex_Context}"
 # Unicode's \w has combining marks and joiners, which Python's lacks.
 _LETTER = rf"[[\w\p{{N}}]--[{_UNSPACED}]]"
 _WORDS = regex.compile(rf"<unk>|<eos>|{_LETTER}+(?:['’]{_LETTER}+)*|\s+|\X", regex.V1)
-_CHARACTERS = regex.compile(r"<unk>|<eos>|\s+|\X", regex.V1)
+_CHARACTERS = regex.compile(r"<unk>|<eos>|\s|\X", regex.V1)
 _RULING = re.compile(r"([^\w\s])\1{3,}")  # underlines of titles, frames of tables
 # Soft hyphens, marks of direction and byte order are left out; a space without width is a blank.
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200e\u200f\u2060\ufeff")) | {ord("\u200b"): " "}
@@ -49,8 +49,8 @@ def tokens(line: str, how: Tokens = "words") -> Line:
         plain = unicodedata.normalize("NFC", line.translate(_INVISIBLE).lower())
         found = [token for token in _WORDS.findall(_RULING.sub(" ", plain)) if not token.isspace()]
     else:
-        plain = unicodedata.normalize("NFC", line.translate(_INVISIBLE)).strip()
-        found = [" " if token.isspace() else token for token in _CHARACTERS.findall(plain)]
+        plain = unicodedata.normalize("NFC", line.translate(_INVISIBLE))
+        found = _CHARACTERS.findall(" ".join(plain.split()))
     return tuple(found[:-1] if found and found[-1] == END else found)
 
 
