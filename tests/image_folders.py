@@ -1,4 +1,4 @@
-"""Small folders of images by class."""
+"""Small folders of images by class, and how they are read."""
 
 import io
 import struct
@@ -6,6 +6,16 @@ import zlib
 
 import numpy as np
 from PIL import Image
+
+from wpl_lab.data.data_settings import ImageData
+from wpl_lab.data.image_sources import read_images
+
+
+def read(source, root="unused", **changed):
+    """Read images; a tenth is held out for validation, a fifth as test data."""
+    given = {"size": None, "background": "white", "limit": None}
+    given |= {"valid_share": 0.1, "test_share": 0.2, "seed": 0}
+    return read_images(ImageData(source=source, root=str(root), **given | changed))
 
 
 def pixels(name, *, shape=(6, 6)):

@@ -6,20 +6,17 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from image_folders import deep_png, encoded, fill, pixels, write
+from image_folders import deep_png, encoded, fill, pixels, read, write
 from PIL import Image
 
 from wpl_lab.data.facts import log_facts, save_facts
 from wpl_lab.data.image_facts import image_facts
-from wpl_lab.data.image_sources import read_images
 from wpl_lab.data.images import load_images, save_images
 from wpl_lab.data.parts import PARTS
 
-SPLIT = {"valid_share": 0.25, "test_share": 0.25, "seed": 0}
-
 
 def facts(root, **changed):
-    return image_facts(read_images("folder", root=root, **SPLIT | changed))
+    return image_facts(read("folder", root, **changed))
 
 
 def warnings(root, **changed):
@@ -115,7 +112,7 @@ def test_rare_classes_are_warned_of(tmp_path):
 @pytest.mark.parametrize("where", ["folder", "digits"])
 def test_facts_are_the_same_from_the_stored_images(tmp_path, where):
     root = fill(tmp_path / "pets")
-    images = read_images(where, root=root, **SPLIT)
+    images = read(where, root)
     save_images(tmp_path / "images", images)
     assert image_facts(load_images(tmp_path / "images")) == image_facts(images)
     save_facts(tmp_path / "facts.csv", image_facts(images))

@@ -7,12 +7,11 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from image_folders import deep_png, encoded, fill, pixels, write
+from image_folders import deep_png, encoded, fill, pixels, read, write
 from PIL import Image, ImageOps
 
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.image_file import decode, is_image
-from wpl_lab.data.image_sources import read_images
 
 COLOUR = Image.fromarray(pixels("colour", shape=(5, 7, 3)))
 DEEP = np.random.default_rng(0).integers(65536, size=(5, 7, 4)).astype("u2")
@@ -229,7 +228,7 @@ def test_sixteen_bits_among_eight_are_on_one_scale(tmp_path):
     fill(tmp_path, each=3)
     write(tmp_path, "train/cat/1.png", DEEP[:6, :6, 0].repeat(2, 0)[:6].repeat(2, 1)[:, :6])
     write(tmp_path, "test/dog/1.png", raw=deep_png(np.full((6, 6, 3), 65535, "u2")))
-    images = read_images("folder", root=tmp_path, valid_share=0.1, test_share=0.1, seed=0)
+    images = read("folder", tmp_path)
     assert {images.pixels[part].dtype for part in images.pixels} == {torch.uint16}
     train = images.pixels["train"].numpy()
     assert np.array_equal(train[0, 0], pixels("train/cat/0.png").astype("u2") * 257)
@@ -248,7 +247,7 @@ def test_sixteen_bits_are_resized_in_full(tmp_path):
     coarse = np.random.default_rng(1).integers(65536, size=(2, 2)).astype("u2")
     for part in ("train", "valid", "test"):
         write(tmp_path, f"{part}/cat/0.png", np.kron(coarse, np.ones((40, 40), "u2")))
-    images = read_images("folder", root=tmp_path, size=4, valid_share=0.1, test_share=0.1, seed=0)
+    images = read("folder", tmp_path, size=4)
     smaller = images.pixels["train"][0, 0].numpy()
     assert np.array_equal(smaller[::3, ::3], coarse), "corners are of one block"
 

@@ -5,21 +5,21 @@ import shutil
 import struct
 import zlib
 
+import image_folders
 import numpy as np
 import pytest
 import torch
 from image_folders import encoded, fill, pixels, png_chunk, write
 
 from wpl_lab.data.data_files import DataError
-from wpl_lab.data.image_sources import read_images
 from wpl_lab.data.images import load_images, save_images
 from wpl_lab.data.parts import PARTS
 
-SPLIT = {"valid_share": 0.25, "test_share": 0.25, "seed": 0}
+SPLIT = {"valid_share": 0.25, "test_share": 0.25}
 
 
 def read(root, **changed):
-    return read_images("folder", root=root, **SPLIT | changed)
+    return image_folders.read("folder", root, **SPLIT | changed)
 
 
 def rows(images, part):
@@ -172,10 +172,10 @@ def test_images_are_resized(tmp_path):
 
 @pytest.mark.parametrize("source", ["digits", "folder"])
 def test_a_limit_draws_from_each_class_of_train_only(tmp_path, source):
+    root = fill(tmp_path, each=12)
+
     def limited(limit, seed=0):
-        return read_images(
-            source, root=fill(tmp_path, each=12), **SPLIT | {"limit": limit, "seed": seed}
-        )
+        return image_folders.read(source, root, limit=limit, seed=seed)
 
     whole, few, more = limited(None), limited(3), limited(5)
     assert few.labels["train"].bincount().tolist() == [3] * whole.classes

@@ -2,28 +2,21 @@
 
 import platform
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import torch
+from texts import read, spoken
 
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.parts import PARTS
 from wpl_lab.data.text import Text, load_text, save_text
-from wpl_lab.data.text_sources import read_text
 from wpl_lab.data.text_tokens import tokens
 from wpl_lab.io.artifact import ArtifactError, save_tensors
-
-HOW = {"vocabulary": 1000, "valid_share": 0.15, "test_share": 0.1, "seed": 0}
 
 
 @pytest.fixture(scope="module")
 def manual():
-    return read_text("manual", root=Path("unused"), **HOW)
-
-
-def spoken(text, part):
-    return [text.words[i] for i in getattr(text, part).tolist()]
+    return read("manual")
 
 
 def sentences(text, part):
@@ -34,7 +27,7 @@ def sentences(text, part):
 
 
 def test_the_manual_is_split_without_overlap_or_loss():
-    everything, about = read_text("manual", root=Path("unused"), **HOW | {"vocabulary": 10**6})
+    everything, about = read("manual", vocabulary=10**6)
     parts = {part: sentences(everything, part) for part in PARTS}
     # Words that only stand outside of the training part are unknown; train alone is whole.
     assert len(set(parts["train"])) == len(parts["train"]), "every paragraph is there once"
@@ -52,7 +45,7 @@ def test_the_manual_is_split_without_overlap_or_loss():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_parts_have_their_shares(seed):
-    text, _ = read_text("manual", root=Path("unused"), **HOW | {"seed": seed})
+    text, _ = read("manual", seed=seed)
     sizes = {part: len(getattr(text, part)) for part in PARTS}
     total = sum(sizes.values())
     assert total > 50_000
@@ -62,15 +55,15 @@ def test_parts_have_their_shares(seed):
 
 def test_the_split_depends_on_its_seed_only(manual):
     text, _ = manual
-    again, _ = read_text("manual", root=Path("elsewhere"), **HOW)
-    other, _ = read_text("manual", root=Path("unused"), **HOW | {"seed": 1})
+    again, _ = read("manual", "elsewhere")
+    other, _ = read("manual", seed=1)
     assert again.words == text.words
     assert all(torch.equal(getattr(again, part), getattr(text, part)) for part in PARTS)
     assert not torch.equal(other.test, text.test)
 
 
 def test_the_vocabulary_is_of_the_training_part(folder):
-    text, _ = read_text("folder", root=folder, **HOW | {"vocabulary": 5})
+    text, _ = read("folder", folder, vocabulary=5)
     # Counts: <eos> 3, b 3, a 2, c 2, z 1; of a and c the alphabet decides, z is left out.
     assert text.words == ("<unk>", "<eos>", "b", "a", "c")
     assert spoken(text, "train") == [
@@ -94,7 +87,7 @@ def test_the_vocabulary_is_of_the_training_part(folder):
 def test_the_vocabulary_holds_the_most_frequent_words(manual):
     text, _ = manual
     assert len(text.words) == len(set(text.words)) == 1000
-    everything, _ = read_text("manual", root=Path("unused"), **HOW | {"vocabulary": 10**6})
+    everything, _ = read("manual", vocabulary=10**6)
     counts = Counter(spoken(everything, "train"))
     assert text.words == everything.words[:1000], "a larger vocabulary only adds words"
     ranked = [(-counts[word], word) for word in everything.words[1:]]
@@ -140,19 +133,15 @@ def test_another_kind_of_file_is_refused(tmp_path):
 
 def test_an_unknown_source_is_named():
     with pytest.raises(DataError, match="no text source 'ptp'; known are manual, ptb, folder"):
-        read_text("ptp", root=Path("unused"), **HOW)
+        read("ptp")
 
 
 @pytest.mark.parametrize(
     ("shares", "part"),
-    [
-        ({"valid_share": 0.0001}, "valid"),
-        ({"test_share": 0.0001}, "test"),
-        ({"valid_share": 0.001, "test_share": 1.0}, "train"),
-    ],
+    [({"valid_share": 0.0001}, "valid"), ({"test_share": 0.0001}, "test")],
 )
 def test_shares_that_leave_a_part_empty_are_named(shares, part):
     with pytest.raises(
         DataError, match=rf"text.test_share: .*text.valid_share: .*not one topic is left for {part}"
     ):
-        read_text("manual", root=Path("unused"), **HOW | shares)
+        read("manual", **shares)

@@ -1,12 +1,11 @@
 """What is told of a text that was read: counts, share of unknown words, samples, warnings."""
 
 import pytest
+from texts import read
 
 from wpl_lab.data.parts import PARTS
 from wpl_lab.data.text_facts import text_facts
-from wpl_lab.data.text_sources import read_text
 
-HOW = {"vocabulary": 1000, "valid_share": 0.1, "test_share": 0.1, "seed": 0}
 SENTENCES = [f"The cat number {i}, who sat there, ran off. And then?" for i in range(40)]
 
 
@@ -17,7 +16,7 @@ def facts(root, content, **changed):
         lines = content[i * len(content) // 3 :] + content[: i * len(content) // 3]
         given = lines if part == "train" else lines[: len(lines) // 3]
         (root / f"{part}.txt").write_text("\n".join(given) + "\n", "utf-8")
-    text, about = read_text("folder", root=root, **HOW | changed)
+    text, about = read("folder", root, **changed)
     return text_facts(text, about)
 
 
@@ -29,7 +28,7 @@ def test_counts_and_samples(tmp_path):
     (tmp_path / "train.txt").write_text("a b c\na b\n")
     (tmp_path / "valid.txt").write_text("a z\n")
     (tmp_path / "test.txt").write_text("b\n")
-    text, about = read_text("folder", root=tmp_path, **HOW)
+    text, about = read("folder", tmp_path)
     found = {fact.name: fact for fact in text_facts(text, about)}
     assert found["tokens"].values == {"train": 7, "valid": 3, "test": 2}
     assert found["lines"].values == {"train": 2, "valid": 1, "test": 1}
@@ -69,7 +68,7 @@ def test_what_looks_wrong_is_warned_of(tmp_path, content, tokens, message):
 def test_what_suits_is_not_warned_of(tmp_path, content, tokens):
     text = "\n".join(content) + "\n"
     (tmp_path / "novel.txt").write_text(text.replace("number", "with the number"))
-    text, about = read_text("folder", root=tmp_path / "novel.txt", tokens=tokens, **HOW)
+    text, about = read("folder", tmp_path / "novel.txt", tokens=tokens)
     assert not [fact for fact in text_facts(text, about) if fact.name == "warning"]
 
 
@@ -78,7 +77,7 @@ def test_lines_that_are_in_train_too_are_warned_of(tmp_path):
 
 
 def test_the_manual_is_not_warned_of(tmp_path):
-    text, about = read_text("manual", root=tmp_path, **HOW)
+    text, about = read("manual", tmp_path)
     found = text_facts(text, about)
     assert "warning" not in {fact.name for fact in found}
     assert {fact.name for fact in found} >= {"tokens", "lines", "share of <unk>", "first tokens"}

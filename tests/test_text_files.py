@@ -1,14 +1,13 @@
 """Text of one's own: a file or a folder of them, its lines, and the parts that it lacks."""
 
 import pytest
+from texts import read as read_text
 
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.parts import PARTS
 from wpl_lab.data.text_files import find_text_files, read_text_files
-from wpl_lab.data.text_sources import read_text
 
 SHARES = {"test": 0.1, "valid": 0.15}
-HOW = {"vocabulary": 1000, "valid_share": 0.15, "test_share": 0.1, "seed": 0}
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def test_what_cannot_be_used_is_named(folder, break_it, message):
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DataError, match=r"text.root: \S+nowhere cannot be read: No such"):
-        read_text("folder", root=tmp_path / "nowhere", **HOW)
+        read_text("folder", tmp_path / "nowhere")
 
 
 def test_a_byte_order_mark_is_no_word(folder):
@@ -108,8 +107,8 @@ def test_missing_parts_are_cut_from_the_end_of_train(tmp_path, lines, each, give
 def test_a_single_file_is_a_folder_of_train(tmp_path):
     (tmp_path / "train.txt").write_text(numbered(50, 5))
     (tmp_path / "novel").write_text(numbered(50, 5))
-    text, about = read_text("folder", root=tmp_path / "novel", **HOW)
-    same, _ = read_text("folder", root=tmp_path, **HOW)
+    text, about = read_text("folder", tmp_path / "novel")
+    same, _ = read_text("folder", tmp_path)
     assert text.words == same.words
     assert [len(getattr(text, part)) for part in PARTS] == [226, 45, 30]
     assert about["tokens"] == "words"
@@ -121,4 +120,4 @@ def test_a_text_too_short_to_be_cut_is_named(tmp_path):
         DataError,
         match=r"text.test_share: 0.1, text.valid_share: 0.15 of 4 tokens: none is left for valid",
     ):
-        read_text("folder", root=tmp_path / "novel.txt", **HOW)
+        read_text("folder", tmp_path / "novel.txt")

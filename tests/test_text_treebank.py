@@ -6,17 +6,10 @@ import threading
 from functools import partial
 
 import pytest
+from texts import read, spoken
 
 from wpl_lab.data import text_treebank
 from wpl_lab.data.data_files import DataError
-from wpl_lab.data.text_sources import read_text
-
-HOW = {"vocabulary": 1000, "valid_share": 0.15, "test_share": 0.1, "seed": 0}
-
-
-def spoken(text, part):
-    return [text.words[i] for i in getattr(text, part).tolist()]
-
 
 TREEBANK = {
     "ptb.train.txt": b" the <unk> fell N \n the N n.v. rose \n",
@@ -44,7 +37,7 @@ def small_ptb(tmp_path, monkeypatch):
 
 
 def test_ptb_is_downloaded_once(small_ptb, tmp_path):
-    text, about = read_text("ptb", root=tmp_path / "data", **HOW)
+    text, about = read("ptb", tmp_path / "data")
     assert spoken(text, "train") == [
         "the",
         "<unk>",
@@ -61,7 +54,7 @@ def test_ptb_is_downloaded_once(small_ptb, tmp_path):
     assert about["source"] == "ptb"
     for file in small_ptb.iterdir():
         file.unlink()
-    read_text("ptb", root=tmp_path / "data", **HOW)
+    read("ptb", tmp_path / "data")
     assert sorted(p.name for p in (tmp_path / "data/ptb").iterdir()) == sorted(TREEBANK)
 
 
@@ -71,22 +64,22 @@ def test_ptb_from_a_folder(small_ptb, tmp_path, monkeypatch, where):
     (tmp_path / where).mkdir(parents=True)
     for name, raw in TREEBANK.items():
         (tmp_path / where / name).write_bytes(raw)
-    text, _ = read_text("ptb", root=tmp_path / "data", **HOW)
+    text, _ = read("ptb", tmp_path / "data")
     assert text.words[:4] == ("<unk>", "<eos>", "N", "the")
 
 
 def test_a_damaged_download_is_refused_and_leaves_nothing(small_ptb, tmp_path):
     (small_ptb / "ptb.valid.txt").write_bytes(b" the fel")
     with pytest.raises(DataError, match=r"ptb.valid.txt is missing and cannot be downloaded"):
-        read_text("ptb", root=tmp_path / "data", **HOW)
+        read("ptb", tmp_path / "data")
     assert [p.name for p in (tmp_path / "data/ptb").iterdir()] == ["ptb.train.txt"]
 
 
 def test_a_damaged_file_of_ptb_is_named(small_ptb, tmp_path):
-    read_text("ptb", root=tmp_path / "data", **HOW)
+    read("ptb", tmp_path / "data")
     (tmp_path / "data/ptb/ptb.test.txt").write_bytes(b" a rose")
     with pytest.raises(DataError, match=r"ptb.test.txt: expected MD5 .* delete the file"):
-        read_text("ptb", root=tmp_path / "data", **HOW)
+        read("ptb", tmp_path / "data")
 
 
 def test_no_network_says_what_to_do(tmp_path, monkeypatch):
@@ -94,10 +87,10 @@ def test_no_network_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(
         DataError, match=r"ptb.train.txt is missing and cannot be downloaded .* set text.root"
     ):
-        read_text("ptb", root=tmp_path, **HOW)
+        read("ptb", tmp_path)
 
 
 def test_a_file_that_the_server_lacks_is_named(small_ptb, tmp_path):
     (small_ptb / "ptb.train.txt").unlink()
     with pytest.raises(DataError, match=r"ptb.train.txt is missing .*404"):
-        read_text("ptb", root=tmp_path / "data", **HOW)
+        read("ptb", tmp_path / "data")

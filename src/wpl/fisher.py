@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from wpl.closed_forms.batch import add_squares_
 from wpl.closed_forms.gradient import gradient_and_squares_
 from wpl.closed_forms.preparation import parameters_of, prepared
-from wpl.closed_forms.scores import Kind, Scores
+from wpl.closed_forms.scores import Scores
 from wpl.closed_forms.sums import Sums
+from wpl.kinds import Kind
 
 __all__ = ["GradientAndFisher", "Kind", "diagonal_fisher", "gradient_and_fisher"]
 

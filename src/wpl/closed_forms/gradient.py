@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from wpl.closed_forms.batch import Parameters, add_rest_, back_propagate, record
 from wpl.closed_forms.per_sample import logits_of_each
-from wpl.closed_forms.scores import Kind, Scores
+from wpl.closed_forms.scores import Scores
 from wpl.closed_forms.sums import Sums
+from wpl.kinds import Kind
 
 
 def gradient_and_squares_(

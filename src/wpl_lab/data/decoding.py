@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from wpl_lab.data.data_files import DataError
+from wpl_lab.data.data_settings import Background
 from wpl_lab.data.file_trees import Tree
-from wpl_lab.data.image_file import Background, ImageFile, Pixels, decode
+from wpl_lab.data.image_file import ImageFile, Pixels, decode
 
 
 @dataclass

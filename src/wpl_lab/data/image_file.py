@@ -5,17 +5,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from wpl_lab.data.data_files import DataError
+from wpl_lab.data.data_settings import Background
 from wpl_lab.data.deep_pixels import deep_pixels, is_deep
 
 Pixels = NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
-Background = Literal["white", "black"]
 
 # Formats told by their first bytes, and all that are read.
 _TELLING = ["AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP"]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from wpl_lab.data.data_files import DataError
+from wpl_lab.data.data_settings import ImageData
 from wpl_lab.data.parts import Part
 from wpl_lab.seeding import derive, generator
 
@@ -17,20 +18,13 @@ Rows = dict[Part, tuple[Part, NDArray[np.intp]]]
 
 
 def deal(
-    labels: Mapping[Part, Labels],
-    limit: int | None,
-    *,
-    shares: Mapping[Part, float],
-    seed: int,
-    classes: tuple[str, ...] | None = None,
+    labels: Mapping[Part, Labels], settings: ImageData, classes: tuple[str, ...] | None = None
 ) -> Rows:
-    """Choose the images of each part; parts that the source lacks are cut from train.
+    """Choose the images of each part; test, then valid, is cut from train if the source lacks it.
 
     Args:
         labels: For each part of the source, the class of each image ``(image)``.
-        limit: At most so many training images of each class, drawn at random; None takes all.
-        shares: Share of the images that each missing part takes, in the order of the cuts.
-        seed: Seed of cuts and draw.
+        settings: Shares of the parts that are cut, the limit of train, and the seed of both.
         classes: Names of the classes, for errors; None if their names are their numbers.
 
     Returns:
@@ -40,36 +34,23 @@ def deal(
         DataError: If a share leaves a part without images of some class.
     """
     rows: Rows = {part: (part, np.arange(len(labels[part]))) for part in labels}
+    shares: dict[Part, float] = {"test": settings.test_share, "valid": settings.valid_share}
     for part, share in shares.items():
         if part not in rows:
             _, some = rows["train"]
-            kept, cut = split(labels["train"][some], part, share, seed, classes)
+            kept, cut = _split(labels["train"][some], part, share, settings.seed, classes)
             rows |= {"train": ("train", some[kept]), part: ("train", some[cut])}
-    if limit is not None:
+    if settings.limit is not None:
         _, some = rows["train"]
-        drawn = _draw(labels["train"][some], limit, seed)
+        drawn = _draw(labels["train"][some], settings.limit, settings.seed)
         rows["train"] = ("train", some[drawn])
     return rows
 
 
-def split(
-    labels: Labels, part: Part, share: float, seed: int, classes: tuple[str, ...] | None = None
+def _split(
+    labels: Labels, part: Part, share: float, seed: int, classes: tuple[str, ...] | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Cut sample numbers in two, ``share`` of each class in the second part.
-
-    Args:
-        labels: Class of each sample ``(sample)``.
-        part: Name of the second part.
-        share: Its share.
-        seed: Seed of the cut.
-        classes: As in ``deal``.
-
-    Returns:
-        The numbers of the first and of the second part, rising.
-
-    Raises:
-        DataError: If there are too few samples, of a class or in all.
-    """
+    """Cut sample numbers in two, ``share`` of each class in the second part, which is ``part``."""
     counts = np.bincount(labels)
     single = int(np.argmin(counts))
     if counts[single] < 2:

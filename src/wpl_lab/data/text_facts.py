@@ -6,10 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
+from wpl_lab.data.data_settings import Tokens
 from wpl_lab.data.facts import WARNING, Fact
 from wpl_lab.data.parts import PARTS, Part
 from wpl_lab.data.text import Text
-from wpl_lab.data.text_tokens import Line, Tokens
+from wpl_lab.data.text_tokens import Line
 
 _MARKS = frozenset(".,;:!?")
 _SHOWN = 12  # tokens

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from wpl_lab.data.data_files import DataError
+from wpl_lab.data.data_settings import Tokens
 from wpl_lab.data.parts import PARTS, Part, part_of
-from wpl_lab.data.text_tokens import Line, Tokens, count, tokens
+from wpl_lab.data.text_tokens import Line, count, tokens
 
 _LAYOUT = "expected a text file, or a folder with train.txt, and valid.txt and test.txt or not"
 _SUFFIXES = {".txt", ".text", ".tokens", ".raw"}

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from wpl_lab.data.data_files import DataError
+from wpl_lab.data.data_settings import Tokens
 from wpl_lab.data.parts import PARTS, Part
-from wpl_lab.data.text_tokens import Line, Tokens, count, tokens
+from wpl_lab.data.text_tokens import Line, count, tokens
 from wpl_lab.seeding import generator
 
 

@@ -4,33 +4,23 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from wpl_lab.data.data_files import DataError
+from wpl_lab.data.data_settings import TextData, TextSource
 from wpl_lab.data.parts import Part
 from wpl_lab.data.text import Text
 from wpl_lab.data.text_facts import facts_of_lines
 from wpl_lab.data.text_files import digest_of, find_text_files, read_text_files
 from wpl_lab.data.text_manual import read_manual
-from wpl_lab.data.text_tokens import END, UNKNOWN, Line, Tokens
+from wpl_lab.data.text_tokens import END, UNKNOWN, Line
 from wpl_lab.data.text_treebank import fetch_treebank
 
-Source = Literal["manual", "ptb", "folder"]
 
-
-def read_text(
-    source: Source,
-    *,
-    root: Path,
-    vocabulary: int,
-    tokens: Tokens = "words",
-    valid_share: float,
-    test_share: float,
-    seed: int,
-) -> tuple[Text, dict[str, Any]]:
+def read_text(settings: TextData) -> tuple[Text, dict[str, Any]]:
     """Read a text, split it where it is in one piece, and number its words.
 
     Every line ends with the token ``<eos>``; in the manual, every paragraph. The words are the most
@@ -38,16 +28,8 @@ def read_text(
     ``<unk>``, which stands for all others.
 
     Args:
-        source: ``"manual"``, the reference manual in ``pydoc_data.topics``, about 80,000 tokens;
-            ``"ptb"``, Penn Treebank as prepared by Mikolov (2010); or ``"folder"``, any text.
-        root: For ``"ptb"``, as in ``fetch_treebank``; for ``"folder"``, a text file or a folder of
-            them, as in ``find_text_files``. ``"manual"`` needs none.
-        vocabulary: Largest number of different words, ``<unk>`` and ``<eos>`` among them.
-        tokens: How lines are cut (``text_tokens.tokens``). Penn Treebank comes in words: it is read
-            as given, unless in characters.
-        valid_share: Share of the tokens held out for validation, where the source has no such part.
-        test_share: Share of the tokens held out as test data, where the source has no such part.
-        seed: Seed of the manual's split. Other text is cut in its order: train, valid, test.
+        settings: Where the text is, how it is cut into tokens (``text_tokens.tokens``), and how it
+            is split.
 
     Returns:
         The text; and where it comes from: source, sha256, way to cut it into tokens, facts about
@@ -57,27 +39,28 @@ def read_text(
         DataError: If there is no such source; if a file is missing and cannot be downloaded, fails
             its checksum, is not UTF-8 or holds no word; if a share leaves a part empty.
     """
-    shares: dict[Part, float] = {"test": test_share, "valid": valid_share}
-    if source == "ptb" and tokens == "words":
-        tokens = "given"
+    source, how, root = settings.source, settings.tokens, Path(settings.root)
+    shares: dict[Part, float] = {"test": settings.test_share, "valid": settings.valid_share}
+    if source == "ptb" and how == "words":
+        how = "given"
     content = ""
     if source == "manual":
-        parts, about = read_manual(tokens, shares, seed)
-    elif source in get_args(Source):
+        parts, about = read_manual(how, shares, settings.seed)
+    elif source in get_args(TextSource):
         files = fetch_treebank(root) if source == "ptb" else find_text_files(root)
-        parts = read_text_files(files, tokens, shares)
+        parts = read_text_files(files, how, shares)
         about = {"sha256": digest_of(files.values())}
         content = files["train"].read_text("utf-8-sig")
     else:
-        known = ", ".join(get_args(Source))
+        known = ", ".join(get_args(TextSource))
         raise DataError(f"there is no text source {source!r}; known are {known}")
-    words = _most_frequent(parts["train"], vocabulary)
+    words = _most_frequent(parts["train"], settings.vocabulary)
     numbers = {word: number for number, word in enumerate(words)}
     tensors = {part: _encode(lines, numbers) for part, lines in parts.items()}
-    facts = [asdict(fact) for fact in facts_of_lines(parts, tokens, content)]
+    facts = [asdict(fact) for fact in facts_of_lines(parts, how, content)]
     return Text(**tensors, words=words), {
         "source": source,
-        "tokens": tokens,
+        "tokens": how,
         "facts": facts,
         **about,
     }

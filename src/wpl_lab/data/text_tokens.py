@@ -2,11 +2,11 @@
 
 import re
 import unicodedata
-from typing import Literal
 
 import regex
 
-Tokens = Literal["given", "words", "characters"]
+from wpl_lab.data.data_settings import Tokens
+
 Line = tuple[str, ...]
 
 UNKNOWN = "<unk>"

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from wpl.omega import Curvature, exact_omega
+from wpl.kinds import Curvature
+from wpl.omega import exact_omega
 from wpl_lab.data.images import Images
 from wpl_lab.two_models import mlp
 from wpl_lab.two_models.importance import first_models

@@ -1,0 +1,194 @@
+"""Settings of what is searched: spaces, arms and seeds, and the truth they are judged by."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import MinLen
+
+from wpl_lab.constraints import Count, Positive, Probability, Seed
+from wpl_lab.search.search_names import METHOD_NAMES, SearchArm
+from wpl_lab.search.settings import ImagePlasticity, Policy, Population, TextPlasticity, Training
+from wpl_lab.search.spaces.convolutional import ConvolutionalSpace, Operation
+from wpl_lab.search.spaces.recurrent import RecurrentSpace
+from wpl_lab.search.spaces.task_settings import ImageModel, TextModel
+
+Seeds = Annotated[tuple[Seed, ...], MinLen(1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """A space of cells, and the arms that search it."""
+
+    nodes: Count
+    """Nodes of a cell."""
+    enas: tuple[SearchArm, ...]
+    """Arms of the searches in which a controller learns which children to train: none, wpl,
+    wpl_decay (α falls), l2 (uniform importance), drop_path."""
+    uniform: tuple[SearchArm, ...]
+    """Arms of the searches in which all children are equally likely."""
+    nao: tuple[SearchArm, ...]
+    """Arms of the searches in which a network learns to improve architectures."""
+
+    def __post_init__(self) -> None:
+        """Check that each method has the arms that others are compared with.
+
+        Raises:
+            ValueError: If one is missing.
+        """
+        for method in METHOD_NAMES:
+            arms = {*getattr(self, method)}
+            if arms and (missing := {"none", "wpl"} - arms):
+                raise ValueError(f"{method}: {min(missing)!r} must be one of the arms")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSpace(Space):
+    """A space of recurrent cells, and the arms that search it."""
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return RecurrentSpace(self.nodes).size
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpace(Space):
+    """A space of convolutional cells, and the arms that search it."""
+
+    alike: bool
+    """Whether the reduction cell is built like the normal one."""
+    operations: Annotated[tuple[Operation, ...], MinLen(1)]
+    """Operations of the nodes: identity, sep3, sep5 (separable convolutions), avg3, max3
+    (pooling)."""
+
+    @property
+    def size(self) -> int:
+        """Number of architectures."""
+        space = ConvolutionalSpace(self.nodes, alike=self.alike, operations=self.operations)
+        return space.size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout:
+    """NAO in the small space at several probabilities of dropout, as the paper compares it."""
+
+    rates: tuple[Probability, ...]
+    """Probabilities; those of the paper are in config/paper.yaml."""
+    arms: Annotated[tuple[SearchArm, ...], MinLen(1)]
+    """Arms at each of them."""
+
+    def __post_init__(self) -> None:
+        """Check that there is an arm that others are compared with.
+
+        Raises:
+            ValueError: If it is missing.
+        """
+        if "none" not in self.arms:
+            raise ValueError("arms: 'none' must be one of the arms")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standalone:
+    """How architectures are trained alone, each from scratch: the truth about them."""
+
+    batches: Count
+    """Training batches of one architecture."""
+    learning_rate: Positive
+    """Learning rate of gradient descent; it falls linearly to 0 in the second half."""
+    seeds: Seeds
+    """Root seeds of the truth, which is the mean over them."""
+    cells_per_job: Count
+    """Architectures trained one after the other in one job."""
+    random: Count
+    """Random architectures of the full space that are trained beside the found ones, per seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """Searches of one task."""
+
+    seeds: Seeds
+    """Root seeds of the arms none and wpl in the small space; with six a paired test can reach
+    p = 0.03."""
+    other_seeds: Seeds
+    """Root seeds of the other arms and of the full space, a part of seeds."""
+    seeds_per_job: Count
+    """Searches of one arm that run one after the other in one job."""
+    dropout: Dropout
+    training: Training
+    standalone: Standalone
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextCells(Cells):
+    """Recurrent cells on text."""
+
+    small: TextSpace
+    """A space so small that every cell is also trained alone: the truth is known."""
+    full: TextSpace
+    """A space too large for that: what is found is trained alone, beside random cells."""
+    model: TextModel
+    plasticity: TextPlasticity
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageCells(Cells):
+    """Convolutional cells on images."""
+
+    small: ImageSpace
+    """A space so small that every architecture is also trained alone: the truth is known."""
+    full: ImageSpace
+    """A space too large for that, searched at the scale of the paper: config/paper.yaml."""
+    model: ImageModel
+    plasticity: ImagePlasticity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Architecture search with weights that all children share, on text and on images."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    """Where searches compute: auto (a GPU if there is one), cpu or cuda."""
+    policy: Policy
+    population: Population
+    text: TextCells
+    images: ImageCells
+
+    def __post_init__(self) -> None:
+        """Check the settings of each task against each other.
+
+        Raises:
+            ValueError: If they do not fit; names the key.
+        """
+        check_cells("text", self.text)
+        check_cells("images", self.images)
+
+
+def check_cells(task: str, cells: TextCells | ImageCells) -> None:
+    """Check the settings of a task against each other.
+
+    Args:
+        task: Its section, for the messages.
+        cells: Its settings.
+
+    Raises:
+        ValueError: If they do not fit; names the key.
+    """
+    if unknown := {*cells.other_seeds} - {*cells.seeds}:
+        raise ValueError(
+            f"{task}.other_seeds: {min(unknown)} is not one of seeds, {[*cells.seeds]}"
+        )
+    if not cells.small.enas:
+        raise ValueError(f"{task}.small.enas: expected at least the arms 'none' and 'wpl'; got []")
+    most = cells.training.exhaustive
+    if cells.small.size > most:
+        raise ValueError(
+            f"{task}.small.nodes: {cells.small.size} cells are more than training.exhaustive, "
+            f"{most}"
+        )
+    epochs = cells.training.epochs
+    for name in ("warmup", "decay_from"):
+        if (epoch := getattr(cells.plasticity, name) or 0) >= epochs:
+            raise ValueError(
+                f"{task}.plasticity.{name}: {epoch} is not less than training.epochs, {epochs}"
+            )
