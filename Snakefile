@@ -33,6 +33,7 @@ rule all:
         # elsewhere, they are missing, and so everything is made.
         expand(rules.prepare_data.output, section=["data", "images"]),
         rules.prepare_text.output,
+        rules.evaluate_data.output,
         rules.train_first.output,
         rules.estimate_fisher.output,
         rules.estimate_importance.output if ESTIMATED else [],

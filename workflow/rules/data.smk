@@ -14,13 +14,11 @@ rule prepare_data:
     conda:
         "../envs/wpl.yaml"
     params:
-        source=lambda wc: config[wc.section]["source"],
-        root=lambda wc: config[wc.section]["root"],
-        how=image_settings,
+        settings=lambda wc: source(wc.section),
         content=image_content,
         code=code("prepare_data"),
     message:
-        "Reading the images of section {wildcards.section} ({params.source})"
+        "Reading the images of section {wildcards.section} ({params.settings[source]})"
     script:
         "../scripts/prepare_data.py"
 
@@ -36,14 +34,54 @@ rule prepare_text:
     conda:
         "../envs/wpl.yaml"
     params:
-        source=config["text"]["source"],
-        root=config["text"]["root"],
-        vocabulary=config["text"]["vocabulary"],
-        split={k: config["text"][k] for k in ("valid_share", "test_share", "seed")},
+        settings=source("text"),
         # Each release of Python comes with a manual of its own.
         python=platform.python_version(),
         code=code("prepare_text"),
     message:
-        "Reading the text ({params.source})"
+        "Reading the text ({params.settings[source]})"
     script:
         "../scripts/prepare_text.py"
+
+
+rule evaluate_data:
+    input:
+        data=images("data"),
+        images=images("images"),
+        text=rules.prepare_text.output.text,
+    output:
+        **{
+            name: report(
+                f"results/evaluate_data/{name}.csv",
+                caption="../report/evaluate_data.rst",
+                category="Data",
+            )
+            for name in ("data", "images", "text")
+        },
+    log:
+        "logs/evaluate_data.log",
+    # Before anything is trained on too little.
+    priority: 100
+    conda:
+        "../envs/wpl.yaml"
+    params:
+        two_models={
+            "batch_sizes": {
+                f"{model}.batch_size": config[model]["batch_size"]
+                for model in ("first", "second")
+            },
+            "samples": config["fisher"]["samples"],
+        },
+        omega=omega_needs(),
+        search_images={
+            k: SEARCH["images"]["model"][k] for k in ("batch_size", "stages")
+        },
+        search_text={
+            k: SEARCH["text"]["model"][k]
+            for k in ("batch_size", "steps", "score_rows")
+        },
+        code=code("evaluate_data"),
+    message:
+        "Checking what was read"
+    script:
+        "../scripts/evaluate_data.py"

@@ -1,24 +1,27 @@
 """What readers of data are told: from sections of params.yaml to files and settings."""
 
+import os
+
 from support.folders import folder_digest
+from wpl_lab.data.data_files import DataError
+from wpl_lab.data.text_files import find_text_files
+
+
+def source(section):
+    """The settings of a section that names a source; its root may begin with ~."""
+    return {**config[section], "root": os.path.expanduser(config[section]["root"])}
 
 
 def image_files(wc):
     """An archive of images, whose content may change under the same name."""
-    given = config[wc.section]
+    given = source(wc.section)
     archive = given["source"] == "folder" and Path(given["root"]).is_file()
     return [given["root"]] if archive else []
 
 
-def image_settings(wc):
-    """How images are read."""
-    names = ("size", "limit", "valid_share", "test_share", "seed")
-    return {name: config[wc.section][name] for name in names}
-
-
 def image_content(wc):
     """What a folder of images holds; the other sources are fixed."""
-    given = config[wc.section]
+    given = source(wc.section)
     return folder_digest(given["root"]) if given["source"] == "folder" else None
 
 
@@ -29,9 +32,17 @@ def images(section):
 
 def text_files():
     """Files that may change under the same name; those of the other sources are fixed."""
-    if config["text"]["source"] != "folder":
+    given = source("text")
+    if given["source"] != "folder":
         return []
-    root = config["text"]["root"]
-    return existing(
-        "text.root", [f"{root}/{part}.txt" for part in ("train", "valid", "test")]
-    )
+    try:
+        return list(map(str, find_text_files(Path(given["root"])).values()))
+    except DataError as error:
+        raise SystemExit(f"error: params: {error}")
+
+
+def omega_needs():
+    """What the matrices of the arm omega depend on, besides the images; None without it."""
+    if "omega" not in config["compare"]["remedies"]:
+        return None
+    return {"width": config["width"], "shared": HEADLINE, "seeds": len(SEEDS)}

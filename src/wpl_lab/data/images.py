@@ -35,6 +35,11 @@ class Images:
         """Number of classes, counted in the training part."""
         return int(self.labels["train"].max()) + 1
 
+    @property
+    def sizes(self) -> dict[Part, int]:
+        """Number of images of each part."""
+        return {part: len(self.labels[part]) for part in PARTS}
+
     @cached_property
     def scale(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation of each channel of the training part.

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wpl_lab.data.parts import PARTS
+from wpl_lab.data.parts import PARTS, Part
 from wpl_lab.io.artifact import load_tensors, save_tensors
 
 
@@ -26,6 +26,11 @@ class Text:
     valid: Tensor
     test: Tensor
     words: tuple[str, ...]
+
+    @property
+    def sizes(self) -> dict[Part, int]:
+        """Number of tokens of each part."""
+        return {part: len(getattr(self, part)) for part in PARTS}
 
 
 def save_text(path: Path | str, text: Text, **about: Any) -> None:
