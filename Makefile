@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run test test-slurm lint report docs verify lock
+.PHONY: run test test-slurm params lint report docs verify lock
 
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
@@ -17,6 +17,10 @@ test-slurm: .venv/installed
 lint: .venv/installed
 	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && lint-imports && codespell \
 		&& snakefmt --check Snakefile workflow/rules && snakemake --lint
+
+# Writes the comments of params.yaml from the declarations of the settings.
+params: .venv/installed
+	$(ACTIVATE) && PYTHONPATH=workflow python -m support.params_file
 
 report: .venv/installed
 	$(ACTIVATE) && snakemake --report report.html

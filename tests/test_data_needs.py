@@ -12,8 +12,11 @@ IMAGES = {"train": 16, "valid": 32, "test": 1}
 
 def test_what_suffices_passes():
     check_text(TEXT, **TEXT_MODEL)
-    check_images(IMAGES, (4, 8), batch_size=16, stages=3)
-    check_two_models({"train": 64}, batch_sizes={"first.batch_size": 64}, samples=64)
+    check_images(IMAGES, (3, 4, 8), batch_size=16, stages=3)
+    omega = {"width": 10, "shared": 3, "seeds": 10}
+    enough = {"batch_sizes": {"first.batch_size": 64}, "samples": 64}
+    check_two_models({"train": 64}, (1, 8, 8), **enough, omega=omega)
+    check_two_models({"train": 64}, (3, 32, 32), **enough, omega=None)
     check_omega(64, width=10, shared=3, seeds=10)
 
 
@@ -47,25 +50,31 @@ def test_too_many_rows_to_score_are_named():
 )
 def test_too_few_images_are_named(part, message):
     with pytest.raises(DataError, match=message):
-        check_images(IMAGES | {part: IMAGES[part] - 1}, (4, 8), batch_size=16, stages=3)
+        check_images(IMAGES | {part: IMAGES[part] - 1}, (3, 4, 8), batch_size=16, stages=3)
 
 
 def test_too_small_images_are_named():
     with pytest.raises(DataError, match=r"search.images.model.stages: 4 halves images of 4×8 to"):
-        check_images(IMAGES, (4, 8), batch_size=16, stages=4)
+        check_images(IMAGES, (3, 4, 8), batch_size=16, stages=4)
 
 
 @pytest.mark.parametrize("key", ["first.batch_size", "second.batch_size"])
 def test_too_large_a_batch_is_named(key):
     with pytest.raises(DataError, match=f"{key} is 65, but there are only 64 training images"):
-        check_two_models({"train": 64}, batch_sizes={key: 65}, samples=1)
+        check_two_models({"train": 64}, (1, 8, 8), batch_sizes={key: 65}, samples=1, omega=None)
 
 
 def test_too_many_samples_are_named():
     with pytest.raises(DataError, match=r"fisher.samples is 65, but there are only 64 training"):
-        check_two_models({"train": 64}, batch_sizes={}, samples=65)
+        check_two_models({"train": 64}, (1, 8, 8), batch_sizes={}, samples=65, omega=None)
 
 
 def test_colour_images_are_too_large_for_omega():
     with pytest.raises(DataError, match=r"10 matrices of 30950×30950 .* 3072 values, 76.6 GB"):
-        check_omega(3 * 32 * 32, width=10, shared=3, seeds=10)
+        check_two_models(
+            {"train": 64},
+            (3, 32, 32),
+            batch_sizes={},
+            samples=1,
+            omega={"width": 10, "shared": 3, "seeds": 10},
+        )

@@ -3,7 +3,7 @@
 import yaml
 
 from snakemake.io import expand as expand_names
-from support import digest, workspace
+from support import jobs, stages, workspace
 from support.params import validate
 from wpl_lab.search.search_names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
 from wpl_lab.two_models.arms import CONVERGED, IMPORTANCE
@@ -31,6 +31,19 @@ SPLIT_ALPHAS = {
 
 SEARCH = config["search"]
 TASKS = list(ERROR_NAMES)
+# The figures of each experiment, with the tables that they show.
+FIGURES = {
+    "forgetting": ["curves"],
+    "convergence": ["curves"],
+    "tradeoff": ["tradeoff", "split"],
+}
+SEARCH_FIGURES = {
+    "search_forgetting": ["forgetting"],
+    "reward": ["policy"],
+    "ranking": ["ranking"],
+    "found": ["found", "retrained"],
+    "cells": ["found", "retrained"],
+}
 # What a search, or a training alone, asks a cluster for.
 GPUS = int(SEARCH["device"] == "cuda")
 
@@ -43,26 +56,15 @@ wildcard_constraints:
     space=r"small|full|dropout[\d.]+",
     task="|".join(TASKS),
     section="data|images",
-
-
-def name(output):
-    """An output's name, whose flags say where a cluster without a common disk stores it."""
-    stored = getattr(output, "flags", {}).get("storage_object")
-    if not stored:
-        return output
-    prefix = workflow.storage_settings.default_storage_prefix
-    return stored.query.removeprefix(prefix).lstrip("/")
+    figure="|".join({**FIGURES, **SEARCH_FIGURES}),
 
 
 def expand(outputs, *combine, **wildcards):
     """Snakemake's own, but for outputs that are stored anywhere."""
     outputs = [outputs] if isinstance(outputs, str) else outputs
-    return expand_names(list(map(name, outputs)), *combine, **wildcards)
-
-
-def code(script):
-    """Everything that a script executes, as one of its params."""
-    return digest.code_digest(script, ROOT)
+    return expand_names(
+        [jobs.path_of(output, workflow) for output in outputs], *combine, **wildcards
+    )
 
 
 def existing(key, files):
@@ -102,10 +104,12 @@ def importance(arm):
 
 
 workspace.set_environment(ROOT)
-if workflow.is_main_process:
+if TOP:
+    stages.keep_records_by_stage(ROOT)
+if MAIN:
     workspace.heal()
     with plainly():
-        workspace.check()
+        workspace.check(ROOT)
     if given != yaml.safe_load((ROOT / "params.yaml").read_text()):
         logger.warning(
             "The configuration is not params.yaml's: DVC cannot record what differs."
@@ -118,7 +122,7 @@ onstart:
 
 onsuccess:
     workspace.materialise(workflow.dag)
-    for removed in workspace.prune(workflow):
+    for removed in workspace.prune(workflow, ROOT):
         logger.info(f"Removed {removed}: no parameter asks for it any more.")
 
 

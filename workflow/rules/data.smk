@@ -8,15 +8,9 @@ rule prepare_data:
         image_files,
     output:
         images="results/prepare_data/{section}.safetensors",
-    log:
-        "logs/prepare_data/{section}.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
     params:
         settings=lambda wc: source(wc.section),
         content=image_content,
-        code=code("prepare_data"),
     message:
         "Reading the images of section {wildcards.section} ({params.settings[source]})"
     script:
@@ -28,16 +22,10 @@ rule prepare_text:
         text_files(),
     output:
         text="results/prepare_text/text.safetensors",
-    log:
-        "logs/prepare_text.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
     params:
         settings=source("text"),
         # Each release of Python comes with a manual of its own.
         python=platform.python_version(),
-        code=code("prepare_text"),
     message:
         "Reading the text ({params.settings[source]})"
     script:
@@ -46,42 +34,19 @@ rule prepare_text:
 
 rule evaluate_data:
     input:
-        data=images("data"),
-        images=images("images"),
-        text=rules.prepare_text.output.text,
+        prepared,
     output:
-        **{
-            name: report(
-                f"results/evaluate_data/{name}.csv",
-                caption="../report/evaluate_data.rst",
-                category="Data",
-            )
-            for name in ("data", "images", "text")
-        },
-    log:
-        "logs/evaluate_data.log",
-    # Before anything is trained on too little.
-    priority: 100
-    conda:
-        "../envs/wpl.yaml"
+        facts=report(
+            "results/evaluate_data/{prepared}.csv",
+            caption="../report/evaluate_data.rst",
+            category="Data",
+        ),
+    wildcard_constraints:
+        prepared="data|images|text",
+    priority: 100  # nothing is trained on too little
     params:
-        two_models={
-            "batch_sizes": {
-                f"{model}.batch_size": config[model]["batch_size"]
-                for model in ("first", "second")
-            },
-            "samples": config["fisher"]["samples"],
-        },
-        omega=omega_needs(),
-        search_images={
-            k: SEARCH["images"]["model"][k] for k in ("batch_size", "stages")
-        },
-        search_text={
-            k: SEARCH["text"]["model"][k]
-            for k in ("batch_size", "steps", "score_rows")
-        },
-        code=code("evaluate_data"),
+        needs=needs,
     message:
-        "Checking what was read"
+        "Checking what was read of section {wildcards.prepared}"
     script:
         "../scripts/evaluate_data.py"

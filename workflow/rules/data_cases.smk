@@ -41,8 +41,32 @@ def text_files():
         raise SystemExit(f"error: params: {error}")
 
 
-def omega_needs():
-    """What the matrices of the arm omega depend on, besides the images; None without it."""
-    if "omega" not in config["compare"]["remedies"]:
-        return None
-    return {"width": config["width"], "shared": HEADLINE, "seeds": len(SEEDS)}
+def prepared(wc):
+    """The file of what was read of a section."""
+    text = wc.prepared == "text"
+    return rules.prepare_text.output.text if text else images(wc.prepared)
+
+
+def needs(wc):
+    """What is asked of the data of a section, by the names of ``data_needs.py``."""
+    if wc.prepared == "data":
+        return two_models_needs()
+    names = {
+        "text": ("batch_size", "steps", "score_rows"),
+        "images": ("batch_size", "stages"),
+    }[wc.prepared]
+    return {name: SEARCH[wc.prepared]["model"][name] for name in names}
+
+
+def two_models_needs():
+    """Images of a batch and of the Fisher information, and the size of the matrices Ω."""
+    batches = {
+        f"{model}.batch_size": config[model]["batch_size"]
+        for model in ("first", "second")
+    }
+    omega = {"width": config["width"], "shared": HEADLINE, "seeds": len(SEEDS)}
+    return {
+        "batch_sizes": batches,
+        "samples": config["fisher"]["samples"],
+        "omega": omega if "omega" in REMEDIES else None,
+    }

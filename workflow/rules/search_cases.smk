@@ -91,10 +91,9 @@ def retrained(pattern, task):
 
 
 def searched(task):
-    """Every file that the searches of a task, and what they are judged by, leave."""
-    outputs = rules.search_cells.output
+    """Every file that the searches of a task leave, and what judges and shows them."""
     return [
-        [runs(output, task, spaces(task)) for output in outputs],
+        [runs(output, task, spaces(task)) for output in rules.search_cells.output],
         expand(
             rules.train_standalone.output,
             task=task,
@@ -103,6 +102,8 @@ def searched(task):
         ),
         retrained(rules.retrain_found.output, task),
         random_cells(rules.retrain_random.output, task),
+        expand(rules.evaluate_search.output, task=task),
+        expand(rules.plot_search.output, task=task, figure=SEARCH_FIGURES),
     ]
 
 

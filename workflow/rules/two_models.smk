@@ -8,16 +8,10 @@ rule train_first:
         models="results/train_first/models.safetensors",
         path="results/train_first/path.safetensors",
         stops="results/train_first/stops.csv",
-    log:
-        "logs/train_first.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
     params:
         seeds=SEEDS,
         width=config["width"],
         first=config["first"],
-        code=code("train_first"),
     message:
         "Training the first model, all seeds side by side"
     script:
@@ -30,15 +24,9 @@ rule estimate_fisher:
         models=rules.train_first.output.models,
     output:
         fisher="results/estimate_fisher/fisher.safetensors",
-    log:
-        "logs/estimate_fisher.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
     params:
         seeds=SEEDS,
         fisher=config["fisher"],
-        code=code("estimate_fisher"),
     message:
         "Estimating the Fisher information of the first models"
     script:
@@ -56,11 +44,6 @@ rule estimate_importance:
             arm: f"results/estimate_importance/{IMPORTANCE[arm]}.safetensors"
             for arm in ESTIMATED
         },
-    log:
-        "logs/estimate_importance.log",
-    cache: bool(ESTIMATED)
-    conda:
-        "../envs/wpl.yaml"
     params:
         seeds=SEEDS,
         arms=ESTIMATED,
@@ -69,7 +52,6 @@ rule estimate_importance:
         si={"damping": config["si"]["damping"]},
         omega={k: config["omega"][k] for k in ("curvature", "damping")}
         | {"precision": config["first"]["weight_decay"]},
-        code=code("estimate_importance"),
     message:
         "Estimating what other remedies take for importance"
     script:
@@ -84,11 +66,6 @@ rule train_second:
     output:
         models="results/train_second/shared{shared}/{arm}.safetensors",
         history="results/train_second/shared{shared}/{arm}.csv",
-    log:
-        "logs/train_second/shared{shared}/{arm}.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
     params:
         arm=lambda wc: wc.arm,
         shared=lambda wc: int(wc.shared),
@@ -99,7 +76,6 @@ rule train_second:
         floor=lambda wc: config["floor"]["floor"] if wc.arm == "floor" else 0.0,
         width=config["width"],
         second=config["second"],
-        code=code("train_second"),
     message:
         "Training the second model, {wildcards.shared} layers shared, arm {wildcards.arm}"
     script:
@@ -112,11 +88,6 @@ rule train_split:
         images=images("data"),
     output:
         history="results/train_split/history.csv",
-    log:
-        "logs/train_split.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
     params:
         arms={arm: split_strengths(arm) for arm in config["split"]["arms"]},
         seeds=SEEDS,
@@ -125,14 +96,12 @@ rule train_split:
         second=config["second"],
         fisher=config["fisher"],
         si_damping=config["si"]["damping"],
-        code=code("train_split"),
     message:
         "Training one network on half of the classes, then on the others"
     script:
         "../scripts/train_split.py"
 
 
-# Its outputs are kept in git, as files: not `cache: True`, which makes links.
 rule evaluate_forgetting:
     input:
         history=of_second(rules.train_second.output.history),
@@ -155,85 +124,29 @@ rule evaluate_forgetting:
             caption="../report/findings.rst",
             category="Two models",
         ),
-    log:
-        "logs/evaluate_forgetting.log",
-    conda:
-        "../envs/wpl.yaml"
     params:
         alphas=ALPHAS,
         split_alphas=SPLIT_ALPHAS,
         headline=HEADLINE,
         fisher=config["fisher"],
-        code=code("evaluate_forgetting"),
     message:
         "Comparing the arms"
     script:
         "../scripts/evaluate_forgetting.py"
 
 
-rule plot_forgetting:
+rule plot_two_models:
     input:
-        rules.evaluate_forgetting.output.curves,
+        lambda wc: [rules.evaluate_forgetting.output[t] for t in FIGURES[wc.figure]],
     output:
         report(
-            "results/plot_forgetting/forgetting.png",
-            caption="../report/plot_forgetting.rst",
+            "results/plot_two_models/{figure}.png",
+            caption="../report/plot_two_models.rst",
             category="Two models",
         ),
-    log:
-        "logs/plot_forgetting.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
-    params:
-        code=code("plot_forgetting"),
-    message:
-        "Plotting forgetting, by number of shared layers"
-    script:
-        "../scripts/plot_forgetting.py"
-
-
-rule plot_convergence:
-    input:
-        rules.evaluate_forgetting.output.curves,
-    output:
-        report(
-            "results/plot_convergence/convergence.png",
-            caption="../report/plot_convergence.rst",
-            category="Two models",
-        ),
-    log:
-        "logs/plot_convergence.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
     params:
         shared=HEADLINE,
-        code=code("plot_convergence"),
     message:
-        "Plotting strict to loose convergence"
+        "Plotting {wildcards.figure}"
     script:
-        "../scripts/plot_convergence.py"
-
-
-rule plot_tradeoff:
-    input:
-        tradeoff=rules.evaluate_forgetting.output.tradeoff,
-        split=rules.evaluate_forgetting.output.split,
-    output:
-        report(
-            "results/plot_tradeoff/tradeoff.png",
-            caption="../report/plot_tradeoff.rst",
-            category="Two models",
-        ),
-    log:
-        "logs/plot_tradeoff.log",
-    cache: True
-    conda:
-        "../envs/wpl.yaml"
-    params:
-        code=code("plot_tradeoff"),
-    message:
-        "Plotting what A keeps against what B learns"
-    script:
-        "../scripts/plot_tradeoff.py"
+        "../scripts/plot_{wildcards.figure}.py"

@@ -24,7 +24,8 @@ def remove_unrecorded(metadata: Path, results: Path) -> None:
     for record in metadata.rglob("*"):
         if record.is_file() and not record.read_bytes().endswith(b"}"):
             # A long name is cut into folders that begin with @: snakemake/persistence/file.py.
-            key = "".join(part.removeprefix("@") for part in record.relative_to(metadata).parts)
+            *folders, last = record.relative_to(metadata).parts
+            key = "".join(part[1:] for part in folders if part.startswith("@")) + last
             result = Path(base64.urlsafe_b64decode(key).decode())
             if result.parts[0] == results.name:
                 result.unlink(missing_ok=True)

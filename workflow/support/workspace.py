@@ -14,11 +14,11 @@ from typing import IO, Any
 import snakemake.exceptions
 from snakemake.exceptions import WorkflowError
 
-from support import cluster, damage
+from support import cluster, damage, stages
 
 RESULTS = Path("results")
 UNFINISHED = Path(".unfinished")  # where job.unfinished keeps how far long jobs are
-METADATA = Path(".snakemake/metadata")
+METADATA = Path(stages.METADATA)
 LOCKS = Path(".snakemake/locks")
 RUN = Path(".snakemake/run.flock")  # of the run that is alive; holds its machine's name
 OCCUPIED = "error: another snakemake is running in this directory: try again when it has ended"
@@ -106,23 +106,26 @@ def heal() -> None:
                     os.utime(file)
 
 
-def check() -> None:
+def check(root: Path) -> None:
     """Refuse results whose making is unknown, or that are links into DVC's cache.
 
     Raises:
         WorkflowError: With the command that mends it.
     """
-    record = next((p for p in METADATA.rglob("*") if p.is_symlink() or p.is_file()), None)
-    if record is None and any(RESULTS.rglob("*.safetensors")):
-        raise WorkflowError(
-            "results/ is there without .snakemake/metadata, the record of which params and code "
-            "made it: run `dvc checkout` (or `dvc pull`), or delete results/"
-        )
-    if record is not None and (record.is_symlink() or record.stat().st_nlink > 1):
-        raise WorkflowError(
-            "results/ are links into DVC's cache, which Snakemake would overwrite: run "
-            "`dvc config --local cache.type reflink,copy && dvc checkout --relink`"
-        )
+    made = {stages.stage_of(str(file), root) for file in RESULTS.rglob("*.safetensors")}
+    for stage in sorted(made - {None}):
+        record = next((p for p in (METADATA / stage).rglob("*") if not p.is_dir()), None)
+        if record is None:
+            raise WorkflowError(
+                f"results of stage {stage} are there without {METADATA / stage}, the record of "
+                "which params and code made them: run `dvc checkout` (or `dvc pull`), or delete "
+                "results/"
+            )
+        if record.is_symlink() or record.stat().st_nlink > 1:
+            raise WorkflowError(
+                "results/ are links into DVC's cache, which Snakemake would overwrite: run "
+                "`dvc config --local cache.type reflink,copy && dvc checkout --relink`"
+            )
 
 
 def materialise(dag: Any) -> None:
@@ -138,27 +141,38 @@ def _as_files(paths: Iterable[Path]) -> None:
             temporary.replace(path)
 
 
-def prune(workflow: Any) -> list[str]:
-    """Remove results that no current parameter asks for, after a run of everything.
+def prune(workflow: Any, root: Path) -> list[str]:
+    """Remove results that no current parameter asks for, after a run of everything or of a stage.
 
     Only what the workflow made is removed, with what a killed job left half-written; other files
-    are their owner's. A run of a part (a target, ``--until``, ``--batch``) removes nothing.
+    are their owner's. A run of less (a target, ``--until``, ``--batch``) removes nothing. The
+    folders that DVC versions stay, though empty.
 
     Returns:
         The files removed.
     """
     dag = workflow.dag
-    if workflow.dag_settings.batch or not any(job.rule.name == "all" for job in dag.jobs):
+    targets = {job.rule.name for job in dag.jobs}
+    folders = {
+        folder
+        for folder, stage in stages.outputs(root).items()
+        if targets & {"all", stage} and not Path(folder).suffix
+    }
+    if workflow.dag_settings.batch or not folders:
         return []
     wanted = {str(output) for job in dag.jobs for output in job.output}
     removed = []
     for path in sorted(RESULTS.rglob("*"), reverse=True):
+        if not targets & {"all", stages.stage_of(str(path), root)}:
+            continue
         if path.is_dir() and not path.is_symlink():
-            if not any(path.iterdir()):
+            if not any(path.iterdir()) and str(path) not in folders:
                 path.rmdir()
         elif str(path) not in wanted and (
             HALF_WRITTEN.fullmatch(path.name) or workflow.persistence._delete_record(str(path))
         ):
             path.unlink()
             removed.append(str(path))
+    for folder in folders:
+        Path(folder).mkdir(parents=True, exist_ok=True)
     return removed

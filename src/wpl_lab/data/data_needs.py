@@ -1,5 +1,6 @@
 """Whether the data suffice for what params.yaml asks of them; each fault names its key."""
 
+import math
 from collections.abc import Mapping
 
 from wpl_lab.data.data_files import DataError
@@ -9,14 +10,21 @@ _LARGEST_OMEGA = 2 * 10**9  # bytes of all matrices together
 
 
 def check_two_models(
-    sizes: Mapping[Part, int], *, batch_sizes: Mapping[str, int], samples: int
+    sizes: Mapping[Part, int],
+    shape: tuple[int, int, int],
+    *,
+    batch_sizes: Mapping[str, int],
+    samples: int,
+    omega: Mapping[str, int] | None,
 ) -> None:
     """Check that there are enough images for the two models.
 
     Args:
         sizes: Number of images of each part.
+        shape: Their channels, height and width.
         batch_sizes: By its key, how many training images a batch takes.
         samples: Training images on which the Fisher information is estimated.
+        omega: What ``check_omega`` is told, if the arm omega is among the remedies.
 
     Raises:
         DataError: If there are too few; names the key.
@@ -26,6 +34,8 @@ def check_two_models(
             raise DataError(
                 f"{key} is {needed}, but there are only {sizes['train']} training images"
             )
+    if omega:
+        check_omega(math.prod(shape), **omega)
 
 
 def check_omega(inputs: int, *, width: int, shared: int, seeds: int) -> None:
@@ -78,7 +88,7 @@ def check_text(sizes: Mapping[Part, int], *, batch_size: int, steps: int, score_
 
 
 def check_images(
-    sizes: Mapping[Part, int], shape: tuple[int, int], *, batch_size: int, stages: int
+    sizes: Mapping[Part, int], shape: tuple[int, int, int], *, batch_size: int, stages: int
 ) -> None:
     """Check that images are enough, and large enough, to be searched on.
 
@@ -86,7 +96,7 @@ def check_images(
 
     Args:
         sizes: Number of images of each part.
-        shape: Their height and width.
+        shape: Their channels, height and width.
         batch_size: Images of a training batch, and of one that rewards.
         stages: Stages of the model, each but the first at half the resolution.
 
@@ -94,8 +104,8 @@ def check_images(
         DataError: If they are not; names the key.
     """
     model = "search.images.model"
-    height, width = shape
-    if min(shape) < 2 ** (stages - 1):
+    _, height, width = shape
+    if min(height, width) < 2 ** (stages - 1):
         raise DataError(
             f"images: {model}.stages: {stages} halves images of {height}×{width} to nothing; take "
             f"fewer stages or a larger images.size"

@@ -23,12 +23,12 @@ class ImageData:
     """Folder into which a data set is downloaded, or that holds it (MNIST/raw, FashionMNIST/raw,
     cifar-10-binary.tar.gz). For source folder: that folder, or its .zip, .tar.gz or .tar.xz."""
     size: Count | None
-    """Height and width to which all images are resized; null leaves them as they are."""
+    """Height and width to which all images are resized; empty (null) leaves them as they are."""
     background: Background
     """What shows through transparent pixels of your own images: white or black."""
     limit: Count | None
     """Largest number of training images of each class, drawn at random, a smaller draw from a
-    larger one; null takes all."""
+    larger one; empty (null) takes all."""
     valid_share: Share
     """Share of the training images held out for validation."""
     test_share: Share

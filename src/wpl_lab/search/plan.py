@@ -1,5 +1,6 @@
 """Settings of what is searched: spaces, arms and seeds, and the truth they are judged by."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -7,7 +8,14 @@ from annotated_types import MinLen
 
 from wpl_lab.constraints import Count, Positive, Probability, Seed
 from wpl_lab.search.search_names import METHOD_NAMES, SearchArm
-from wpl_lab.search.settings import ImagePlasticity, Policy, Population, TextPlasticity, Training
+from wpl_lab.search.settings import (
+    ImagePlasticity,
+    PlasticitySettings,
+    Policy,
+    Population,
+    TextPlasticity,
+    Training,
+)
 from wpl_lab.search.spaces.convolutional import ConvolutionalSpace, Operation
 from wpl_lab.search.spaces.recurrent import RecurrentSpace
 from wpl_lab.search.spaces.task_settings import ImageModel, TextModel
@@ -16,7 +24,7 @@ Seeds = Annotated[tuple[Seed, ...], MinLen(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Space:
+class Space(ABC):
     """A space of cells, and the arms that search it."""
 
     nodes: Count
@@ -28,6 +36,11 @@ class Space:
     """Arms of the searches in which all children are equally likely."""
     nao: tuple[SearchArm, ...]
     """Arms of the searches in which a network learns to improve architectures."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of architectures."""
 
     def __post_init__(self) -> None:
         """Check that each method has the arms that others are compared with.
@@ -47,7 +60,7 @@ class TextSpace(Space):
 
     @property
     def size(self) -> int:
-        """Number of cells."""
+        """Number of architectures."""
         return RecurrentSpace(self.nodes).size
 
 
@@ -105,7 +118,7 @@ class Standalone:
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """Searches of one task."""
+    """Searches of one task; its subclasses say of which."""
 
     seeds: Seeds
     """Root seeds of the arms none and wpl in the small space; with six a paired test can reach
@@ -114,9 +127,15 @@ class Cells:
     """Root seeds of the other arms and of the full space, a part of seeds."""
     seeds_per_job: Count
     """Searches of one arm that run one after the other in one job."""
-    dropout: Dropout
+    small: Space
+    """A space so small that every architecture is also trained alone: the truth is known."""
+    full: Space
+    """A space too large for that: what is found is trained alone, beside random architectures."""
+    model: TextModel | ImageModel
     training: Training
+    plasticity: PlasticitySettings
     standalone: Standalone
+    dropout: Dropout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +143,7 @@ class TextCells(Cells):
     """Recurrent cells on text."""
 
     small: TextSpace
-    """A space so small that every cell is also trained alone: the truth is known."""
     full: TextSpace
-    """A space too large for that: what is found is trained alone, beside random cells."""
     model: TextModel
     plasticity: TextPlasticity
 
@@ -136,9 +153,7 @@ class ImageCells(Cells):
     """Convolutional cells on images."""
 
     small: ImageSpace
-    """A space so small that every architecture is also trained alone: the truth is known."""
     full: ImageSpace
-    """A space too large for that, searched at the scale of the paper: config/paper.yaml."""
     model: ImageModel
     plasticity: ImagePlasticity
 
@@ -164,7 +179,7 @@ class Search:
         check_cells("images", self.images)
 
 
-def check_cells(task: str, cells: TextCells | ImageCells) -> None:
+def check_cells(task: str, cells: Cells) -> None:
     """Check the settings of a task against each other.
 
     Args:

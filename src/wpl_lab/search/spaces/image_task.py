@@ -1,13 +1,15 @@
 """Classification of images with cells of the convolutional space."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wpl_lab.data.images import Images
+from wpl_lab.data.images import Images, load_images
 from wpl_lab.data.parts import Part as ImagePart
 from wpl_lab.search.protocol import Part, Score
 from wpl_lab.search.spaces.convolutional import ConvolutionalGenotype, ConvolutionalSpace, Operation
@@ -209,3 +211,9 @@ class ImageTask:
             where = mirrored.to(images.device)[:, None, None, None]
             images = torch.where(where, images.flip(3), images)
         return images
+
+
+def tasks(file: Path | str, **settings: Any) -> Callable[[int], ImageTask]:
+    """Read images once; return a function that makes the task, with fresh weights, of a seed."""
+    images = load_images(file)
+    return lambda seed: ImageTask(images, seed=seed, **settings)

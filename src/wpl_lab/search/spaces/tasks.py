@@ -1,17 +1,20 @@
 """The tasks that architectures are searched for."""
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from wpl_lab.data.images import load_images
-from wpl_lab.data.text import load_text
 from wpl_lab.search.protocol import Task
 from wpl_lab.search.search_names import TaskName
-from wpl_lab.search.spaces.image_task import ImageTask
-from wpl_lab.search.spaces.text_task import TextTask
+
+MODULES: dict[TaskName, str] = {
+    "text": "wpl_lab.search.spaces.text_task",
+    "images": "wpl_lab.search.spaces.image_task",
+}
+"""The module of each task. A job imports that of its own task only, and so depends on it only."""
 
 
 def tasks(
@@ -31,8 +34,5 @@ def tasks(
     Raises:
         ArtifactError: If the file is missing, damaged or of another kind.
     """
-    if name == "text":
-        text, _ = load_text(data)
-        return lambda seed: TextTask(text, seed=seed, device=device, **model)
-    images = load_images(data)
-    return lambda seed: ImageTask(images, seed=seed, device=device, **model)
+    made: Callable[[int], Task] = import_module(MODULES[name]).tasks(data, device=device, **model)
+    return made

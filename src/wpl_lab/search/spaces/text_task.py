@@ -1,14 +1,16 @@
 """Language modelling with a cell of the recurrent space."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wpl.perplexity import perplexity
-from wpl_lab.data.text import Text
+from wpl_lab.data.text import Text, load_text
 from wpl_lab.search.protocol import Part, Score
 from wpl_lab.search.spaces.recurrent import RecurrentGenotype, RecurrentSpace
 from wpl_lab.search.spaces.recurrent_model import RecurrentModel
@@ -171,3 +173,9 @@ def _rows(tokens: Tensor, count: int) -> Tensor:
 def _window(rows: Tensor, start: int, steps: int) -> tuple[Tensor, Tensor]:
     end = min(start + steps, rows.shape[1] - 1)
     return rows[:, start:end], rows[:, start + 1 : end + 1]
+
+
+def tasks(file: Path | str, **settings: Any) -> Callable[[int], TextTask]:
+    """Read a text once; return a function that makes the task, with fresh weights, of a seed."""
+    text, _ = load_text(file)
+    return lambda seed: TextTask(text, seed=seed, **settings)
