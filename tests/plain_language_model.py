@@ -1,4 +1,4 @@
-"""A language model with one recurrent cell, as autograd sees it: what the stacked ones must equal."""
+"""A language model with one recurrent cell, as autograd sees it: the oracle of stacked ones."""
 
 import torch
 import torch.nn.functional as F

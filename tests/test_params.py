@@ -70,8 +70,8 @@ FAULTS = [
     ),
     (
         "search.text.other_seeds",
-        [7],
-        "search.text.other_seeds: 7 is not one of seeds, [0, 1, 2, 3, 4, 5]",
+        [77],
+        "search.text.other_seeds: 77 is not one of seeds, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]",
     ),
     ("search.text.small.enas", ["frozen"], "search.text.small.enas: 'frozen' is not one of the"),
     (
@@ -80,19 +80,25 @@ FAULTS = [
         "search.text.full.uniform: 'none' must be one of the arms",
     ),
     ("search.text.small.enas", [], "search.text.small.enas: expected at least the arms"),
+    (
+        "search.text.training.children",
+        6,
+        "search.text.training.children: 6 is not a multiple of remedies.together, 4",
+    ),
+    ("search.text.sweep.slow", [1.5], "search.text.sweep.slow.0: Input should be less than or"),
     ("search.images.dropout.arms", ["wpl"], "search.images.dropout.arms: 'none' must be one of"),
     ("search.images.small.operations", ["sep7"], "search.images.small.operations.0: Input should"),
     ("search.images.small.nodes", 2, "search.images.small.nodes: 2808 cells are more than"),
     ("search.images.plasticity.protect", ["recurrent"], "search.images.plasticity.protect.0: Inp"),
     (
         "search.text.plasticity.warmup",
-        7,
-        "search.text.plasticity.warmup: 7 is not less than training.epochs, 7",
+        8,
+        "search.text.plasticity.warmup: 8 is not less than training.epochs, 8",
     ),
     (
         "search.text.plasticity.decay_from",
-        7,
-        "search.text.plasticity.decay_from: 7 is not less than",
+        8,
+        "search.text.plasticity.decay_from: 8 is not less than",
     ),
     (
         "search.text.plasticity.protect",

@@ -52,7 +52,7 @@ def test_a_search_that_is_stopped_in_each_epoch_ends_with_the_same_bytes(case, t
     stops, steps = 0, 2 if case == "three together" else 6
     while True:
         try:
-            task = Altered(text_task(), [steps + 2 - stops], stop)
+            task = Altered(text_task(), [steps + 1], stop)
             broken = run(task, tmp_path / "broken", **CASES[case]())
             break
         except InterruptedSearch:
@@ -209,7 +209,7 @@ def test_the_seeds_beside_one_that_diverges_do_not_notice(case, tmp_path):
     for name in ("whole", "broken"):
         task = text_task(tiny_text(valid=200, test=40), hidden=16, batch_size=16, score_rows=16)
         if name == "broken":
-            task = Altered(task, [7], of_run(1, nan))
+            task = Altered(task, [6], of_run(1, nan))
         checkpoints = {seed: tmp_path / name / str(seed) for seed in range(3)}
         tables = run_seeds(task, checkpoints, **settings)
         assert tables["children"].groupby("seed")["epoch"].max().tolist() == [2, 2, 2]

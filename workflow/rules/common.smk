@@ -1,9 +1,7 @@
 """Checks before the first job, and what the rules share: identity of jobs, lists of wildcards."""
 
-import yaml
-
 from snakemake.io import expand as expand_names
-from support import jobs, stages, workspace
+from support import jobs, stages
 from support.params import validate
 from wpl_lab.arms import ARMS, chosen
 from wpl_lab.search.search_names import ERROR_NAMES, METHOD_NAMES
@@ -67,6 +65,11 @@ def expand(outputs, *combine, **wildcards):
     )
 
 
+def params_of(stage):
+    """The params of a stage of dvc.yaml, which its results carry."""
+    return stages.params(config, stage, ROOT)
+
+
 def existing(key, files):
     """Files of one's own that a job reads; the parameter that names them is named if one is not."""
     for file in files:
@@ -115,30 +118,3 @@ def estimates(arm):
         "moved": rules.train_first.output.moved,
     }
     return {estimate: made[estimate] for estimate in ARMS[arm].estimates}
-
-
-workspace.set_environment(ROOT)
-if TOP:
-    stages.keep_records_by_stage(ROOT)
-if MAIN:
-    workspace.heal()
-    with plainly():
-        workspace.check(ROOT)
-    if given != yaml.safe_load((ROOT / "params.yaml").read_text()):
-        logger.warning(
-            "The configuration is not params.yaml's: DVC cannot record what differs."
-        )
-
-
-onstart:
-    workspace.lock()
-
-
-onsuccess:
-    workspace.materialise(workflow.dag)
-    for removed in workspace.prune(workflow, ROOT):
-        logger.info(f"Removed {removed}: no parameter asks for it any more.")
-
-
-onerror:
-    workspace.materialise(workflow.dag)

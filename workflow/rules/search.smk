@@ -103,6 +103,7 @@ rule evaluate_search:
         found=lambda wc: retrained(rules.retrain_found.output.scores, wc.task),
         random=lambda wc: random_cells(rules.retrain_random.output.scores, wc.task),
     output:
+        params="results/evaluate_search/{task}/params.json",
         **{table: f"results/evaluate_search/{{task}}/{table}.csv" for table in JUDGED},
         verdicts=report(
             "results/evaluate_search/{task}/verdicts.csv",
@@ -120,6 +121,7 @@ rule evaluate_search:
         ),
     params:
         task=lambda wc: wc.task,
+        made_with=lambda wc: params_of(f"search_{wc.task}"),
         primary=SEARCH["primary"],
         lengths=lambda wc: lengths(wc.task),
         templates=templates("search"),

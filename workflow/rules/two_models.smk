@@ -106,6 +106,7 @@ rule evaluate_forgetting:
         history=of_second(rules.train_second.output.history),
         split=rules.train_split.output.history,
     output:
+        params="results/evaluate_forgetting/params.json",
         metrics="results/evaluate_forgetting/metrics.json",
         headline="results/evaluate_forgetting/headline.json",
         cases=report(
@@ -129,6 +130,7 @@ rule evaluate_forgetting:
     params:
         headline=HEADLINE,
         fisher=config["fisher"],
+        made_with=params_of("two_models"),
         templates=templates("two_models"),
     message:
         "Comparing the arms"

@@ -25,6 +25,7 @@ with job(snakemake):
     text = findings(reported, judged, params.fisher)
     curves = history[history["own"]]
 
+    save_json(output.params, params.made_with)
     save_table(output.curves, curves)
     save_table(output.mean_curves, comparison.mean_curves(curves, params.headline))
     save_table(output.tradeoff, compared[compared["shared"] == params.headline])

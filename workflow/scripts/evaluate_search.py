@@ -23,6 +23,7 @@ with job(snakemake):
         primary=params.primary,
         lengths=Lengths(**params.lengths),
     )
+    save_json(output.params, params.made_with)
     for name, table in judged.tables.items():
         save_table(output[name], table)
     save_json(output.headline, judged.headline)

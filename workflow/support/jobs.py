@@ -24,8 +24,7 @@ def complete(workflow: Any, root: Path) -> None:
             rule.log_modifier = PathModifier(None, None, workflow)  # the results' paths have theirs
             rule.set_log(_log(path_of(rule.output[0], workflow)))
             rule.set_params(code=_code(rule, root))
-            # Results that are kept in git must be files: finished jobs come back as links.
-            rule.cache = RuleCache.from_rule(rule, "evaluate" not in rule.name)
+            rule.cache = RuleCache.from_rule(rule, cache=True)
 
 
 def path_of(output: Any, workflow: Any) -> str:

@@ -67,9 +67,9 @@ def step_(
         weight_decay: λ.
     """
     for name, gradient in gradients.items():
-        if weight_decay:
-            gradient = gradient + weight_decay * spread(used[name], gradient) * weights[name]
-        weights[name].sub_(learning_rate * gradient)
+        weight = weights[name]
+        decay = weight_decay * spread(used[name], weight) * weight if weight_decay else 0.0
+        weight.sub_(learning_rate * (gradient + decay))
 
 
 def spread(of_runs: Tensor, like: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ All runs take each step together; ``Stack`` holds their weights side by side.
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -87,13 +88,13 @@ def learn(task: Task, stack: Stack) -> dict[int, list[Row]]:
         run: stack.states[run].strategy.learn(epoch=stack.epoch, random=draws[run])
         for run in stack.sound
     }
-    rewards: dict[int, list[float] | None] = dict.fromkeys(learning)
+    rewards: dict[int, Any] = dict.fromkeys(learning)  # a generator is first sent None
     rows: dict[int, list[Row]] = {}
     while learning:
         wanted: dict[int, list[Genotype]] = {}
         for run, of_run in list(learning.items()):
             try:
-                wanted[run] = of_run.send(rewards[run])  # type: ignore[arg-type] # first, None
+                wanted[run] = of_run.send(rewards[run])
             except StopIteration as end:
                 rows[run] = end.value
                 del learning[run]

@@ -1,4 +1,4 @@
-"""What the search asks of a space of architectures and of a task: it knows neither text nor images."""
+"""What the search asks of a space of architectures and of a task, be it text or images."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol

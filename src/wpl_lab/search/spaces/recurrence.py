@@ -5,10 +5,11 @@ for each node, whatever the number of cells. Cells differ in two things only: th
 which is looked up by index, and its activation. The cells of a node are sorted by activation, so
 that each activation is one call on a slice.
 
-There is no autograd: ``backward`` is written out, which keeps no graph of the time steps, and leaves
+There is no autograd: ``backward`` is written out. It keeps no graph of the time steps, and leaves
 the contraction over time and batch to the caller, who wants sums (gradients) or rows (the Fisher
-information). Elementwise operations and batched products treat each cell alone: a cell's result does
-not depend on the cells beside it.
+information). Elementwise operations and batched products treat each cell alone: the result of a
+cell does not depend on the cells beside it. It has the same bits where the matrices fill whole
+cache lines (hidden units and batch multiples of 16), by which products are aligned.
 """
 
 from collections.abc import Callable, Sequence
@@ -121,8 +122,8 @@ class Cells:
         """Run the cells over time.
 
         Args:
-            inputs: ``(time, cell, 2 hidden, batch)``, what the input adds in node 0, to the gate and
-                to the candidate.
+            inputs: What the input adds in node 0, to the gate and to the candidate,
+                ``(time, cell, 2 hidden, batch)``.
             state: Hidden state ``(cell, hidden, batch)`` before the first step.
             weights: Of nodes 0, 1, …, each ``(cell, 2 hidden, hidden)``: the gate's rows, then the
                 candidate's.
@@ -135,7 +136,8 @@ class Cells:
         """
         time, nodes = len(inputs), len(weights)
         _, hidden, batch = state.shape
-        weights = [w.index_select(0, order) for w, order in zip(weights, self._orders, strict=True)]
+        orders = zip(weights, self._orders, strict=True)
+        weights = [weight.index_select(0, order) for weight, order in orders]
         kept = time if keep else 1
         sources = state.new_empty(nodes, kept, self.count, hidden, batch)
         activated = state.new_empty(kept, nodes, self.count, 2, hidden, batch)

@@ -8,12 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from wpl_lab.search.protocol import Tensors
 from wpl_lab.search.spaces.dropping import Dropped
 from wpl_lab.search.spaces.recurrence import Cells, Trace
 from wpl_lab.search.spaces.recurrent import RecurrentGenotype
+
+_SLICE = 512
+"""Positions whose logits are computed at once where only their sum is wanted."""
 
 
 def initial_weights(words: int, *, nodes: int, hidden: int, generator: torch.Generator) -> Tensors:
@@ -126,6 +130,23 @@ class RecurrentModels:
         bias, table = self.weights["bias"][run], self.weights["embedding"][run]
         return torch.addmm(bias, read.outputs[child], table.t())
 
+    def cross_entropy(self, read: Read, child: int, labels: Tensor) -> Tensor:
+        """Sum the cross-entropy of one model over labels ``(time · batch)``, in nats, a scalar."""
+        run = self.runs[child]
+        bias, table = self.weights["bias"][run], self.weights["embedding"][run]
+        total = torch.zeros((), dtype=torch.float64, device=table.device)
+        # Slice by slice: the logits of a slice stay in the cache.
+        for outputs, own in zip(
+            read.outputs[child].split(_SLICE), labels.split(_SLICE), strict=True
+        ):
+            logits = torch.addmm(bias, outputs, table.t())
+            total += F.cross_entropy(logits, own, reduction="sum")
+        return total
+
+    def of_children(self, of_runs: Tensor) -> Tensor:
+        """Look up ``(child, ...)`` in ``(run, ...)``."""
+        return of_runs if self._one_each else of_runs.index_select(0, self._of_run)
+
     def gradients(self, read: Read, error_of: Callable[[int], Tensor]) -> Tensors:
         """Back-propagate from the logits.
 
@@ -195,9 +216,10 @@ class RecurrentModels:
             back: Gradient of the outputs ``(child, time · batch, hidden)``.
 
         Returns:
-            For the products with ``input`` and with the matrix of each node, their gradient ``(time,
-            child, 2 hidden, batch)`` and what the matrix was multiplied with ``(time, child, hidden,
-            batch)``; and the gradient of the embedded tokens ``(time, child, batch, hidden)``.
+            For the products with ``input`` and with the matrix of each node, their gradient
+            ``(time, child, 2 hidden, batch)`` and what the matrix was multiplied with
+            ``(time, child, hidden, batch)``; and the gradient of the embedded tokens
+            ``(time, child, batch, hidden)``.
         """
         grad = back.unflatten(1, (len(read.tokens), -1))  # (child, time, batch, hidden)
         if read.dropped:
@@ -238,13 +260,13 @@ class RecurrentModels:
         return named
 
     def _input(self) -> Tensor:
-        return self._of_children(self.weights["input"])
+        return self.of_children(self.weights["input"])
 
     def _matrices(self) -> list[Tensor]:
         """Look up the matrices of nodes 0, 1, …, each ``(child, 2 hidden, hidden)``."""
         edges = zip(*self._edges, strict=True)
         return [
-            self._of_children(self.weights["recurrent"]),
+            self.of_children(self.weights["recurrent"]),
             *(
                 torch.stack(
                     [self.weights[name][run] for name, run in zip(of, self.runs, strict=True)]
@@ -253,20 +275,18 @@ class RecurrentModels:
             ),
         ]
 
-    def _of_children(self, weight: Tensor) -> Tensor:
-        return weight if self._one_each else weight.index_select(0, self._of_run)
-
 
 def _summed(grad: Tensor, source: Tensor) -> Tensor:
     """Compute Σ_tb grad source of ``(time, child, out or in, batch)``: ``(child, out, in)``."""
     each = torch.bmm(grad.flatten(0, 1), source.flatten(0, 1).transpose(1, 2))
-    return each.unflatten(0, grad.shape[:2]).sum(0)
+    summed: Tensor = each.unflatten(0, grad.shape[:2]).sum(0)
+    return summed
 
 
 def _squared(grad: Tensor, source: Tensor) -> Tensor:
-    """Compute Σ_b (Σ_t grad source)² of ``(time, child, out or in, batch)``: ``(child, out, in)``."""
-    scores = grad.permute(1, 3, 2, 0) @ source.permute(1, 3, 0, 2)  # (child, batch, out, in)
-    return scores.square_().sum(1)
+    """Compute Σ_b (Σ_t grad source)² ``(child, out, in)`` from tensors as for ``_summed``."""
+    scores: Tensor = grad.permute(1, 3, 2, 0) @ source.permute(1, 3, 0, 2)
+    return scores.square_().sum(1)  # of (child, batch, out, in)
 
 
 def _edge(source: int, node: int) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from wpl.closed_forms.scores import Scores
@@ -57,23 +56,23 @@ class RecurrentChildren:
             hidden=self._weights["embedding"].shape[2],
             batch=inputs.shape[1],
         )
-        read = self._models.read(inputs[runs], self.state, dropped)
+        read = self._models.read(self._models.of_children(inputs), self.state, dropped)
         self.state = read.trace.states[-1]
-        labels = targets[runs].transpose(1, 2).flatten(1)  # (child, time · batch)
-        losses = read.outputs.new_empty(len(runs))
+        labels = self._models.of_children(targets).transpose(1, 2).flatten(1)
+        correct = read.outputs.new_empty(labels.shape)  # probabilities (child, time · batch)
         siblings = [runs.count(run) for run in runs]
 
         def error_of(child: int) -> Tensor:
             label = labels[child, :, None]
             p = torch.softmax(self._models.logits(read, child), 1)
             picked = p.gather(1, label)
-            # Below the smallest number a probability is 0, and its logarithm is not finite.
-            losses[child] = -picked.clamp(min=torch.finfo(p.dtype).tiny).log_().mean()
+            correct[child] = picked[:, 0]
             p.scatter_(1, label, picked.sub_(1))
             return p.mul_(1 / (len(p) * siblings[child]))
 
         gradients = self._models.gradients(read, error_of)
-        return losses, gradients
+        # Below the smallest number a probability is 0, and its logarithm is not finite.
+        return -correct.clamp(min=torch.finfo(correct.dtype).tiny).log().mean(1), gradients
 
     def fisher(
         self, inputs: Tensor, targets: Tensor, *, kind: Kind, randoms: Sequence[torch.Generator]
@@ -84,7 +83,7 @@ class RecurrentChildren:
             As in ``Children.fisher``.
         """
         runs = self._models.runs
-        read = self._models.read(inputs[runs])
+        read = self._models.read(self._models.of_children(inputs))
         batch = inputs.shape[1]
         scores = [
             Scores(
@@ -109,11 +108,11 @@ class RecurrentChildren:
         Returns:
             One for each child.
         """
-        read = self._models.read(inputs[self._models.runs], keep=False)
-        labels = targets[self._models.runs].transpose(1, 2).flatten(1)
+        read = self._models.read(self._models.of_children(inputs), keep=False)
+        labels = self._models.of_children(targets).transpose(1, 2).flatten(1)
         nats = [
-            F.cross_entropy(self._models.logits(read, child), label).item()
-            for child, label in enumerate(labels)
+            self._models.cross_entropy(read, child, own).item() / len(own)
+            for child, own in enumerate(labels)
         ]
         # exp(n) may overflow; a model without a finite prediction is rewarded with nothing.
         return [0.0 if math.isnan(n) else self._task.reward_scale * math.exp(-n) for n in nats]
@@ -128,8 +127,8 @@ class RecurrentChildren:
         for at in range(0, len(self._children), _SCORED):
             some = RecurrentModels(self._weights, self._children[at : at + _SCORED])
             total = self._task.read(some, part)
-            for nats in (total / self._task.predictions(part)).tolist():
-                found.append(Score(nats, perplexity(nats)))
+            nats = (total / self._task.predictions(part)).tolist()
+            found += [Score(n, perplexity(n)) for n in nats]
         return found
 
 
@@ -240,8 +239,7 @@ class TextTask:
             state = read.trace.states[-1]
             labels = targets.t().flatten()
             for child in range(len(models.runs)):
-                logits = models.logits(read, child)
-                total[child] += F.cross_entropy(logits, labels, reduction="sum")
+                total[child] += models.cross_entropy(read, child, labels)
         return total
 
     def predictions(self, part: Part) -> int:

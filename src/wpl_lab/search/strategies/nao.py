@@ -134,7 +134,7 @@ class Nao:
     def _score(self) -> Generator[list[Genotype], list[float], Tensor]:
         samples = self._settings.samples
         rewards = yield [genotype for genotype in self._population for _ in range(samples)]
-        scores = torch.tensor(rewards, dtype=torch.float64).unflatten(0, (-1, samples)).mean(1)
+        scores = torch.tensor(rewards, dtype=torch.float64).view(-1, samples).mean(1)
         for genotype, score in zip(self._population, scores.tolist(), strict=True):
             if not -torch.inf < score < torch.inf:
                 raise ValueError(f"the reward of {genotype} must be finite; got {score}")

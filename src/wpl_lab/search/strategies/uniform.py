@@ -20,7 +20,10 @@ class Uniform:
         return draw(self._space, random)
 
     def learn(self, *, epoch: int, random: torch.Generator) -> Learning:  # noqa: ARG002
-        """Learn nothing, and ask for no reward.
+        """Learn nothing.
+
+        Yields:
+            Nothing: it asks for no reward.
 
         Returns:
             No rows.
