@@ -83,3 +83,18 @@ def retrained(of_runs):
     seeds = {run["seed"] for run in of_runs}
     random = [{"seed": seed, "test_error": 70.0 + seed} for seed in seeds for _ in range(2)]
     return pd.DataFrame(found), pd.DataFrame(random)
+
+
+def given(of_runs, *, diverged=(), longer=True):
+    """All that the jobs of a task leave."""
+    full = runs(seeds=(0,), spaces=("full",))
+    lengths = [(700, range(3)), (100, range(3))] + [(1400, (0,))] * longer
+    found, random = retrained(full)
+    return {
+        "children": children([*of_runs, *full], diverged=diverged),
+        "policy": policy([run for run in [*of_runs, *full] if run["method"] == "enas"]),
+        "scores": scores(of_runs),
+        "standalone": pd.concat([alone(batches=many, seeds=seeds) for many, seeds in lengths]),
+        "found": found,
+        "random": random,
+    }

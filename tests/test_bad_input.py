@@ -443,7 +443,7 @@ ARTIFACTS = {
 @pytest.mark.parametrize("case", ARTIFACTS)
 def test_a_bad_artifact(run, recorded, tmp_path, case):
     name, spoil, message = ARTIFACTS[case]
-    names = {"images": DATA_FILE, "models": FIRST, "importance": FISHER}
+    names = {"images": DATA_FILE, "models": FIRST, "fisher": FISHER}
     inputs = {key: f"results/{file}.safetensors" for key, file in names.items()}
     for file in inputs.values():
         (tmp_path / file).parent.mkdir(parents=True)
@@ -456,10 +456,9 @@ def test_a_bad_artifact(run, recorded, tmp_path, case):
         {"models": "results/second.safetensors", "history": "results/made.csv"},
         arm="wpl",
         shared=2,
-        alphas=[1.0],
+        strengths={"alpha": 1.0, "alphas": [1.0]},
         seeds=[0, 1],
         stops=["converged", "0.3"],
-        floor=0.0,
         width=10,
         second=SECOND,
     )

@@ -12,12 +12,15 @@ from wpl_lab.search.judging import errors
 from wpl_lab.search.judging.agreement import ranking
 from wpl_lab.search.judging.comparison import comparisons, headline, mean_curve, summaries
 from wpl_lab.search.judging.found import against_truth, found, retrained
+from wpl_lab.search.judging.judge import Lengths
+from wpl_lab.search.judging.judge import judge as judge_searches
+from wpl_lab.search.judging.keys import RUN
 from wpl_lab.search.judging.outcomes import OUTCOMES, outcomes
 from wpl_lab.search.judging.search_findings import findings
 from wpl_lab.search.judging.sweep import points
 from wpl_lab.search.judging.truth import truth_of, yardsticks
 
-NOBODY = pd.DataFrame(columns=[*errors.RUN, "epoch", "genotype"])
+NOBODY = pd.DataFrame(columns=[*RUN, "epoch", "genotype"])
 
 
 def judge(of_runs, full=(), *, noise=1.0):
@@ -107,7 +110,7 @@ def test_few_seeds_have_no_interval_and_show_nothing():
     assert np.isinf(table["detectable"]).all()
     assert set(table["verdict"]) == {"not shown"}
     assert all(len(each.split()) == 3 for each in table["each"])
-    means = summaries(runs, NOBODY)
+    means = summaries(runs, NOBODY, "err2")
     assert means["low"].isna().all()
     text = written(runs)
     assert "(seeds: " in text
@@ -119,7 +122,7 @@ def written(runs, diverged=NOBODY):
     return findings(
         task="text",
         primary="err2",
-        summaries=summaries(runs, diverged),
+        summaries=summaries(runs, diverged, "err2"),
         verdicts=comparisons(runs, "err2"),
         yardsticks=yardsticks(simulated.alone(), pd.DataFrame()),
         diverged=diverged,
@@ -149,7 +152,7 @@ def test_searches_that_diverged_are_counted_and_named():
     table = simulated.children(of_runs, diverged=[("none", 4)])
     _, diverged = errors.split_diverged(table)
     runs = judge([run for run in of_runs if (run["arm"], run["seed"]) != ("none", 4)])
-    means = summaries(runs, diverged).set_index(["arm", "outcome"])
+    means = summaries(runs, diverged, "err2").set_index(["arm", "outcome"])
     assert (means.loc[("none", "err2"), ["n", "diverged"]] == [5, 1]).all()
     assert (means.loc[("wpl", "err2"), ["n", "diverged"]] == [6, 0]).all()
     text = written(runs, diverged)
@@ -177,3 +180,31 @@ def test_headline_is_the_mean_of_every_arm():
     assert got["err2"]["none"] == pytest.approx(none["err2"].mean())
     assert got["test_error"] == {"none": 60.0, "wpl": 60.0}
     assert list(got) == ["err2", "forgetting", "tau", "regret", "test_error"]
+
+
+LENGTHS = Lengths(truth=700, longer=1400, short=100)
+
+
+def test_judging_leaves_out_searches_that_diverged():
+    of_runs = simulated.runs(seeds=range(6))
+    judged = judge_task(simulated.given(of_runs, diverged=[("none", 4)]), lengths=LENGTHS)
+    runs = judged.tables["runs"]
+    assert ("none", 4) not in set(zip(runs["arm"], runs["seed"], strict=True))
+    assert len(judged.tables["found"]) == 11
+    assert len(judged.tables["diverged"]) == 1
+    assert judged.headline["enas"]["tau"].keys() == {"none", "wpl"}
+    assert set(judged.tables["yardsticks"]["score"]) > {"truth trained twice as long"}
+
+
+def judge_task(tables, lengths):
+    return judge_searches(tables, task="text", primary="err2", lengths=lengths)
+
+
+def test_a_truth_of_one_length_is_enough_to_judge():
+    judged = judge_task(
+        simulated.given(simulated.runs(methods=("uniform",)), longer=False), lengths=LENGTHS
+    )
+    assert "truth trained twice as long" not in judged.findings
+    of_uniform = judged.tables["arms"].query("method == 'uniform'")
+    assert set(of_uniform["outcome"]) >= {"err2", "tau"}
+    assert "reward" not in set(of_uniform["outcome"]), "nobody learns from it"

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from tiny_search import plasticity, policy, run
 
-from wpl_lab.data.images import PARTS, Images
+from wpl_lab.data.images import Images
+from wpl_lab.data.parts import PARTS
 from wpl_lab.search.spaces.convolutional_model import side_by_side
 from wpl_lab.search.spaces.convolutional_pass import Norm, Pass
 from wpl_lab.search.spaces.image_task import ImageTask

@@ -11,6 +11,7 @@ import simulated_searches as simulated
 from wpl_lab.search.judging import errors, truth
 from wpl_lab.search.judging.agreement import agreement, ranking
 from wpl_lab.search.judging.found import against_truth, found, retrained
+from wpl_lab.search.judging.keys import RUN as KEYS
 
 RUN = {"space": "small", "method": "enas", "arm": "none", "seed": 0}
 
@@ -61,7 +62,7 @@ def test_a_search_that_diverged_is_named_and_left_out():
     assert runs == {("none", 0), ("none", 1), ("none", 2), ("wpl", 0), ("wpl", 2)}
     assert finished["err2"].notna().all()
     scores = simulated.scores(simulated.runs(seeds=range(3)))
-    kept = errors.without(scores, diverged.set_index(errors.RUN).index)
+    kept = errors.without(scores, diverged.set_index(KEYS).index)
     assert len(kept) == len(scores) * 5 / 6
 
 
@@ -216,4 +217,4 @@ def test_random_cells_of_the_same_seed_are_the_match_of_a_found_one():
 def test_a_full_space_that_was_not_searched_has_no_rows():
     table = retrained(pd.DataFrame(), pd.DataFrame())
     assert table.empty
-    assert {*errors.RUN, "test_error", "random_test_error"} < set(table)
+    assert {*KEYS, "test_error", "random_test_error"} < set(table)

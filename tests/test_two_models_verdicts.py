@@ -143,8 +143,8 @@ def test_trade_offs_begin_with_no_remedy_and_are_paired_by_seed():
     [
         ((0.9, 0.85), (0.9, 0.80), "B is better"),
         ((0.9, 0.80), (0.9, 0.86), "B is worse"),
-        ((0.6, 0.85), (0.9, 0.80), "only l2 reaches it"),
-        ((0.9, 0.85), (0.6, 0.85), "only wpl reaches it"),
+        ((0.6, 0.85), (0.9, 0.80), f"only {TITLES['l2']} reaches it"),
+        ((0.9, 0.85), (0.6, 0.85), "only WPL reaches it"),
         ((0.6, 0.85), (0.6, 0.85), "neither reaches it"),
     ],
 )

@@ -118,7 +118,7 @@ DEFAULT = "default"
 # Colours tell twelve arms of one figure apart for any kind of colour vision (tests/test_arms.py).
 _ENTRIES = (
     Arm(
-        name=BASELINE,
+        name="none",
         title="no remedy",
         colour="#444444",
         marker="s",
@@ -134,6 +134,17 @@ _ENTRIES = (
         default=("shared", "enas", "uniform", "nao", "full"),
         importance=lambda fisher: fisher,
         section="wpl",
+        reference=True,
+    ),
+    Arm(
+        name="ewc",
+        title="EWC",
+        colour="#332288",
+        marker="o",
+        applies=SPLIT,
+        default=("split",),
+        # WPL where all weights are shared and the data is new (Kirkpatrick et al., 2017).
+        importance=lambda fisher: fisher,
         reference=True,
     ),
     Arm(
@@ -158,7 +169,7 @@ _ENTRIES = (
     Arm(
         name="joint",
         title="A and B together",
-        colour="#000000",
+        colour="#117733",
         marker="P",
         applies=TWO_MODELS + SPLIT,
         default=("shared", "split"),
@@ -206,17 +217,6 @@ _ENTRIES = (
         default=("headline", "split"),
         importance=lambda mas: mas,
         section="mas",
-    ),
-    Arm(
-        name="ewc",
-        title="EWC",
-        colour="#332288",
-        marker="o",
-        applies=SPLIT,
-        default=("split",),
-        # WPL where all weights are shared and the data is new (Kirkpatrick et al., 2017).
-        importance=lambda fisher: fisher,
-        reference=True,
     ),
     Arm(
         name="wpl_decay",

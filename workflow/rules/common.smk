@@ -1,9 +1,7 @@
 """Checks before the first job, and what the rules share: identity of jobs, lists of wildcards."""
 
-import yaml
-
 from snakemake.io import expand as expand_names
-from support import jobs, stages, workspace
+from support import jobs, stages
 from support.params import validate
 from wpl_lab.arms import ARMS, chosen
 from wpl_lab.search.search_names import ERROR_NAMES, METHOD_NAMES
@@ -37,10 +35,11 @@ FIGURES = {
     "tradeoff": ["tradeoff", "split"],
 }
 SEARCH_FIGURES = {
-    "search_forgetting": ["forgetting"],
+    "errors": ["runs"],
+    "search_forgetting": ["forgetting", "later"],
     "reward": ["policy"],
-    "ranking": ["ranking"],
-    "found": ["found", "retrained"],
+    "ranking": ["ranking", "yardsticks"],
+    "found": ["found", "retrained", "yardsticks"],
     "cells": ["found", "retrained"],
 }
 # What a search, or a training alone, asks a cluster for.
@@ -66,12 +65,25 @@ def expand(outputs, *combine, **wildcards):
     )
 
 
+def params_of(stage):
+    """The params of a stage of dvc.yaml, which its results carry."""
+    return stages.params(config, stage, ROOT)
+
+
 def existing(key, files):
     """Files of one's own that a job reads; the parameter that names them is named if one is not."""
     for file in files:
         if not Path(file).is_file():
             raise SystemExit(f"error: params: {key}: there is no file {file}")
     return files
+
+
+def templates(experiment):
+    """What documents claim of its results: a job that fills them in runs again if they change."""
+    return {
+        text: (ROOT / f"workflow/templates/{experiment}_{text}.md").read_text("utf-8")
+        for text in ("claims", "caption")
+    }
 
 
 def strengths(arm, alpha, alphas):
@@ -106,30 +118,3 @@ def estimates(arm):
         "moved": rules.train_first.output.moved,
     }
     return {estimate: made[estimate] for estimate in ARMS[arm].estimates}
-
-
-workspace.set_environment(ROOT)
-if TOP:
-    stages.keep_records_by_stage(ROOT)
-if MAIN:
-    workspace.heal()
-    with plainly():
-        workspace.check(ROOT)
-    if given != yaml.safe_load((ROOT / "params.yaml").read_text()):
-        logger.warning(
-            "The configuration is not params.yaml's: DVC cannot record what differs."
-        )
-
-
-onstart:
-    workspace.lock()
-
-
-onsuccess:
-    workspace.materialise(workflow.dag)
-    for removed in workspace.prune(workflow, ROOT):
-        logger.info(f"Removed {removed}: no parameter asks for it any more.")
-
-
-onerror:
-    workspace.materialise(workflow.dag)

@@ -34,7 +34,7 @@ rule train_standalone:
     resources:
         gpu=GPUS,
     params:
-        seeds=lambda wc: lengths(wc.task)[int(wc.batches)],
+        seeds=lambda wc: alone_seeds(wc.task, int(wc.batches)),
         cells=lambda wc: [int(wc.first), int(wc.first) + cells(wc.task).step],
         task=lambda wc: wc.task,
         device=SEARCH["device"],
@@ -103,21 +103,17 @@ rule evaluate_search:
         found=lambda wc: retrained(rules.retrain_found.output.scores, wc.task),
         random=lambda wc: random_cells(rules.retrain_random.output.scores, wc.task),
     output:
-        forgetting="results/evaluate_search/{task}/forgetting.csv",
-        policy="results/evaluate_search/{task}/policy.csv",
-        ranking="results/evaluate_search/{task}/ranking.csv",
-        truth="results/evaluate_search/{task}/truth.csv",
-        found="results/evaluate_search/{task}/found.csv",
-        retrained="results/evaluate_search/{task}/retrained.csv",
-        mean_forgetting="results/evaluate_search/{task}/mean_forgetting.csv",
-        mean_ranking="results/evaluate_search/{task}/mean_ranking.csv",
-        comparison=report(
-            "results/evaluate_search/{task}/comparison.csv",
+        params="results/evaluate_search/{task}/params.json",
+        **{table: f"results/evaluate_search/{{task}}/{table}.csv" for table in JUDGED},
+        verdicts=report(
+            "results/evaluate_search/{task}/verdicts.csv",
             caption="../report/evaluate_search.rst",
             category="Architecture search on {task}",
         ),
         headline="results/evaluate_search/{task}/headline.json",
         findings="results/evaluate_search/{task}/findings.md",
+        claims="results/evaluate_search/{task}/claims.md",
+        caption="results/evaluate_search/{task}/caption.md",
         page=report(
             "results/evaluate_search/{task}/findings.html",
             caption="../report/search_findings.rst",
@@ -125,6 +121,10 @@ rule evaluate_search:
         ),
     params:
         task=lambda wc: wc.task,
+        made_with=lambda wc: params_of(f"search_{wc.task}"),
+        primary=SEARCH["primary"],
+        lengths=lambda wc: lengths(wc.task),
+        templates=templates("search"),
     message:
         "Judging the searches ({wildcards.task})"
     script:
@@ -138,14 +138,16 @@ rule plot_search:
             task=wc.task,
         ),
     output:
-        report(
+        png=report(
             "results/plot_search/{task}/{figure}.png",
             caption="../report/plot_search.rst",
             category="Architecture search on {task}",
         ),
+        svg="results/plot_search/{task}/{figure}.svg",
     params:
         task=lambda wc: wc.task,
         warmup=lambda wc: SEARCH[wc.task]["plasticity"]["warmup"],
+        strengths=lambda wc: own_strengths(wc.task),
     message:
         "Plotting {wildcards.figure} ({wildcards.task})"
     script:

@@ -5,6 +5,11 @@ from wpl_lab.search.spaces.recurrent import RecurrentSpace
 
 # What a space is made of, beside the arms that search it.
 SPACES = {"text": ["nodes"], "images": ["nodes", "alike", "operations"]}
+# The tables of what searches are judged by, beside the verdicts.
+JUDGED = [
+    *("runs", "arms", "diverged", "forgetting", "later", "mean_forgetting"),
+    *("truth", "yardsticks", "ranking", "mean_ranking", "found", "retrained", "policy"),
+]
 # The sections of the strategies that learn.
 STRATEGIES = {"enas": "policy", "nao": "population"}
 DROPOUT = "dropout"
@@ -149,20 +154,33 @@ def standalone(task, batches=None):
 
 
 def lengths(task):
-    """The root seeds of trainings alone, by their length in batches.
+    """For how many batches architectures are trained alone: the truth, and what it is held against.
 
-    The truth; twice that, whether it orders the architectures alike; and as long as an epoch of a
-    search trains, of which random search can afford more.
+    Random search trains each for as long as a search trains in one epoch: its budget does not depend
+    on how long the truth is trained for.
     """
-    alone, training = SEARCH[task]["standalone"], SEARCH[task]["training"]
+    truth, training = SEARCH[task]["standalone"]["batches"], SEARCH[task]["training"]
     short = training["children"] * training["batches"]
-    seeds = {2 * alone["batches"]: alone["seeds"][:1], short: alone["seeds"]}
-    return seeds | {alone["batches"]: alone["seeds"]}
+    return {"truth": truth, "longer": 2 * truth, "short": short}
+
+
+def alone_seeds(task, batches):
+    """The root seeds of trainings alone of one length; one is enough to see whether the order stands."""
+    seeds, own = SEARCH[task]["standalone"]["seeds"], lengths(task)
+    return seeds[:1] if batches == own["longer"] != own["short"] else seeds
 
 
 def alone(pattern, task):
     """The files of the architectures of the small space, trained alone."""
-    return expand(pattern, task=task, batches=lengths(task), first=cells(task))
+    return expand(
+        pattern, task=task, batches={*lengths(task).values()}, first=cells(task)
+    )
+
+
+def own_strengths(task):
+    """The strengths of arms that are swept over it, at which they run under their own names."""
+    alpha, slow = SEARCH[task]["plasticity"]["alpha"], SEARCH[task]["remedies"]["slow"]
+    return {arm: slow if ARMS[arm].slows else alpha for arm in SEARCH[task]["sweep"]}
 
 
 def cells(task):

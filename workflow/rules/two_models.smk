@@ -106,6 +106,7 @@ rule evaluate_forgetting:
         history=of_second(rules.train_second.output.history),
         split=rules.train_split.output.history,
     output:
+        params="results/evaluate_forgetting/params.json",
         metrics="results/evaluate_forgetting/metrics.json",
         headline="results/evaluate_forgetting/headline.json",
         cases=report(
@@ -119,6 +120,8 @@ rule evaluate_forgetting:
         curves="results/evaluate_forgetting/curves.csv",
         mean_curves="results/evaluate_forgetting/mean_curves.csv",
         findings="results/evaluate_forgetting/findings.md",
+        claims="results/evaluate_forgetting/claims.md",
+        caption="results/evaluate_forgetting/caption.md",
         page=report(
             "results/evaluate_forgetting/findings.html",
             caption="../report/findings.rst",
@@ -127,6 +130,8 @@ rule evaluate_forgetting:
     params:
         headline=HEADLINE,
         fisher=config["fisher"],
+        made_with=params_of("two_models"),
+        templates=templates("two_models"),
     message:
         "Comparing the arms"
     script:

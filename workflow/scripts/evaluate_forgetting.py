@@ -5,7 +5,10 @@ from markdown_it import MarkdownIt
 
 from job import job
 from wpl_lab.io.files import load_table, save_json, save_table, save_text
+from wpl_lab.io.rendering import render
 from wpl_lab.two_models import second_model_effects as comparison
+from wpl_lab.two_models.stops import stop_title
+from wpl_lab.two_models.two_models_claims import Claims
 from wpl_lab.two_models.two_models_findings import findings
 from wpl_lab.two_models.two_models_verdicts import verdicts
 
@@ -22,13 +25,17 @@ with job(snakemake):
     text = findings(reported, judged, params.fisher)
     curves = history[history["own"]]
 
+    save_json(output.params, params.made_with)
     save_table(output.curves, curves)
     save_table(output.mean_curves, comparison.mean_curves(curves, params.headline))
     save_table(output.tradeoff, compared[compared["shared"] == params.headline])
     save_table(output.split, split)
-    save_table(output.cases, cases)
+    save_table(output.cases, compared[compared["own"]])
     save_table(output.verdicts, judged)
     save_json(output.metrics, comparison.metrics(cases))
     save_json(output.headline, comparison.headline(cases, params.headline))
     save_text(output.findings, text)
     save_text(output.page, MarkdownIt().enable("table").render(text))
+    claims = Claims(cases, judged, params.headline)
+    for name, template in params.templates.items():
+        save_text(output[name], render(template, m=claims, stop_title=stop_title))

@@ -1,10 +1,10 @@
 """The look that all figures share."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -43,26 +43,33 @@ def curve(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None
         axes.plot(seeds.index, seeds, color=style["color"], lw=0.5, alpha=0.5)
 
 
-def seeds_of(counts: Mapping[str, int]) -> str:
-    """Say how many seeds the arms of a panel have: one number, or a range."""
-    least, most = min(counts.values()), max(counts.values())
+def seeds(table: pd.DataFrame) -> str:
+    """Say how many seeds the arms of a table have: one number, or a range.
+
+    Args:
+        table: Columns ``arm`` and ``seed``, or ``seeds`` in place of it.
+
+    Returns:
+        For example ``n = 10`` or ``n = 4 to 10``.
+    """
+    arms = table.groupby("arm")
+    counts = arms["seeds"].max() if "seeds" in table else arms["seed"].nunique()
+    least, most = counts.min(), counts.max()
     return f"n = {most}" if least == most else f"n = {least} to {most}"
 
 
-def legend(figure: Figure, table: pd.DataFrame) -> None:
-    """List what all panels show, each once, below them, with the number of seeds.
+def legend(figure: Figure, table: pd.DataFrame | None = None) -> None:
+    """List what all panels show, each once, below them.
 
     Args:
         figure: Of constrained layout.
-        table: Columns ``arm`` and ``seed``, or ``seeds`` in place of it.
+        table: As for ``seeds``, if their number is to be said here.
     """
     handles: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    counts = table.groupby("arm")
-    number = counts["seeds"].max() if "seeds" in table else counts["seed"].nunique()
-    title = f"means, {seeds_of(number.to_dict())} seeds"
+    title = None if table is None else f"means, {seeds(table)} seeds"
     columns = min(5, len(handles))
     figure.legend(handles.values(), handles, title=title, loc="outside lower center", ncols=columns)
 
@@ -77,3 +84,4 @@ def save(figure: Figure, *paths: str) -> None:
         metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
         with atomic(Path(path)) as temporary:
             figure.savefig(temporary, format=kind, dpi=150, bbox_inches="tight", metadata=metadata)
+    plt.close(figure)

@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 
-from figure import curve, legend, save
+from figure import curve, legend, save, seeds
 from job import job
 from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
@@ -31,9 +31,9 @@ def draw(curves):
             axes.set_ylabel(label if axes in panels[:, 0] else "")
         start = of_case.loc[of_case["iteration"] == 0, "accuracy_first"].mean()
         column[0].axhline(start, color="grey", lw=1, ls=":")
-        column[0].set_title(stop_title(stop))
+        column[0].set_title(f"{stop_title(stop)}, {seeds(of_case)}")
         column[1].set_xlabel("iteration of B")
-    legend(figure, curves)
+    legend(figure)
     return figure
 
 

@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 
-from figure import curve, legend, save
+from figure import curve, legend, save, seeds
 from job import job
 from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
@@ -24,9 +24,10 @@ def draw(curves):
         for arm in in_order(of_case["arm"]):
             runs = of_case[of_case["arm"] == arm]
             curve(axes, runs, "iteration", "accuracy_first", **ARMS[arm].style | {"marker": ""})
-        axes.set(title=f"{shared} shared layer{'s' * (shared > 1)}", xlabel="iteration of B")
+        title = f"{shared} shared layer{'s' * (shared > 1)}, {seeds(of_case)}"
+        axes.set(title=title, xlabel="iteration of B")
     panels[0, 0].set_ylabel("test accuracy of A")
-    legend(figure, curves)
+    legend(figure)
     return figure
 
 

@@ -3,65 +3,85 @@
 import math
 
 import matplotlib.pyplot as plt
-import pandas as pd
+import numpy as np
 
-from figure import legend, save
+from figure import save
 from job import job
 from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
 from wpl_lab.two_models.stops import stop_title
 
-LEAST = -2
+LEAST = -1
 """The least loss of A that is drawn to scale, in points; an arm that trains A further is below."""
+NEAR = 12
+"""Labels of α are left out where points are nearer than so many pixels."""
 
 
 def draw(tradeoff, split):
     """Draw a panel for each stop of A and one for the split, a curve for each arm."""
     cases = [(stop_title(stop), case) for stop, case in tradeoff.groupby("stop", sort=False)]
-    cases += [("one network: half of the classes each", split)]
-    columns = math.ceil(len(cases) / 2)
+    cases += [("one network, half of the classes each", split)]
+    columns = math.ceil((len(cases) + 1) / 2)
     figure, panels = plt.subplots(
-        2, columns, figsize=(3.6 * columns, 6.4), squeeze=False, layout="constrained"
+        2, columns, figsize=(3.8 * columns, 6.6), squeeze=False, layout="constrained"
     )
-    for axes in panels.flat[len(cases) :]:
-        axes.set_axis_off()
     for (title, case), axes in zip(cases, panels.flat, strict=False):
         axes.axhline(0, color="grey", lw=0.8, ls=":")
         axes.axvline(0, color="grey", lw=0.8, ls=":")
-        axes.set_yscale("symlog", linthresh=2, linscale=0.5)
-        for arm in in_order(case["arm"]):
-            draw_arm(axes, arm, case[case["arm"] == arm].sort_values("alpha"))
-        ticks = [t for t in (-2, 0, 2, 5, 10, 20, 50) if t <= axes.get_ylim()[1]]
+        axes.set_yscale("symlog", linthresh=1, linscale=0.4)
+        curves = {
+            arm: case[case["arm"] == arm].sort_values("alpha") for arm in in_order(case["arm"])
+        }
+        for arm, rows in curves.items():
+            draw_arm(axes, ARMS[arm], rows)
+        ticks = [t for t in (LEAST, 0, 1, 2, 5, 10, 20, 50) if t <= axes.get_ylim()[1]]
         axes.set_yticks(ticks, labels=map(str, ticks))
         axes.minorticks_off()
-        axes.set_ylim(bottom=LEAST * 1.4)
-        axes.set(title=title, xlabel="cost to B, points", ylabel="A loses, points")
-    legend(figure, pd.concat([tradeoff, split]))
+        axes.set_ylim(bottom=LEAST - 0.4)
+        axes.set_title(f"{title}, n = {case['seeds'].max()}")
+        axes.set(xlabel="cost to B, points", ylabel="A loses, points")
+        for arm, rows in curves.items():
+            if ARMS[arm].reference:
+                label_strengths(axes, rows)
+    for axes in panels.flat[len(cases) :]:
+        axes.set_axis_off()
+    arms = in_order({*tradeoff["arm"], *split["arm"]})
+    handles = [plt.Line2D([], [], **ARMS[arm].style) for arm in arms]
+    panels.flat[len(cases)].legend(handles=handles, loc="center", labelspacing=0.8)
     return figure
 
 
+def points(rows):
+    """Where the strengths of an arm are drawn ``(strength, 2)``."""
+    return 100 * np.column_stack([rows["cost"], rows["forgetting"].clip(lower=LEAST / 100)])
+
+
 def draw_arm(axes, arm, rows):
-    """Draw an arm's curve over α, larger markers for larger α, which its ends are labelled with."""
-    style = ARMS[arm].style
-    points = 100 * rows[["cost", "forgetting"]].clip(lower=[-math.inf, LEAST / 100])
-    bars = {
-        axis: [
-            100 * (rows[name] - rows[f"{name}_low"]),
-            100 * (rows[f"{name}_high"] - rows[name]),
-        ]
-        for axis, name in (("xerr", "cost"), ("yerr", "forgetting"))
-    }
-    axes.errorbar(*points.to_numpy().T, **style | {"marker": ""}, **bars, lw=1, elinewidth=0.4)
-    exponents = [math.log10(alpha) if alpha else 2 for alpha in rows["alpha"]]
-    sizes = [6 + 8 * exponent for exponent in exponents]
-    axes.scatter(*points.to_numpy().T, s=sizes, color=style["color"], marker=style["marker"])
-    ends = {0, len(rows) - 1} if len(rows) > 1 else set()
-    for i in range(len(rows)) if ARMS[arm].reference else ends:
-        text = f"$10^{{{exponents[i]:.0f}}}$"
-        axes.annotate(text, points.iloc[i], (3, 3), textcoords="offset points", size=5)
-    if rows["forgetting"].iloc[0] * 100 < LEAST:
-        text = f"A gains {-100 * rows['forgetting'].iloc[0]:.0f}"
-        axes.annotate(text, points.iloc[0], (5, 0), textcoords="offset points", size=6)
+    """Draw an arm's curve over α, larger markers for larger α."""
+    xy = points(rows)
+    low, high = (
+        100 * rows[[f"cost_{end}", f"forgetting_{end}"]].to_numpy() for end in ("low", "high")
+    )
+    bars = np.where(xy[:, 1:] > LEAST, [xy - low, high - xy], np.nan)  # (end, strength, 2)
+    style = {"color": arm.colour, "elinewidth": 0.5, "alpha": 0.5, "ls": "none"}
+    axes.errorbar(*xy.T, xerr=bars[..., 0], yerr=bars[..., 1], **style)
+    axes.plot(*xy.T, color=arm.colour, ls=arm.line, lw=1)
+    sizes = [6 + 7 * math.log10(alpha) if alpha else 25 for alpha in rows["alpha"]]
+    axes.scatter(*xy.T, s=sizes, color=arm.colour, marker=arm.marker, zorder=3)
+    gain = -100 * rows["forgetting"].iloc[0]
+    if gain > -LEAST:
+        axes.annotate(f"A gains {gain:.0f}", xy[0], (5, -2), textcoords="offset points", size=6)
+
+
+def label_strengths(axes, rows):
+    """Write α beside the points of a curve that are not too near to each other."""
+    last = None
+    for alpha, xy in zip(rows["alpha"], points(rows), strict=True):
+        place = axes.transData.transform(xy)
+        if last is None or np.hypot(*(place - last)) > NEAR:
+            text = f"α = $10^{{{math.log10(alpha):.0f}}}$"
+            axes.annotate(text, xy, (4, 4), textcoords="offset points", size=6)
+            last = place
 
 
 with job(snakemake):

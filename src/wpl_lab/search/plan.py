@@ -176,6 +176,9 @@ class Search:
 
     device: Literal["auto", "cpu", "cuda"]
     """Where searches compute: auto (a GPU if there is one), cpu or cuda."""
+    primary: Literal["err2", "forgetting", "space_mean", "tau", "regret"]
+    """The outcome that decides, declared before the runs: err2 (a child when all children of its
+    epoch are trained), forgetting, space_mean, tau or regret. All others are exploratory."""
     policy: Policy
     population: Population
     text: TextCells
@@ -207,6 +210,11 @@ def check_cells(task: str, cells: Cells) -> None:
         )
     if not cells.small.enas:
         raise ValueError(f"{task}.small.enas: expected at least the arms 'none' and 'wpl'; got []")
+    if cells.training.children < 2:
+        raise ValueError(
+            f"{task}.training.children: the last child of an epoch forgets nothing; expected at "
+            f"least 2; got {cells.training.children}"
+        )
     most = cells.training.exhaustive
     if cells.small.size > most:
         raise ValueError(

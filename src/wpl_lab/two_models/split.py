@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from wpl_lab.arms import ARMS
-from wpl_lab.data.images import PARTS, Images
+from wpl_lab.data.images import Images
+from wpl_lab.data.parts import PARTS
 from wpl_lab.two_models.first import train_first
 from wpl_lab.two_models.importance import estimate_fisher
 from wpl_lab.two_models.remedies import estimate_mas

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from wpl.evaluation import detectable_difference, holm, paired_test
-from wpl_lab.arms import ARMS, BASELINE, in_order
+from wpl_lab.arms import ARMS, BASELINE, TITLES, in_order
 from wpl_lab.two_models.equal_retention import at_retention, trade_off
 from wpl_lab.two_models.second_model_effects import CASE, Floats, mean, with_interval
 
@@ -92,7 +92,7 @@ def _at_retention(scores: pd.DataFrame, none: pd.DataFrame, arm: str, other: str
     if first and second:
         strengths = {"alpha": first.alpha, "against_alpha": second.alpha}
         return claim | strengths | {"difference": first.second - second.second}
-    reached = [name for name, point in ((arm, first), (other, second)) if point]
+    reached = [TITLES[name] for name, point in ((arm, first), (other, second)) if point]
     return claim | {"reached": f"only {reached[0]} reaches it" if reached else "neither reaches it"}
 
 

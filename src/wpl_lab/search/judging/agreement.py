@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from wpl.ranking import kendall, precision_at, spearman
-from wpl_lab.search.judging import BEST, RUN
+from wpl_lab.search.judging.keys import BEST, RUN
 
 MEASURES = ("tau", "tau_top", "rho", "precision")
 
@@ -30,6 +30,12 @@ def agreement(score: pd.Series, truth: pd.Series) -> dict[str, float]:
     }
 
 
+def finite(nats: pd.Series) -> pd.Series:
+    """Let cross-entropies that are not finite count as the worst of the others."""
+    known = nats[np.isfinite(nats)]
+    return nats.where(np.isfinite(nats), known.max())
+
+
 def ranking(scores: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
     """Hold the shared-weight scores of searches against the truth, epoch by epoch.
 
@@ -42,7 +48,7 @@ def ranking(scores: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
     """
     rows = []
     for key, epoch in scores.groupby([*RUN, "epoch"], sort=False):
-        score = epoch.set_index("genotype")["cross_entropy"]
+        score = finite(epoch.set_index("genotype")["cross_entropy"])
         row = dict(zip([*RUN, "epoch"], key, strict=True)) | agreement(score, truth)
         rows.append(row | {"mean": score.mean()})
     return pd.DataFrame(rows)

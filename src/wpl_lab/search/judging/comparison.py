@@ -18,10 +18,10 @@ from wpl.evaluation import (
     paired_test,
 )
 from wpl_lab.arms import in_order
+from wpl_lab.search.judging.keys import CASE
 from wpl_lab.search.judging.outcomes import OUTCOMES
 from wpl_lab.search.judging.sweep import swept
 
-CASE = ["space", "method"]
 LEVEL = 0.05
 """The p-value below which a difference counts as shown."""
 RANDOM = "random search"
@@ -29,16 +29,18 @@ CONTROL = "slow"
 """The arm that WPL must beat, too: a smaller learning rate, which also forgets less."""
 
 
-def summaries(runs: pd.DataFrame, diverged: pd.DataFrame) -> pd.DataFrame:
+def summaries(runs: pd.DataFrame, diverged: pd.DataFrame, primary: str) -> pd.DataFrame:
     """Average every outcome of every arm over seeds.
 
     Args:
         runs: As from ``outcomes.outcomes``.
         diverged: The searches that diverged, as from ``errors.split_diverged``.
+        primary: The outcome that was declared to be the one that decides.
 
     Returns:
-        One row per space, method, arm and outcome: number of seeds and of those that diverged, the
-        mean with its 95 % bootstrap interval, the single values, and the mean of chance.
+        One row per space, method, arm and outcome: whether it is the primary outcome, number of
+        seeds and of those that diverged, the mean with its 95 % bootstrap interval, the single
+        values, and the mean of chance.
     """
     lost = diverged.groupby([*CASE, "arm"]).size()
     rows = []
@@ -48,6 +50,7 @@ def summaries(runs: pd.DataFrame, diverged: pd.DataFrame) -> pd.DataFrame:
             if values.empty:
                 continue
             row = dict(zip([*CASE, "arm"], key, strict=True)) | {"outcome": name}
+            row |= {"primary": name == primary}
             row |= {"n": len(values), "diverged": int(lost.get(key, 0))} | _mean(values)
             chance = of_arm[f"random_{name}"] if outcome.chance else pd.Series(dtype=float)
             rows.append(row | {"random": chance.mean()})

@@ -5,7 +5,7 @@ The last child of an epoch has no later ones: it cannot forget, and is left out 
 
 import pandas as pd
 
-from wpl_lab.search.judging import BEST, RUN
+from wpl_lab.search.judging.keys import BEST, RUN
 
 
 def split_diverged(children: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from wpl.ranking import expected_best_of
-from wpl_lab.search.judging import RUN
+from wpl_lab.search.judging.keys import RUN
 from wpl_lab.search.judging.truth import truth_of
 from wpl_lab.search.judging.winner import best_candidate
 

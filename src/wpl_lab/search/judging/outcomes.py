@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from wpl_lab.search.judging import RUN
 from wpl_lab.search.judging.errors import second_half
+from wpl_lab.search.judging.keys import RUN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ def outcomes(
 
     Returns:
         One row per run: a column for each of ``OUTCOMES``, and ``random_…`` for those that chance
-        has a value of; empty where a run has no such outcome.
+        has a value of; empty where a run has no such outcome, or none that is finite.
     """
     late = second_half(forgetting).groupby(RUN, sort=False).mean(numeric_only=True)
     late = late[["err1", "err2", "mean_nats", "median_nats", "mean_points"]]
@@ -84,7 +85,7 @@ def outcomes(
     columns = [*OUTCOMES, *(f"random_{name}" for name in with_chance)]
     own = [table[[name for name in columns if name in table]] for table in tables]
     joined = pd.concat(own, axis="columns").reindex(index=late.index, columns=columns)
-    return joined.reset_index()
+    return joined.replace([np.inf, -np.inf], np.nan).reset_index()
 
 
 def _last(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from wpl_lab.arms import TITLES, in_order
-from wpl_lab.search.judging.comparison import CASE, RANDOM
+from wpl_lab.search.judging.comparison import RANDOM
+from wpl_lab.search.judging.keys import CASE
 from wpl_lab.search.judging.outcomes import OUTCOMES
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE, LONGER

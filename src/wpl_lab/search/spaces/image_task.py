@@ -13,7 +13,7 @@ from torch import Tensor
 from wpl.fisher import diagonal_fisher
 from wpl.kinds import Kind
 from wpl_lab.data.images import Images, load_images
-from wpl_lab.data.images import Part as ImagePart
+from wpl_lab.data.parts import Part as ImagePart
 from wpl_lab.search.protocol import Part, Score, Tensors
 from wpl_lab.search.spaces.convolutional import ConvolutionalGenotype, ConvolutionalSpace, Operation
 from wpl_lab.search.spaces.convolutional_model import (
