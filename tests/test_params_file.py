@@ -7,8 +7,9 @@ from dataclasses import is_dataclass
 import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
-from workspace import ROOT
+from workspace import ROOT, overlay
 
+from support import experiment
 from support.params import Params
 from support.params_file import descriptions, render
 
@@ -77,3 +78,12 @@ def test_dvc_leaves_the_file_alone_when_nothing_changes(tmp_path):
     for value in ("3.0", "1000.0"):
         apply_overrides(file, [f"wpl.alpha={value}"])
     assert file.read_text("utf-8") == FILE
+
+
+@pytest.mark.parametrize("name", ["smoke", "paper"])
+def test_an_overlay_is_an_experiment_of_dvc(tmp_path, name):
+    values = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text("utf-8"))
+    file = tmp_path / "params.yaml"
+    file.write_text(FILE, "utf-8")
+    apply_overrides(file, [*experiment.settings(values)])
+    assert yaml.safe_load(file.read_text("utf-8")) == overlay(yaml.safe_load(FILE), values)

@@ -3,11 +3,13 @@
 import yaml
 
 from snakemake.io import expand as expand_names
+from snakemake.utils import update_config
 from support import jobs, stages, workspace
-from support.params import validate
+from support.params import typed, validate
 from wpl_lab.search.search_names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
 from wpl_lab.two_models.arms import CONVERGED, IMPORTANCE
 
+update_config(config, typed(workflow.config_settings.config))
 given = config.copy()
 with plainly():
     config.update(validate(config))

@@ -15,4 +15,5 @@ MAIN = TOP and workflow.is_main_process
 
 if MAIN:
     with plainly():
-        check_syntax(ROOT / "params.yaml")
+        for file in [ROOT / "params.yaml", *workflow.config_settings.configfiles]:
+            check_syntax(file)

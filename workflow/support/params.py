@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import yaml
 from annotated_types import MinLen
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -90,6 +91,15 @@ class Params:
 
 
 _SCHEMA = TypeAdapter(Params)
+
+
+def typed(value: Any) -> Any:
+    """Read the numbers in the lists and sections of `--config`, which Snakemake leaves as text."""
+    if isinstance(value, Mapping):
+        return {key: typed(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [typed(inner) for inner in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
 
 
 def validate(config: Mapping[str, Any]) -> dict[str, Any]:

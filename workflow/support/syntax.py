@@ -1,4 +1,4 @@
-"""Is params.yaml YAML, with each key once? Snakemake says neither where nor what is wrong."""
+"""Check that params.yaml and overlays are YAML, with each key once: Snakemake does not."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +15,8 @@ def check_syntax(path: Path) -> None:
         WorkflowError: With file and line, if it cannot be read, is not YAML, is no mapping, or
             repeats a key: YAML readers take the last of them without a word.
     """
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
     try:
         text = path.read_text("utf-8")
         tree = yaml.compose(text, yaml.SafeLoader)
