@@ -19,6 +19,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/run.smk"
 include: "workflow/rules/data_cases.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/two_models.smk"
@@ -34,6 +35,7 @@ jobs.complete(workflow, ROOT)
 rule two_models:
     input:
         expand(rules.prepare_data.output, section="data"),
+        expand(rules.evaluate_data.output, prepared="data"),
         rules.train_first.output,
         rules.estimate_fisher.output,
         rules.estimate_importance.output if ESTIMATED else [],
@@ -46,12 +48,14 @@ rule two_models:
 rule search_text:
     input:
         rules.prepare_text.output,
+        expand(rules.evaluate_data.output, prepared="text"),
         searched("text"),
 
 
 rule search_images:
     input:
         expand(rules.prepare_data.output, section="images"),
+        expand(rules.evaluate_data.output, prepared="images"),
         searched("images"),
 
 

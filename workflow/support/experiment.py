@@ -32,8 +32,7 @@ def main(overlay: str, *options: str) -> None:
     """
     values = yaml.safe_load(Path(overlay).read_text("utf-8"))
     changed = [part for setting in settings(values) for part in ("--set-param", setting)]
-    done = subprocess.run(["dvc", "exp", "run", *changed, *options], check=False)
-    sys.exit(done.returncode)
+    sys.exit(subprocess.run(["dvc", "exp", "run", *changed, *options]).returncode)  # noqa: PLW1510
 
 
 if __name__ == "__main__":

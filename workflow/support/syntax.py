@@ -1,7 +1,8 @@
-"""Check that params.yaml and overlays are YAML, with each key once: Snakemake does not."""
+"""Is params.yaml YAML, with each key once? Snakemake says neither where nor what is wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -15,8 +16,6 @@ def check_syntax(path: Path) -> None:
         WorkflowError: With file and line, if it cannot be read, is not YAML, is no mapping, or
             repeats a key: YAML readers take the last of them without a word.
     """
-    if path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
     try:
         text = path.read_text("utf-8")
         tree = yaml.compose(text, yaml.SafeLoader)
@@ -36,6 +35,20 @@ def check_syntax(path: Path) -> None:
         raise WorkflowError(
             f"{path}, line {key.start_mark.line + 1}: repeats the key {key.value!r}"
         )
+
+
+def check_command_line(config: Mapping[str, Any]) -> None:
+    """Check what is given by ``--config``.
+
+    Raises:
+        WorkflowError: If it is a section: Snakemake makes text of the numbers in it.
+    """
+    for name, value in config.items():
+        if isinstance(value, Mapping | list):
+            raise WorkflowError(
+                f"--config {name}=...: Snakemake reads numbers in sections and lists as text; "
+                "change params.yaml, write a file for --configfile, or use `dvc exp run -S`"
+            )
 
 
 def _kind(tree: Node | None) -> str:
