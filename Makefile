@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run study test test-slurm params lint report check claims docs verify lock
+.PHONY: run experiment study test test-slurm params lint report check claims docs verify lock
 
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
@@ -12,6 +12,10 @@ run: .venv/installed
 study: .venv/installed
 	$(ACTIVATE) && workflow/support/study.sh study search_text search_images
 	$(ACTIVATE) && workflow/support/study.sh study_ptb search_text
+
+# With an overlay, as `make experiment OVERLAY=config/smoke.yaml OPTIONS="--name smoke"`.
+experiment: .venv/installed
+	$(ACTIVATE) && python workflow/support/experiment.py $(OVERLAY) $(OPTIONS)
 
 test: .venv/installed
 	$(ACTIVATE) && pytest
