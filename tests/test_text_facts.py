@@ -63,7 +63,18 @@ def test_what_looks_wrong_is_warned_of(tmp_path, content, tokens, message):
 
 @pytest.mark.parametrize(
     ("content", "tokens"),
-    [(SENTENCES, "words"), (apart(SENTENCES), "given"), (SENTENCES, "characters")],
+    [
+        (SENTENCES, "words"),
+        (apart(SENTENCES), "given"),
+        (SENTENCES, "characters"),
+        (
+            [
+                f"mr. cat number {i} is at the board of <unk> of the united u.s. inc"
+                for i in range(99)
+            ],
+            "given",
+        ),
+    ],
 )
 def test_what_suits_is_not_warned_of(tmp_path, content, tokens):
     text = "\n".join(content) + "\n"
