@@ -19,6 +19,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/run.smk"
 include: "workflow/rules/data_cases.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/two_models.smk"

@@ -68,5 +68,5 @@ def two_models_needs():
     return {
         "batch_sizes": batches,
         "samples": config["fisher"]["samples"],
-        "omega": omega if "omega" in REMEDIES else None,
+        "omega": omega if "omega" in ESTIMATED else None,
     }

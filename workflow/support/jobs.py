@@ -24,8 +24,7 @@ def complete(workflow: Any, root: Path) -> None:
             rule.log_modifier = PathModifier(None, None, workflow)  # the results' paths have theirs
             rule.set_log(_log(path_of(rule.output[0], workflow)))
             rule.set_params(code=_code(rule, root))
-            # Results that are kept in git must be files: finished jobs come back as links.
-            rule.cache = RuleCache.from_rule(rule, "evaluate" not in rule.name)
+            rule.cache = RuleCache.from_rule(rule, cache=True)
 
 
 def path_of(output: Any, workflow: Any) -> str:
@@ -46,6 +45,7 @@ def _log(output: str) -> str:
 def _code(rule: Rule, root: Path) -> Callable[[Any], str]:
     def code(wildcards: Any) -> str:
         script = Path(rule.script.format(wildcards=wildcards)).stem
-        return code_digest(script, root, MODULES.get(wildcards.get("task")))
+        arm = wildcards.get("arm", "").partition("@")[0] or None  # wpl@0.3 is wpl at another α
+        return code_digest(script, root, MODULES.get(wildcards.get("task")), arm)
 
     return code
