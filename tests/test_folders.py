@@ -56,6 +56,13 @@ def test_contents_are_read_once(tmp_path, digest):
     assert digest(str(root)) == before, "a time alone changes nothing"
 
 
+def test_names_need_not_be_utf_8(tmp_path, digest):
+    root = fill(tmp_path / "pets")
+    before = digest(str(root))
+    (root / "train/cat/0.png").rename(os.fsdecode(os.fsencode(root) + b"/train/cat/\xff.png"))
+    assert digest(str(root)) not in {before, None}
+
+
 def test_what_cannot_be_read_is_left_to_the_job(tmp_path, digest):
     assert digest(str(tmp_path / "nowhere")) is None
     root = fill(tmp_path / "pets")

@@ -69,7 +69,7 @@ def test_what_looks_wrong_is_warned_of(tmp_path, content, tokens, message):
         (SENTENCES, "characters"),
         (
             [
-                f"mr. cat number {i} is at the board of <unk> of the united u.s. inc"
+                f"mr. cat {i} sits on the board of a firm that it has not seen for years"
                 for i in range(99)
             ],
             "given",

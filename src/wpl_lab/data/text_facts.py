@@ -12,12 +12,11 @@ from wpl_lab.data.parts import PARTS, Part
 from wpl_lab.data.text import Text
 from wpl_lab.data.text_tokens import Line
 
-_MARKS = frozenset(".,;:!?")
 _SHOWN = 12  # tokens
 _MANY_UNKNOWN = 0.2
 _MANY_KNOWN = 0.5
 _LONG = 20  # characters per token
-_MARKED = 0.05  # share of words that end with a mark: in sentences it is larger
+_MARKED = 0.07  # share of words that end with a mark: in sentences it is larger
 
 
 def text_facts(text: Text, about: Mapping[str, Any]) -> list[Fact]:
