@@ -86,7 +86,6 @@ PARAMS = {
     "unknown key": ("wpl.alpah", 1, "unknown key 'wpl.alpah'; did you mean 'alpha'?"),
     "unknown section": ("sedes", [1], "unknown key 'sedes'; did you mean 'seeds'?"),
     "text for a number": ("wpl.alpha", "ten", "wpl.alpha: Input should be a valid number"),
-    "1e3, text in YAML": ("wpl.alpha", "1e3", "which is text in YAML; write 1000.0"),
     "a fraction for a count": ("width", 2.5, "width: Input should be a valid integer; got 2.5"),
     "true for a count": ("width", True, "width: Input should be a valid integer; got True"),
     "a number for a section": ("wpl", 3, "wpl: Input should be keys with values"),
