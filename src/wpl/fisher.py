@@ -18,6 +18,7 @@ from wpl.closed_forms.gradient import gradient_and_squares_
 from wpl.closed_forms.preparation import parameters_of, prepared
 from wpl.closed_forms.scores import Kind, Scores
 from wpl.closed_forms.sums import Sums
+from wpl.information import Fisher, fingerprint
 
 __all__ = ["GradientAndFisher", "Kind", "diagonal_fisher", "gradient_and_fisher"]
 
@@ -31,7 +32,7 @@ def diagonal_fisher(
     generator: torch.Generator | None = None,
     draws: int = 1,
     floor: float = 0.0,
-) -> dict[str, Tensor]:
+) -> Fisher:
     """Estimate the diagonal Fisher information of a classifier or language model.
 
     The model is evaluated in eval mode (dropout off, batch norm on its running statistics) and left
@@ -60,7 +61,7 @@ def diagonal_fisher(
             multiple of it.
 
     Returns:
-        By name, F in the shape of its parameter.
+        By name, F in the shape of its parameter, with the facts that it depends on.
 
     Raises:
         ValueError: If a name or the kind is unknown, if there are no samples, if targets do not
@@ -84,7 +85,13 @@ def diagonal_fisher(
     if samples == 0:
         raise ValueError("batches holds no samples")
     fisher = _finish(sums, wanted, unit / samples, floor)
-    return {name: fisher[used] for name, used in names.items()}
+    return Fisher(
+        tensors={name: fisher[used] for name, used in names.items()},
+        kind=kind,
+        samples=samples,
+        floor=floor,
+        model=fingerprint(model),
+    )
 
 
 class GradientAndFisher(NamedTuple):

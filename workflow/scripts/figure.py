@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from wpl.evaluation import bootstrap_interval
-from wpl_lab.io.files import atomic
+from wpl.files import atomic
 
 matplotlib.use("Agg")
 sns.set_theme(context="paper", style="ticks", palette="colorblind")
