@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run test test-slurm lint report verify lock
+.PHONY: run test test-slurm lint report docs verify lock
 
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
@@ -15,11 +15,15 @@ test-slurm: .venv/installed
 	$(ACTIVATE) && tests/cluster/slurm.sh
 
 lint: .venv/installed
-	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && codespell \
+	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && lint-imports && codespell \
 		&& snakefmt --check Snakefile workflow/rules && snakemake --lint
 
 report: .venv/installed
 	$(ACTIVATE) && snakemake --report report.html
+
+# The documentation as a site: site/index.html.
+docs: .venv/installed
+	$(ACTIVATE) && mkdocs build --strict
 
 # Names and removes damaged objects in DVC's cache.
 verify: .venv/installed
@@ -28,7 +32,7 @@ verify: .venv/installed
 # New pins, after a change of the ranges in pyproject.toml.
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--extra workflow --extra cluster --extra s3 --extra transformers --extra lightning --extra dev \
+		--extra workflow --extra cluster --extra s3 --extra transformers --extra lightning --extra docs --extra dev \
 		--quiet pyproject.toml --output-file requirements.lock
 
 .venv/installed: requirements.lock pyproject.toml

@@ -7,3 +7,5 @@ from .information import fingerprint as fingerprint
 from .merging import merge as merge
 from .omega import exact_omega as exact_omega
 from .plasticity import WeightPlasticity as WeightPlasticity
+
+__version__: str
