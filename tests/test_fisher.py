@@ -9,7 +9,7 @@ from fisher_models import KNOWN, MIXING, UNKNOWN, build
 from torch import nn
 
 from wpl import diagonal_fisher, gradient_and_fisher
-from wpl.closed_forms import per_sample
+from wpl.fisher.engines import per_sample
 
 KINDS = ("empirical", "mc", "exact", "sketch")
 # Of torch, for attention: slow under vmap, and right.

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from wpl import diagonal_fisher, gradient_and_fisher
-from wpl.closed_forms import batch
-from wpl.closed_forms.recorder import Recorder
+from wpl.fisher.engines import batch
+from wpl.fisher.engines.recorder import Recorder
 
 
 @pytest.fixture

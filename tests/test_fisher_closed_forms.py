@@ -6,9 +6,9 @@ import torch
 from fisher_models import KNOWN, MIXING, UNKNOWN, build
 
 from wpl import diagonal_fisher
-from wpl.closed_forms.batch import record
-from wpl.closed_forms.preparation import prepared
-from wpl.closed_forms.sums import Sums
+from wpl.fisher.accumulation.sums import Sums
+from wpl.fisher.engines.batch import record
+from wpl.fisher.preparation import prepared
 
 KINDS = ("empirical", "mc", "exact", "sketch")
 # Of torch, in what is here to be compared with.

@@ -13,8 +13,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wpl import diagonal_fisher, gradient_and_fisher
-from wpl.closed_forms import scratch
-from wpl.closed_forms.row_probe import tensors_in
+from wpl.fisher.accumulation import scratch
+from wpl.fisher.engines.row_probe import tensors_in
 
 quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 sizes = st.integers(1, 3)
@@ -134,8 +134,9 @@ class Largest(TorchDispatchMode):
 )
 def test_no_gradient_of_all_samples_is_made(monkeypatch, model, shape):
     for name in ("SCRATCH", "TILE"):
-        for module in ("linear", "convolution", "unfolding", "dense", "embedding"):
-            target = f"wpl.closed_forms.{module}.{name}"
+        modules = [f"layers.{m}" for m in ("linear", "convolution", "unfolding", "embedding")]
+        for module in [*modules, "accumulation.dense"]:
+            target = f"wpl.fisher.{module}.{name}"
             monkeypatch.setattr(target, 2**19, raising=False)
     torch.manual_seed(0)
     model, x = model(), torch.randn(shape)

@@ -10,7 +10,7 @@ from torch import nn
 from workspace import ROOT
 
 from wpl import diagonal_fisher
-from wpl.information import Fisher, fingerprint
+from wpl.fisher.information import Fisher, fingerprint
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 from workspace import ROOT, overlay
 
 from support import params, search_params
-from wpl.closed_forms.scores import Kind
+from wpl.fisher.scores import Kind
 from wpl.omega import Curvature
 from wpl_lab.data import image_sources, text_sources
 from wpl_lab.two_models.arms import ARM_NAMES, Arm

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from wpl.fisher import diagonal_fisher
+from wpl.fisher.estimate import diagonal_fisher
 from wpl_lab.search.descent import check, step
 from wpl_lab.search.protocol import Child, Genotype, Row, Score, Task
 from wpl_lab.search.settings import Training

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wpl.closed_forms.scores import Kind
+from wpl.fisher.scores import Kind
 
 
 @dataclass(frozen=True, kw_only=True)

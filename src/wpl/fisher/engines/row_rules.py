@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from wpl.closed_forms.rows import MIXED, Place, Rows
+from wpl.fisher.engines.rows import MIXED, Place, Rows
 
 
 class Call(NamedTuple):

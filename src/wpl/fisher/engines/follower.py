@@ -6,11 +6,11 @@ from typing import Any
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from wpl.closed_forms.functions import Kind, kind_of
-from wpl.closed_forms.row_probe import probe, tensors_in
-from wpl.closed_forms.row_rules import Call, place_in_item
-from wpl.closed_forms.row_table import CONSTANT
-from wpl.closed_forms.rows import FIRST, MIXED, Mixed, Place, Rows
+from wpl.fisher.engines.functions import Kind, kind_of
+from wpl.fisher.engines.row_probe import probe, tensors_in
+from wpl.fisher.engines.row_rules import Call, place_in_item
+from wpl.fisher.engines.row_table import CONSTANT
+from wpl.fisher.engines.rows import FIRST, MIXED, Mixed, Place, Rows
 
 _MARK = "_wpl_place"
 _UNMARKED = (None, None)

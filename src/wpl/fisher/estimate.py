@@ -13,12 +13,12 @@ from typing import NamedTuple, get_args
 import torch
 from torch import Tensor, nn
 
-from wpl.closed_forms.batch import add_squares_
-from wpl.closed_forms.gradient import gradient_and_squares_
-from wpl.closed_forms.preparation import parameters_of, prepared
-from wpl.closed_forms.scores import Kind, Scores
-from wpl.closed_forms.sums import Sums
-from wpl.information import Fisher, fingerprint
+from wpl.fisher.accumulation.sums import Sums
+from wpl.fisher.engines.batch import add_squares_
+from wpl.fisher.engines.gradient import gradient_and_squares_
+from wpl.fisher.information import Fisher, fingerprint
+from wpl.fisher.preparation import parameters_of, prepared
+from wpl.fisher.scores import Kind, Scores
 
 __all__ = ["GradientAndFisher", "Kind", "diagonal_fisher", "gradient_and_fisher"]
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from wpl.closed_forms.scratch import SCRATCH, Scratch
-from wpl.closed_forms.sum import Contribution, Sum
+from wpl.fisher.accumulation.scratch import SCRATCH, Scratch
+from wpl.fisher.accumulation.sum import Contribution, Sum
 
 
 def add_dense_squares_(total: Sum, contributions: list[Contribution]) -> None:

@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wpl.closed_forms.convolution import convolution
-from wpl.closed_forms.linear import linear
-from wpl.closed_forms.links import NOTHING, keeps_samples, links_of
-from wpl.closed_forms.rows import FIRST, Rows
-from wpl.closed_forms.saved import saved
-from wpl.closed_forms.sums import Sums
-from wpl.closed_forms.uses import Contribute, Uses
+from wpl.fisher.accumulation.sums import Sums
+from wpl.fisher.engines.links import NOTHING, keeps_samples, links_of
+from wpl.fisher.engines.rows import FIRST, Rows
+from wpl.fisher.engines.saved import saved
+from wpl.fisher.engines.uses import Contribute, Uses
+from wpl.fisher.layers.convolution import convolution
+from wpl.fisher.layers.linear import linear
 
 _relu_backward = torch.ops.aten.threshold_backward.default
 

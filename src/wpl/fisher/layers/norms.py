@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.closed_forms.dense import Dense
-from wpl.closed_forms.precision import precise
-from wpl.closed_forms.rows import FIRST
-from wpl.closed_forms.saved import saved
-from wpl.closed_forms.sum import Contribution
+from wpl.fisher.accumulation.dense import Dense
+from wpl.fisher.accumulation.precision import precise
+from wpl.fisher.accumulation.sum import Contribution
+from wpl.fisher.engines.rows import FIRST
+from wpl.fisher.engines.saved import saved
 
 if TYPE_CHECKING:
-    from wpl.closed_forms.recorder import Recorder
+    from wpl.fisher.engines.recorder import Recorder
 
 
 def layer_norm(

@@ -6,7 +6,15 @@ from typing import Any
 
 import torch
 
-from wpl.closed_forms import attention, cell_calls, convolution, embedding, linear, norms, recurrent
+from wpl.fisher.layers import (
+    attention,
+    cell_calls,
+    convolution,
+    embedding,
+    linear,
+    norms,
+    recurrent,
+)
 
 # Each takes the recorder, the function and its arguments; None says that the use is not known.
 LAYERS: dict[str, Callable[..., Any]] = {

@@ -1,7 +1,7 @@
 """Which functions treat the samples in which way, by name without underscores."""
 
-from wpl.closed_forms import row_layers, row_rules
-from wpl.closed_forms.row_rules import Rule
+from wpl.fisher.engines import row_layers, row_rules
+from wpl.fisher.engines.row_rules import Rule
 
 _NAMES: dict[Rule, str] = {
     row_rules.elementwise: """

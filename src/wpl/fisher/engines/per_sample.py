@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from wpl.closed_forms.precision import precise
-from wpl.closed_forms.scores import Scores
-from wpl.closed_forms.sum import Sum
+from wpl.fisher.accumulation.precision import precise
+from wpl.fisher.accumulation.sum import Sum
+from wpl.fisher.scores import Scores
 
 # Elements of gradients made at once (256 MB of single precision): bounds memory, not results.
 ELEMENTS = 2**26

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from wpl.closed_forms.dense import add_dense_squares_
-from wpl.closed_forms.scratch import BUFFERS
-from wpl.closed_forms.sum import Contribution, Sum
+from wpl.fisher.accumulation.dense import add_dense_squares_
+from wpl.fisher.accumulation.scratch import BUFFERS
+from wpl.fisher.accumulation.sum import Contribution, Sum
 
 
 class Sums:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.precision import full_precision
+from wpl.fisher.accumulation.precision import full_precision
 
 
 class Step(NamedTuple):

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.dense import Dense
-from wpl.closed_forms.precision import precise
-from wpl.closed_forms.rows import FIRST
-from wpl.closed_forms.saved import saved
-from wpl.closed_forms.scratch import SCRATCH, Scratch
-from wpl.closed_forms.sum import Contribution, Sum
-from wpl.closed_forms.unfolding import add_unfolded_squares_
+from wpl.fisher.accumulation.dense import Dense
+from wpl.fisher.accumulation.precision import precise
+from wpl.fisher.accumulation.scratch import SCRATCH, Scratch
+from wpl.fisher.accumulation.sum import Contribution, Sum
+from wpl.fisher.engines.rows import FIRST
+from wpl.fisher.engines.saved import saved
+from wpl.fisher.layers.unfolding import add_unfolded_squares_
 
 if TYPE_CHECKING:
-    from wpl.closed_forms.uses import Uses
+    from wpl.fisher.engines.uses import Uses
 
 
 class Geometry(NamedTuple):

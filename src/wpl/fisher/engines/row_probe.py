@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.rows import MIXED, Place, Rows
+from wpl.fisher.engines.rows import MIXED, Place, Rows
 
 _TOLERANCE = 1e-3  # of the largest value; what other samples add to a result is rarely so small
 

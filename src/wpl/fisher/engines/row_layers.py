@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from wpl.closed_forms.row_rules import Call, elementwise
-from wpl.closed_forms.rows import FIRST, MIXED, Place, Rows
+from wpl.fisher.engines.row_rules import Call, elementwise
+from wpl.fisher.engines.rows import FIRST, MIXED, Place, Rows
 
 
 def linear(call: Call) -> Place | None:

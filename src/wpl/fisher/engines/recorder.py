@@ -6,15 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.attach import attached
-from wpl.closed_forms.follower import Follower
-from wpl.closed_forms.functions import kind_of
-from wpl.closed_forms.layers import COMPOSED, LAYERS
-from wpl.closed_forms.precision import full_precision
-from wpl.closed_forms.row_probe import replace_tensors, tensors_in
-from wpl.closed_forms.rows import FIRST, Rows
-from wpl.closed_forms.sums import Sums
-from wpl.closed_forms.uses import Contribute, Uses
+from wpl.fisher.accumulation.precision import full_precision
+from wpl.fisher.accumulation.sums import Sums
+from wpl.fisher.engines.attach import attached
+from wpl.fisher.engines.follower import Follower
+from wpl.fisher.engines.functions import kind_of
+from wpl.fisher.engines.row_probe import replace_tensors, tensors_in
+from wpl.fisher.engines.rows import FIRST, Rows
+from wpl.fisher.engines.uses import Contribute, Uses
+from wpl.fisher.layers.table import COMPOSED, LAYERS
 
 
 class Recorder(Uses, Follower):

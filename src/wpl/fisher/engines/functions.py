@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-from wpl.closed_forms.row_rules import Rule
-from wpl.closed_forms.row_table import RULES
+from wpl.fisher.engines.row_rules import Rule
+from wpl.fisher.engines.row_table import RULES
 
 _DECIDES = frozenset(
     [

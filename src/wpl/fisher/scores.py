@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.precision import precise_type
+from wpl.fisher.accumulation.precision import precise_type
 
 Kind = Literal["empirical", "mc", "exact", "sketch"]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from wpl.closed_forms.precision import precise
-from wpl.closed_forms.rows import Rows
-from wpl.closed_forms.sum import Contribution
-from wpl.closed_forms.sums import Sums
+from wpl.fisher.accumulation.precision import precise
+from wpl.fisher.accumulation.sum import Contribution
+from wpl.fisher.accumulation.sums import Sums
+from wpl.fisher.engines.rows import Rows
 
 # From the gradient of a layer's output, makes what each wanted parameter's use contributes.
 Contribute = Callable[[Tensor], Iterable[tuple[Tensor, Contribution]]]

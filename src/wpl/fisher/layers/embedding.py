@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.closed_forms.linear import Outer
-from wpl.closed_forms.scratch import SCRATCH, Scratch
-from wpl.closed_forms.sum import Contribution, Sum
+from wpl.fisher.accumulation.scratch import SCRATCH, Scratch
+from wpl.fisher.accumulation.sum import Contribution, Sum
+from wpl.fisher.layers.linear import Outer
 
 if TYPE_CHECKING:
-    from wpl.closed_forms.recorder import Recorder
+    from wpl.fisher.engines.recorder import Recorder
 
 
 def embedding(

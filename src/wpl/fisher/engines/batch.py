@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from wpl.closed_forms import per_sample
-from wpl.closed_forms.chain import Chain
-from wpl.closed_forms.recorder import Recorder
-from wpl.closed_forms.rows import FIRST
-from wpl.closed_forms.scores import Scores
-from wpl.closed_forms.sums import Sums
-from wpl.closed_forms.uses import Uses
+from wpl.fisher.accumulation.sums import Sums
+from wpl.fisher.engines import per_sample
+from wpl.fisher.engines.chain import Chain
+from wpl.fisher.engines.recorder import Recorder
+from wpl.fisher.engines.rows import FIRST
+from wpl.fisher.engines.uses import Uses
+from wpl.fisher.scores import Scores
 
 Parameters = Mapping[str, Tensor]
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.cells import CELLS, Unrolled
-from wpl.closed_forms.dense import Dense
-from wpl.closed_forms.linear import Outer
-from wpl.closed_forms.precision import full_precision, precise
-from wpl.closed_forms.rows import Rows
-from wpl.closed_forms.sum import Contribution
+from wpl.fisher.accumulation.dense import Dense
+from wpl.fisher.accumulation.precision import full_precision, precise
+from wpl.fisher.accumulation.sum import Contribution
+from wpl.fisher.engines.rows import Rows
+from wpl.fisher.layers.cells import CELLS, Unrolled
+from wpl.fisher.layers.linear import Outer
 
 if TYPE_CHECKING:
-    from wpl.closed_forms.recorder import Recorder
+    from wpl.fisher.engines.recorder import Recorder
 
 
 def recurrent(

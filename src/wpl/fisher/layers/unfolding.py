@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.closed_forms.linear import add_over_time_
-from wpl.closed_forms.scratch import SCRATCH, Scratch
+from wpl.fisher.accumulation.scratch import SCRATCH, Scratch
+from wpl.fisher.layers.linear import add_over_time_
 
 Pair = tuple[int, ...]
 

@@ -5,8 +5,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.precision import precise_type
-from wpl.closed_forms.scratch import Scratch
+from wpl.fisher.accumulation.precision import precise_type
+from wpl.fisher.accumulation.scratch import Scratch
 
 # Batches summed in single precision before they join the sum in double precision: the rounding
 # error is that of a few dozen additions, however many batches there are.

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wpl.closed_forms.batch import Parameters, add_rest_, back_propagate, record
-from wpl.closed_forms.per_sample import logits_of_each
-from wpl.closed_forms.scores import Kind, Scores
-from wpl.closed_forms.sums import Sums
+from wpl.fisher.accumulation.sums import Sums
+from wpl.fisher.engines.batch import Parameters, add_rest_, back_propagate, record
+from wpl.fisher.engines.per_sample import logits_of_each
+from wpl.fisher.scores import Kind, Scores
 
 
 def gradient_and_squares_(

@@ -13,8 +13,8 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 from torch.distributed import ProcessGroup, ReduceOp
 
-from wpl.closed_forms.preparation import parameters_of
 from wpl.files import atomic
+from wpl.fisher.preparation import parameters_of
 
 _VERSION = 1
 

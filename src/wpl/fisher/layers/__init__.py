@@ -1,0 +1,1 @@
+"""Layers whose squared gradients have a closed form, one kind a file."""
