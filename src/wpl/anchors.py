@@ -110,6 +110,19 @@ class Anchors:
             held[name] = grown(name, old, parameters[name])
         self._hold(held, self._constant)
 
+    def place(self, parameters: Mapping[str, Tensor]) -> None:
+        """Move the anchors to the devices of the weights, and check that these fit.
+
+        Args:
+            parameters: By name, the current weights.
+
+        Raises:
+            ValueError: If an anchored weight is missing or has another shape.
+        """
+        devices = [theta.device for theta in self._select(parameters)]
+        held = zip(self._held.items(), devices, strict=True)
+        self._hold({name: _on(device, one) for (name, one), device in held}, self._constant)
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return the state as tensors by name, which a safetensors file can hold.
 
@@ -138,8 +151,7 @@ class Anchors:
         ones = {name: state[f"strength.{name}"] for name in names}
         held = _task({name: state[f"anchor.{name}"] for name in names}, ones, 1.0)
         for name in held.keys() & self._held.keys():
-            device = self._held[name].anchor.device
-            held[name] = Anchored(held[name].anchor.to(device), held[name].strength.to(device))
+            held[name] = _on(self._held[name].anchor.device, held[name])
         self._hold(held, None if constant is None else constant.detach().clone())
 
     @classmethod
@@ -171,6 +183,10 @@ class Anchors:
             if parameters[name].shape != held.anchor.shape:  # the words for it take their time
                 check_shape(f"the weight {name!r}", parameters[name], held.anchor)
         return [parameters[name] for name in self._held]
+
+
+def _on(device: torch.device, one: Anchored) -> Anchored:
+    return Anchored(one.anchor.to(device), one.strength.to(device))
 
 
 def _task(

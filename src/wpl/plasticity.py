@@ -52,23 +52,34 @@ class WeightPlasticity(Anchors):
         return loss if self._constant is None else loss + self._constant.to(loss)
 
     @torch.no_grad()
-    def add_gradient_(self, parameters: Mapping[str, Tensor]) -> None:
+    def add_gradient_(
+        self, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer | None = None
+    ) -> None:
         """Add the gradient of ``loss``, α F (θ − θ̂), to the ``grad`` of each anchored weight.
 
         Args:
             parameters: By name, the current weights; names without an anchor are ignored.
+            optimizer: If given, only the weights in its parameter groups get their gradient: for
+                training with several optimisers that step in turn.
 
         Raises:
             ValueError: If an anchored weight is missing or has another shape.
         """
-        current = self._select(parameters)
+        current, anchors, strengths = self._select(parameters), self._anchors, self._strengths
+        if optimizer is not None:
+            trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            some = [k for k, theta in enumerate(current) if id(theta) in trained]
+            if not some:
+                return
+            lists = (current, anchors, strengths)
+            current, anchors, strengths = ([each[k] for k in some] for each in lists)
         gradients: list[Tensor] = []
         for theta in current:
             if theta.grad is None:
                 theta.grad = torch.zeros_like(theta)
             gradients.append(theta.grad)
-        drift = torch._foreach_sub(current, self._anchors)
-        torch._foreach_addcmul_(gradients, self._strengths, drift)
+        drift = torch._foreach_sub(current, anchors)
+        torch._foreach_addcmul_(gradients, strengths, drift)
 
     @torch.no_grad()
     def pull_(
