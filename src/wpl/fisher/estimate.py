@@ -5,200 +5,140 @@ For a sample n with input x and label y, the score is g_n = ∂ log p(y | x, θ)
 another, smaller quantity (by about the batch size); it is never computed here.
 """
 
-import math
 from collections.abc import Iterable
-from functools import partial
-from typing import NamedTuple, get_args
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from wpl.fisher.accumulation.sums import Sums
-from wpl.fisher.engines.batch import add_squares_
-from wpl.fisher.engines.gradient import gradient_and_squares_
+from wpl.fisher.accumulation.squares import Squares
+from wpl.fisher.calling import Loss, each
+from wpl.fisher.engines.recording import Job
+from wpl.fisher.explain import warn_if_slow, warn_if_unused
 from wpl.fisher.information import Fisher, fingerprint
-from wpl.fisher.preparation import parameters_of, prepared
-from wpl.fisher.scores import Kind, Scores
-
-__all__ = ["GradientAndFisher", "Kind", "diagonal_fisher", "gradient_and_fisher"]
+from wpl.fisher.interruption import Bar, CtrlC, Interrupted
+from wpl.fisher.passes import finish, record
+from wpl.fisher.preparation import prepared
+from wpl.fisher.reader import Reader, checked_estimand
+from wpl.fisher.scores import Kind, LikelihoodName, Unit
+from wpl.fisher.selection import select
 
 
 def diagonal_fisher(
     model: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[Any],
     *,
     kind: Kind = "empirical",
+    likelihood: LikelihoodName = "categorical",
+    loss: Loss | None = None,
+    per: Unit = "sequence",
     parameters: Iterable[str] | None = None,
     generator: torch.Generator | None = None,
     draws: int = 1,
     floor: float = 0.0,
+    class_dim: int | None = None,
+    ignore_index: int = -100,
+    progress: bool = False,
 ) -> Fisher:
-    """Estimate the diagonal Fisher information of a classifier or language model.
+    """Estimate the diagonal Fisher information of a model.
 
     The model is evaluated in eval mode (dropout off, batch norm on its running statistics) and left
     in the mode it was in. A parameter used several times, or under several names, counts with the
     sum of its contributions to each sample's gradient. The usual layers have closed forms, for
-    about the price of one forward and backward pass; other parameters are differentiated for each
-    sample, with ``torch.func`` or in a loop: as exact, but slow.
+    about the price of one forward and backward pass; ``wpl.explain`` says which way each parameter
+    takes.
 
     Args:
-        model: Maps inputs ``(batch, ...)`` to logits ``(batch, class)`` or ``(batch, time,
-            class)``; a row of the batch is one sample, whose log-likelihood sums over time.
-        batches: Pairs of inputs ``(batch, ...)`` and integer targets ``(batch)`` or ``(batch,
-            time)``. The result does not depend on how the samples are cut into batches.
+        model: Maps the inputs of a batch to outputs, one row for each sample: a tensor, a tuple
+            that starts with one, or an object with ``logits``.
+        batches: Pairs ``(inputs, targets)``; tuples ``(x1, x2, ..., targets)``, for ``model(x1,
+            x2, ...)``; or dictionaries, for ``model(**batch)``, whose ``labels`` are the targets
+            (shifted by one position if the model's own loss does so). The first dimension is that
+            of the samples. The result does not depend on how they are cut into batches.
         kind: Where the labels of the score come from: ``"empirical"``, the targets given;
             ``"mc"``, draws from the model's prediction at each position; ``"exact"``, the
             expectation over the model's prediction, for a backward pass for each position and
             class but one; ``"sketch"``, random signs in place of that expectation: unbiased for
-            ``"exact"`` at the price of ``"mc"``, with less variance. All but the first do not use
-            the targets. See Kunstner et al., "Limitations of the empirical Fisher approximation"
+            ``"exact"`` at the price of ``"mc"``, with less variance. For all but the first, targets
+            may be None. See Kunstner et al., "Limitations of the empirical Fisher approximation"
             (2019).
+        likelihood: What the outputs are. ``"categorical"``: logits ``(batch, class)``, ``(batch,
+            time, class)`` or ``(batch, class, height, width)`` of a softmax; integer targets
+            without the dimension of the classes. ``"bernoulli"``: logits of independent yes-or-no
+            labels; targets from 0 to 1 in their shape. ``"gaussian"``: means of normal
+            distributions of variance 1; targets in their shape.
+        loss: Instead of a likelihood: maps the model's result and the batch to one loss for each
+            sample, taken for −log p. It is called with one sample at a time, as a batch of one, so
+            that a mean over the batch is that sample's loss.
+        per: Whether the log-likelihood of a sample is the sum over its positions (``"sequence"``)
+            or their mean (``"token"``). F, and with it the α that protects as much, differs by
+            the square of the length.
         parameters: Names, as in ``model.named_parameters()``, of the parameters wanted; no others
             are worked on. By default, all that require a gradient.
         generator: Source of the draws of ``"mc"`` and ``"sketch"``, taken row by row.
         draws: Number of draws per sample, whose squares are averaged.
         floor: Added to F. Where F is exactly zero, as for dead units, a weight is not held by any
             multiple of it.
+        class_dim: Dimension of the classes, where it cannot be told from the shapes.
+        ignore_index: Targets that do not count, whatever the kind; a sample without any other is
+            left out.
+        progress: Whether to show a progress bar.
 
     Returns:
         By name, F in the shape of its parameter, with the facts that it depends on.
 
     Raises:
-        ValueError: If a name or the kind is unknown, if there are no samples, if targets do not
-            fit the logits, if a batch norm uses the statistics of its batch (its samples depend on
-            each other, so a per-sample gradient does not exist) or if F is not finite.
+        ValueError: If an argument is unknown, if there are no samples, if a batch cannot be read or
+            its targets do not fit the outputs, if a batch norm uses the statistics of its batch
+            (its samples depend on each other, so a per-sample gradient does not exist) or if F is
+            not finite.
+        Interrupted: If Ctrl-C is pressed; has the estimate on the batches that were finished.
     """
-    _check_settings(kind, draws, floor)
-    wanted, names = _select(model, parameters)
-    sums = Sums(wanted.values())
+    estimand = checked_estimand(
+        kind=kind,
+        likelihood=likelihood,
+        loss=loss,
+        per=per,
+        draws=draws,
+        class_dim=class_dim,
+        ignore_index=ignore_index,
+        floor=floor,
+    )
+    wanted, names = select(model, parameters)
+    squares = Squares(wanted.values())
+    job = Job(wanted, squares, with_gradient=False)
+    reader, bar = (
+        Reader(model, estimand, loss=loss, generator=generator),
+        Bar(batches, show=progress),
+    )
     samples = unit = 0
-    with prepared(model, wanted):
-        for inputs, targets in batches:
-            if len(inputs) == 0:
+    with prepared(model, wanted), CtrlC() as ctrl_c:
+        for given in bar.over(each(batches)):
+            batch = reader.read(given)
+            if batch.size == 0:
                 continue
-            unit = unit or len(inputs)  # one batch then needs no division
-            scores_of = partial(
-                Scores, kind, targets=targets, draws=draws, generator=generator, scale=unit**-0.5
-            )
-            add_squares_(sums, wanted, model, inputs, scores_of)
-            samples += len(inputs)
+            unit = unit or batch.size  # one batch then needs no division
+            passes = record(job, model, batch)
+            scores = reader.scores(batch, passes.logits, scale=unit**-0.5, progress=bar.move)
+            passes.send_back(scores, squares=True, gradient=False, keep=False)
+            squares.end_batch()
+            samples += scores.samples
+            warn_if_slow(passes)
+            if ctrl_c.pressed and samples:
+                break
     if samples == 0:
         raise ValueError("batches holds no samples")
-    fisher = _finish(sums, wanted, unit / samples, floor)
-    return Fisher(
-        tensors={name: fisher[used] for name, used in names.items()},
+    warn_if_unused(wanted, squares)
+    found = finish(squares, wanted, unit / samples, floor)
+    fisher = Fisher(
+        tensors={name: found[used] for name, used in names.items()},
         kind=kind,
         samples=samples,
+        unit=per,
+        likelihood=estimand.likelihood,
         floor=floor,
         model=fingerprint(model),
     )
-
-
-class GradientAndFisher(NamedTuple):
-    """What ``gradient_and_fisher`` returns."""
-
-    loss: Tensor  # a scalar
-    gradient: dict[str, Tensor]  # of the loss
-    fisher: dict[str, Tensor]
-
-
-def gradient_and_fisher(
-    model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
-    *,
-    kind: Kind = "empirical",
-    parameters: Iterable[str] | None = None,
-    generator: torch.Generator | None = None,
-    draws: int = 1,
-    floor: float = 0.0,
-) -> GradientAndFisher:
-    """Differentiate the loss of a batch and estimate the Fisher information on it, in one pass.
-
-    The loss is the mean over samples of the negative log-likelihood, −log p(y | x, θ), which sums
-    over time: a loss per token is this divided by the number of time steps. As for the Fisher
-    information, the model is in eval mode meanwhile (dropout off, batch norm on its running
-    statistics), so the gradient is that of ``cross_entropy(model(inputs), targets)`` in eval mode.
-
-    Args:
-        model: As in ``diagonal_fisher``.
-        inputs: ``(batch, ...)``.
-        targets: ``(batch)`` or ``(batch, time)``; the loss is theirs for every kind.
-        kind: As in ``diagonal_fisher``; all but ``"empirical"`` take backward passes of their own.
-        parameters: As in ``diagonal_fisher``, also for the gradient.
-        generator: As in ``diagonal_fisher``.
-        draws: As in ``diagonal_fisher``.
-        floor: As in ``diagonal_fisher``.
-
-    Returns:
-        The loss; by name, its gradient, and F.
-
-    Raises:
-        ValueError: As ``diagonal_fisher``.
-    """
-    _check_settings(kind, draws, floor)
-    wanted, names = _select(model, parameters)
-    if len(inputs) == 0:
-        raise ValueError("the batch holds no samples")
-    sums = Sums(wanted.values())
-    with prepared(model, wanted):
-        loss, gradient = gradient_and_squares_(
-            sums, wanted, model, inputs, targets, kind=kind, draws=draws, generator=generator
-        )
-    fisher = _finish(sums, wanted, 1, floor)
-    return GradientAndFisher(
-        loss,
-        {name: gradient[used] for name, used in names.items()},
-        {name: fisher[used] for name, used in names.items()},
-    )
-
-
-def _check_settings(kind: str, draws: int, floor: float) -> None:
-    if kind not in get_args(Kind):
-        raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}; got {kind!r}")
-    if draws < 1:
-        raise ValueError(f"draws must be at least 1; got {draws}")
-    if not 0 <= floor < float("inf"):
-        raise ValueError(f"floor must be finite and not negative; got {floor}")
-
-
-def _finish(
-    sums: Sums, wanted: dict[str, Tensor], factor: float, floor: float
-) -> dict[str, Tensor]:
-    each = {name: sums.of[id(p)] for name, p in wanted.items()}
-    fisher = {name: total.times(factor) for name, total in each.items()}
-    limits = [total.limit(fisher[name]) for name, total in each.items()]
-    if len({limit.device for limit in limits}) > 1:
-        limits = [limit.cpu() for limit in limits]
-    for name, limit in zip(fisher, torch.stack(limits).tolist(), strict=True):
-        # A limit may also overflow alone.
-        if not math.isfinite(limit) and not fisher[name].isfinite().all():
-            raise ValueError(f"the Fisher information of {name!r} is not finite")
-    return {name: f.add_(floor) for name, f in fisher.items()} if floor else fisher
-
-
-def _select(
-    model: nn.Module, parameters: Iterable[str] | None
-) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Look up parameters; one that has several names is worked on once.
-
-    Returns:
-        The parameters, each by one name; and for each name asked for, that name.
-
-    Raises:
-        ValueError: If a name is unknown, or none is given.
-    """
-    known = parameters_of(model)
-    if parameters is None:
-        once = {id(p): name for name, p in reversed(known.items())}
-        names = [name for name, p in known.items() if p.requires_grad and once[id(p)] == name]
-    else:
-        names = list(parameters)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(f"the model has no parameter {unknown[0]!r}; it has {', '.join(known)}")
-    if not names:
-        raise ValueError("no parameters to estimate the Fisher information of")
-    first = {id(known[name]): name for name in reversed(names)}
-    used = {name: first[id(known[name])] for name in names}
-    return {name: known[name] for name in dict.fromkeys(used.values())}, used
+    if ctrl_c.pressed:
+        raise Interrupted(fisher)
+    return fisher

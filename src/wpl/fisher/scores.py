@@ -1,186 +1,159 @@
-"""What is back-propagated from the logits: Σ_k (Jᵀ v_k)² is the squared score of a sample."""
+"""What is back-propagated from the outputs: Σ_k (Jᵀ v_k)² is the squared score of a sample."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from wpl.fisher.accumulation.precision import precise_type
+from wpl.fisher.accumulation.precision import precise
+from wpl.fisher.likelihoods.bernoulli import BERNOULLI
+from wpl.fisher.likelihoods.categorical import CATEGORICAL
+from wpl.fisher.likelihoods.gaussian import GAUSSIAN
+from wpl.fisher.likelihoods.given_loss import LOSS
+from wpl.fisher.likelihoods.likelihood import signs
 
 Kind = Literal["empirical", "mc", "exact", "sketch"]
+LikelihoodName = Literal["categorical", "bernoulli", "gaussian"]
+Unit = Literal["sequence", "token"]
+
+LIKELIHOODS = {
+    "categorical": CATEGORICAL,
+    "bernoulli": BERNOULLI,
+    "gaussian": GAUSSIAN,
+    "loss": LOSS,
+}
+
+
+class Estimand(NamedTuple):
+    """What is estimated, as the arguments of ``diagonal_fisher`` say."""
+
+    kind: str = "empirical"
+    likelihood: str = "categorical"
+    per: str = "sequence"
+    draws: int = 1
+    class_dim: int | None = None
+    ignore_index: int = -100
 
 
 class Scores:
-    """Vectors v_k for the logits of a batch, in the shape of the logits.
+    """Vectors v_k for the outputs of a batch, in the shape of the outputs.
 
-    With p the prediction at a position and e_y its label, the score is Jᵀ(e_y − p), up to a sign
-    that squares do not see. Its covariance over labels is diag(p) − ppᵀ = Σ_k v_k v_kᵀ; positions
-    are independent, so each has vectors of its own. Iterating again gives the same vectors.
+    The score of a sample is Jᵀ v for a label; its square has the mean Σ_k (Jᵀ v_k)² over labels.
+    Positions are independent, so each has vectors of its own; those that do not count have none.
+    Iterating again gives the same vectors.
     """
 
     def __init__(
         self,
-        kind: Kind,
-        logits: Tensor,
-        targets: Tensor,
-        draws: int,
-        generator: torch.Generator | None,
+        estimand: Estimand,
+        outputs: Tensor,
+        targets: Tensor | None,
+        *,
+        generator: torch.Generator | None = None,
         scale: float = 1.0,
+        progress: Callable[[float], None] | None = None,
     ) -> None:
         """Draw what is random.
 
         Args:
-            kind: Of the Fisher information.
-            logits: ``(batch, class)`` or ``(batch, time, class)``.
-            targets: Labels in the shape of the logits without class, used by ``"empirical"``.
-            draws: Labels (``"mc"``) or signs (``"sketch"``) per sample and position.
-            generator: Their source.
+            estimand: What the vectors are for.
+            outputs: ``(batch, ...)``.
+            targets: In the shape that the likelihood says. Positions of ``ignore_index`` do not
+                count, for any kind; other labels are used by ``"empirical"`` only.
+            generator: Source of drawn labels (``"mc"``) and signs (``"sketch"``).
             scale: Factor of all vectors.
+            progress: Called when a vector is done, with its share of the batch.
 
         Raises:
-            ValueError: If the targets are used and do not fit the logits.
+            ValueError: If the targets do not fit the outputs, or are missing.
         """
-        if kind == "empirical":
-            _check_shape(targets, logits)
-            if targets.device.type != "cpu":  # where scatter_ does not look
-                _check_range(targets, logits)
-        self._kind, self._logits = kind, logits.detach()
-        self._scale = scale if kind in ("empirical", "exact") else scale / draws**0.5
-        self._drawn = targets.unsqueeze(1)  # (batch, draw, ...)
-        if kind == "mc":
-            self._drawn = _labels(self._logits, draws, generator)
-        elif kind == "sketch":
-            self._drawn = _signs(self._logits, draws, generator)
+        self._kind, self._law = estimand.kind, LIKELIHOODS[estimand.likelihood]
+        self._dtype, self._progress, self._batch = outputs.dtype, progress, len(outputs)
+        self._z, y, self._restore = self._law.standard(
+            outputs.detach(), targets, estimand.class_dim
+        )
+        if y is None and self._kind == "empirical":
+            raise ValueError(
+                "kind 'empirical' needs targets; got None (the kinds 'mc', 'exact' and 'sketch' "
+                "do without)"
+            )
+        counted = None if y is None else y != estimand.ignore_index
+        if counted is None or counted.all():
+            counted = None
+        self.samples = len(self._z) if counted is None else int(counted.any(1).sum())
+        self._weight = self._weights(counted, scale, estimand)
+        self._drawn = self._labels(y, counted, estimand.draws, generator)
 
-    def rows(self, rows: slice) -> "Scores":
+    def _weights(self, counted: Tensor | None, scale: float, estimand: Estimand) -> Tensor | float:
+        """Compute the factors of all vectors: a number, or ``(batch, position, 1)``."""
+        if estimand.kind in {"mc", "sketch"}:
+            scale /= estimand.draws**0.5
+        if counted is None:
+            return scale / self._z.shape[1] if estimand.per == "token" else scale
+        weight = counted.to(precise(self._z).dtype).mul_(scale)
+        if estimand.per == "token":
+            weight /= counted.sum(1, keepdim=True).clamp(min=1)
+        return weight.unsqueeze(-1)
+
+    def _labels(
+        self,
+        y: Tensor | None,
+        counted: Tensor | None,
+        draws: int,
+        generator: torch.Generator | None,
+    ) -> Tensor | None:
+        """Give the labels, or the signs, of each draw: ``(batch, draw, position, ...)``."""
+        if self._kind == "mc":
+            return self._law.draw(self._z, draws, generator)
+        if self._kind == "sketch":
+            batch, *rest = self._z.shape
+            return signs((batch, draws, *rest), self._z, generator)
+        if self._kind == "exact":
+            self._law.number(self._z)
+            return None
+        assert y is not None
+        self._law.check_labels(self._z, y if counted is None else y[counted])
+        return (y if counted is None else y.where(counted, 0)).unsqueeze(1)
+
+    def rows(self, rows: slice | Tensor) -> "Scores":
         """Take some samples.
 
         Returns:
             Their vectors.
         """
         some = copy(self)
-        some._logits, some._drawn = self._logits[rows], self._drawn[rows]
+        some._z = self._z[rows]
+        some._drawn = None if self._drawn is None else self._drawn[rows]
+        some._weight = self._weight[rows] if isinstance(self._weight, Tensor) else self._weight
         return some
 
     def __len__(self) -> int:
         """Number of vectors."""
-        if self._kind == "exact":
-            positions = self._logits.shape[1] if self._logits.ndim == 3 else 1
-            return positions * max(1, self._logits.shape[-1] - 1)
-        return self._drawn.shape[1]
+        return self._law.number(self._z) if self._drawn is None else self._drawn.shape[1]
 
     def __iter__(self) -> Iterator[Tensor]:
         """Give one vector after the other."""
-        precise = precise_type(self._logits.dtype)
-        p = torch.softmax(self._logits, -1, dtype=precise)
-        if self._kind == "exact":
-            vectors = _factors(p)
-        elif self._kind == "sketch":
-            vectors = _sketches(p, self._drawn)
+        z = precise(self._z)
+        if self._drawn is None:
+            vectors = self._law.factors(z)
         else:
-            vectors = _errors(p, self._drawn)
-        return (v.mul_(self._scale).to(self._logits.dtype) for v in vectors)
+            of_one = self._law.sketch if self._kind == "sketch" else self._law.error
+            vectors = (of_one(z, drawn) for drawn in self._drawn.unbind(1))
+        for vector in vectors:
+            yield self._restore(vector.mul_(self._weight)).to(self._dtype)
+            if self._progress is not None:
+                self._progress(len(z) / self._batch / len(self))
 
+    def loss(self) -> Tensor:
+        """Sum −log p of the labels given over the samples, each with the factor of its vectors.
 
-def _errors(p: Tensor, labels: Tensor) -> Iterator[Tensor]:
-    """Give p − e_y for each label."""
-    count = labels.shape[1]
-    for k, label in enumerate(labels.unbind(1)):
-        error = p if k == count - 1 else p.clone()
-        try:
-            error.scatter_(-1, label.long().unsqueeze(-1), -1, reduce="add")
-        except (IndexError, RuntimeError):
-            _check_range(label, p)
-            raise
-        yield error
-
-
-def _sketches(p: Tensor, signs: Tensor) -> Iterator[Tensor]:
-    """Give √p∘s − p(√p·s) for random signs s: its covariance is that of the score."""
-    root = p.sqrt()
-    for sign in signs.unbind(1):
-        signed = torch.where(sign, root, -root)
-        yield signed.sub_(p * signed.sum(-1, keepdim=True))
-
-
-def _factors(p: Tensor) -> Iterator[Tensor]:
-    """Give the columns of the Cholesky factor of diag(p) − ppᵀ, position by position.
-
-    Column c has √(p_c t_{c+1}/t_c) at c and −p_j √(p_c/(t_c t_{c+1})) at j > c, with the tail
-    t_c = Σ_{j≥c} p_j: Tanabe and Sagae, "An exact Cholesky decomposition" (1992).
-
-    Yields:
-        C − 1 columns for each position, zero at the others.
-    """
-    tail = p.flip(-1).cumsum(-1).flip(-1)
-    least = torch.finfo(p.dtype).tiny
-    for position in range(p.shape[1]) if p.ndim == 3 else [...]:
-        q, t = (p[:, position], tail[:, position]) if p.ndim == 3 else (p, tail)
-        for c in range(max(1, p.shape[-1] - 1)):
-            vector = torch.zeros_like(p)
-            column = vector[:, position] if p.ndim == 3 else vector
-            if p.shape[-1] > 1:
-                diagonal = (q[:, c] * t[:, c + 1] / t[:, c].clamp(min=least)).sqrt()
-                column[:, c] = diagonal
-                rest = q[:, c + 1 :] / t[:, c + 1, None].clamp(min=least)
-                column[:, c + 1 :] = -rest * diagonal.unsqueeze(-1)
-            yield vector
-
-
-def _labels(logits: Tensor, draws: int, generator: torch.Generator | None) -> Tensor:
-    """Draw labels for each position by inverting the cumulative distribution.
-
-    The uniform numbers are taken row by row, so the draws do not depend on the batch size.
-
-    Returns:
-        Labels ``(batch, draw, ...)``.
-    """
-    batch, *positions, classes = logits.shape
-    uniform = torch.rand(
-        (batch, draws, *positions, 1),
-        generator=generator,
-        dtype=torch.float64,
-        device=_device(generator),
-    ).to(logits.device)
-    cumulative = logits.double().softmax(-1).cumsum(-1)
-    labels = [torch.searchsorted(cumulative, u.contiguous()) for u in uniform.unbind(1)]
-    return torch.stack(labels, 1).squeeze(-1).clamp_(max=classes - 1)
-
-
-def _signs(logits: Tensor, draws: int, generator: torch.Generator | None) -> Tensor:
-    """Draw a sign for each logit, row by row.
-
-    Returns:
-        Truth values ``(batch, draw, ...)``.
-    """
-    batch, *rest = logits.shape
-    bits = torch.randint(
-        2,
-        (batch, draws, *rest),
-        generator=generator,
-        dtype=torch.uint8,
-        device=_device(generator),
-    )
-    return bits.to(logits.device).bool()
-
-
-def _device(generator: torch.Generator | None) -> torch.device:
-    return torch.device("cpu") if generator is None else generator.device
-
-
-def _check_shape(targets: Tensor, logits: Tensor) -> None:
-    if targets.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"expected targets {tuple(logits.shape[:-1])} for logits {tuple(logits.shape)}; "
-            f"got {tuple(targets.shape)}"
-        )
-
-
-def _check_range(targets: Tensor, logits: Tensor) -> None:
-    if targets.numel() == 0:
-        return
-    low, high = torch.stack(torch.aminmax(targets)).tolist()
-    if not 0 <= low <= high < logits.shape[-1]:
-        raise ValueError(f"targets must lie in [0, {logits.shape[-1]}); got {low} to {high}")
+        Returns:
+            A scalar, without constants.
+        """
+        assert self._kind == "empirical"
+        assert self._drawn is not None
+        each = self._law.loss(self._z, self._drawn.squeeze(1))
+        weight = self._weight
+        return (each * (weight.squeeze(-1) if isinstance(weight, Tensor) else weight)).sum()
