@@ -64,8 +64,11 @@ def _log(path: Path) -> Iterator[IO[str]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", buffering=1) as log:
         logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
-        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            yield log
+        try:
+            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+                yield log
+        finally:
+            logging.getLogger().handlers.clear()
 
 
 @contextlib.contextmanager

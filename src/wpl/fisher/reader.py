@@ -14,7 +14,8 @@ from wpl.fisher.first_batch import (
     labels_are_ahead,
     shifted,
 )
-from wpl.fisher.scores import Estimand, Kind, LikelihoodName, Scores, Unit
+from wpl.fisher.scores import Estimand, Scores
+from wpl.kinds import Kind, LikelihoodName, Unit
 
 
 class Reader:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from copy import copy
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,10 +13,6 @@ from wpl.fisher.likelihoods.categorical import CATEGORICAL
 from wpl.fisher.likelihoods.gaussian import GAUSSIAN
 from wpl.fisher.likelihoods.given_loss import LOSS
 from wpl.fisher.likelihoods.likelihood import signs
-
-Kind = Literal["empirical", "mc", "exact", "sketch"]
-LikelihoodName = Literal["categorical", "bernoulli", "gaussian"]
-Unit = Literal["sequence", "token"]
 
 LIKELIHOODS = {
     "categorical": CATEGORICAL,
