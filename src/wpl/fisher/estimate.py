@@ -7,15 +7,18 @@ another, smaller quantity (by about the batch size); it is never computed here.
 
 import math
 from collections.abc import Iterable
-from functools import partial
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wpl.fisher.accumulation.sums import Sums
-from wpl.fisher.engines.batch import add_squares_
-from wpl.fisher.engines.gradient import gradient_and_squares_
+from wpl.fisher.accumulation.squares import Squares
+from wpl.fisher.batches import count
+from wpl.fisher.engines.batch import Batch
+from wpl.fisher.engines.recording import Job
+from wpl.fisher.explain import warn_if_slow, warn_if_unused
+from wpl.fisher.forward import forward_of
 from wpl.fisher.preparation import parameters_of, prepared
 from wpl.fisher.scores import Kind, Scores
 
@@ -24,7 +27,7 @@ __all__ = ["GradientAndFisher", "Kind", "diagonal_fisher", "gradient_and_fisher"
 
 def diagonal_fisher(
     model: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[tuple[Any, Tensor]],
     *,
     kind: Kind = "empirical",
     parameters: Iterable[str] | None = None,
@@ -69,21 +72,25 @@ def diagonal_fisher(
     """
     _check_settings(kind, draws, floor)
     wanted, names = _select(model, parameters)
-    sums = Sums(wanted.values())
+    squares = Squares(wanted.values())
+    job = Job(wanted, squares, with_gradient=False)
     samples = unit = 0
     with prepared(model, wanted):
         for inputs, targets in batches:
-            if len(inputs) == 0:
+            size = count(inputs)
+            if size == 0:
                 continue
-            unit = unit or len(inputs)  # one batch then needs no division
-            scores_of = partial(
-                Scores, kind, targets=targets, draws=draws, generator=generator, scale=unit**-0.5
-            )
-            add_squares_(sums, wanted, model, inputs, scores_of)
-            samples += len(inputs)
+            unit = unit or size  # one batch then needs no division
+            batch = Batch(job, model, forward_of(model, inputs), inputs)
+            scores = Scores(kind, batch.logits, targets, draws, generator, scale=unit**-0.5)
+            batch.send_back(scores, squares=True, gradient=False, keep=False)
+            squares.end_batch()
+            samples += size
+            warn_if_slow(batch)
     if samples == 0:
         raise ValueError("batches holds no samples")
-    fisher = _finish(sums, wanted, unit / samples, floor)
+    warn_if_unused(wanted, squares)
+    fisher = _finish(squares, wanted, unit / samples, floor)
     return {name: fisher[used] for name, used in names.items()}
 
 
@@ -97,7 +104,7 @@ class GradientAndFisher(NamedTuple):
 
 def gradient_and_fisher(
     model: nn.Module,
-    inputs: Tensor,
+    inputs: Any,
     targets: Tensor,
     *,
     kind: Kind = "empirical",
@@ -131,17 +138,33 @@ def gradient_and_fisher(
     """
     _check_settings(kind, draws, floor)
     wanted, names = _select(model, parameters)
-    if len(inputs) == 0:
+    size = count(inputs)
+    if size == 0:
         raise ValueError("the batch holds no samples")
-    sums = Sums(wanted.values())
+    squares = Squares(wanted.values())
+    job = Job(wanted, squares, with_gradient=True)
+    once = kind == "empirical"
+    scale = size**-0.5
     with prepared(model, wanted):
-        loss, gradient = gradient_and_squares_(
-            sums, wanted, model, inputs, targets, kind=kind, draws=draws, generator=generator
-        )
-    fisher = _finish(sums, wanted, 1, floor)
+        batch = Batch(job, model, forward_of(model, inputs), inputs)
+        scores = Scores("empirical", batch.logits, targets, 1, None, scale)
+        gradient = batch.send_back(scores, squares=once, gradient=True, keep=not once)
+        if not once:
+            scores = Scores(kind, batch.logits, targets, draws, generator, scale)
+            batch.send_back(scores, squares=True, gradient=False, keep=False)
+        squares.end_batch()
+        warn_if_slow(batch)
+    warn_if_unused(wanted, squares)
+    logits = batch.logits.flatten(0, -2)
+    loss = F.cross_entropy(logits, targets.flatten(), reduction="sum") / size
+    fisher = _finish(squares, wanted, 1, floor)
+    by_name = {
+        name: gradient[id(p)].mul_(scale) if id(p) in gradient else torch.zeros_like(p)
+        for name, p in wanted.items()
+    }
     return GradientAndFisher(
         loss,
-        {name: gradient[used] for name, used in names.items()},
+        {name: by_name[used] for name, used in names.items()},
         {name: fisher[used] for name, used in names.items()},
     )
 
@@ -156,9 +179,9 @@ def _check_settings(kind: str, draws: int, floor: float) -> None:
 
 
 def _finish(
-    sums: Sums, wanted: dict[str, Tensor], factor: float, floor: float
+    squares: Squares, wanted: dict[str, Tensor], factor: float, floor: float
 ) -> dict[str, Tensor]:
-    each = {name: sums.of[id(p)] for name, p in wanted.items()}
+    each = {name: squares.of[id(p)] for name, p in wanted.items()}
     fisher = {name: total.times(factor) for name, total in each.items()}
     limits = [total.limit(fisher[name]) for name, total in each.items()]
     if len({limit.device for limit in limits}) > 1:

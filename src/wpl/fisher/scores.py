@@ -40,8 +40,12 @@ class Scores:
             scale: Factor of all vectors.
 
         Raises:
-            ValueError: If the targets are used and do not fit the logits.
+            ValueError: If the logits are of another shape, or the targets are used and do not fit.
         """
+        if logits.ndim not in (2, 3):
+            raise ValueError(
+                f"expected logits (batch, class) or (batch, time, class); got {tuple(logits.shape)}"
+            )
         if kind == "empirical":
             _check_shape(targets, logits)
             if targets.device.type != "cpu":  # where scatter_ does not look
@@ -54,7 +58,7 @@ class Scores:
         elif kind == "sketch":
             self._drawn = _signs(self._logits, draws, generator)
 
-    def rows(self, rows: slice) -> "Scores":
+    def rows(self, rows: slice | Tensor) -> "Scores":
         """Take some samples.
 
         Returns:
