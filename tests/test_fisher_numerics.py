@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from wpl import diagonal_fisher, gradient_and_fisher
 from wpl.fisher.accumulation import scratch
-from wpl.fisher.engines.row_probe import tensors_in
+from wpl.fisher.batches import tensors_in
 
 quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 sizes = st.integers(1, 3)
@@ -134,9 +134,8 @@ class Largest(TorchDispatchMode):
 )
 def test_no_gradient_of_all_samples_is_made(monkeypatch, model, shape):
     for name in ("SCRATCH", "TILE"):
-        modules = [f"layers.{m}" for m in ("linear", "convolution", "unfolding", "embedding")]
-        for module in [*modules, "accumulation.dense"]:
-            target = f"wpl.fisher.{module}.{name}"
+        for module in ("outer", "convolved", "unfolding", "dense", "picked"):
+            target = f"wpl.fisher.accumulation.{module}.{name}"
             monkeypatch.setattr(target, 2**19, raising=False)
     torch.manual_seed(0)
     model, x = model(), torch.randn(shape)
@@ -196,8 +195,8 @@ def test_parameters_in_half_precision():
     exact = diagonal_fisher(model, [(x, y)])
     half = diagonal_fisher(model.bfloat16(), [(x.bfloat16(), y)])
     for name, f in exact.items():
-        assert half[name].dtype == torch.bfloat16
-        assert (half[name].float() - f).norm() < 0.05 * f.norm()
+        assert half[name].dtype == torch.float32
+        assert (half[name] - f).norm() < 0.05 * f.norm()
 
 
 def test_an_input_changed_in_place_is_an_error_as_in_training():
@@ -216,9 +215,15 @@ def test_a_subset_costs_no_backward_pass_below_it():
     reached = []
 
     class Watch(torch.autograd.Function):
+        generate_vmap_rule = True
+
         @staticmethod
-        def forward(ctx, x):
+        def forward(x):
             return x.clone()
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
 
         @staticmethod
         def backward(ctx, gradient):

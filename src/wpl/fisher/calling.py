@@ -97,36 +97,6 @@ def each(batches: Iterable[Any]) -> Iterator[Any]:
         yield batch
 
 
-def outputs_of(result: Any) -> Tensor:
-    """Find the outputs in what a model returns.
-
-    Args:
-        result: A tensor; an object or dictionary with ``logits`` (or ``out``, as segmentation
-            models of torchvision have it); or a tuple, whose first tensor that is no scalar is
-            taken.
-
-    Returns:
-        The outputs ``(batch, ...)``.
-
-    Raises:
-        ValueError: If there are none.
-    """
-    if isinstance(result, Tensor):
-        return result
-    for key in ("logits", "out"):
-        found = result.get(key) if isinstance(result, Mapping) else getattr(result, key, None)
-        if isinstance(found, Tensor):
-            return found
-    if isinstance(result, tuple | list):
-        for part in result:
-            if isinstance(part, Tensor) and part.ndim:
-                return part
-    raise ValueError(
-        f"the model returns a {type(result).__name__} without logits; expected a tensor, a tuple "
-        "that starts with one, or an object with .logits; for anything else give loss="
-    )
-
-
 def _parts(batch: Any) -> tuple[Any, Any]:
     """Split a batch into inputs and targets."""
     if isinstance(batch, Mapping):

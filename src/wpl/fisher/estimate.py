@@ -20,8 +20,8 @@ from wpl.fisher.interruption import Bar, CtrlC, Interrupted
 from wpl.fisher.passes import finish, record
 from wpl.fisher.preparation import prepared
 from wpl.fisher.reader import Reader, checked_estimand
-from wpl.kinds import Kind, LikelihoodName, Unit
 from wpl.fisher.selection import select
+from wpl.kinds import Kind, LikelihoodName, Unit
 
 
 def diagonal_fisher(

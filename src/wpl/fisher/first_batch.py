@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wpl.fisher.batches import map_tensors, tensors_in
-from wpl.fisher.calling import Samples, outputs_of
+from wpl.fisher.calling import Samples
+from wpl.fisher.forward import outputs_of
 
 
 def labels_are_ahead(model: nn.Module, batch: Any, ignore_index: int) -> bool:
@@ -85,11 +86,12 @@ def check_samples_come_first(model: nn.Module, batch: Samples) -> None:
     layers = [m for m in model.modules() if getattr(m, "batch_first", True) is False]
     if not layers or batch.size < 2:
         return
+
+    def outputs(rows: slice) -> Tensor:
+        return outputs_of(batch.call(map_tensors(batch.inputs, lambda t: t[rows])))
+
     with torch.no_grad():
-        both, alone = (
-            outputs_of(batch.call(map_tensors(batch.inputs, lambda t, first=first: t[first:2])))
-            for first in (0, 1)
-        )
+        both, alone = outputs(slice(0, 2)), outputs(slice(1, 2))
     if both.shape[1:] != alone.shape[1:] or not torch.allclose(
         both[-1], alone[-1], rtol=1e-3, atol=1e-3 * float(alone.abs().max())
     ):

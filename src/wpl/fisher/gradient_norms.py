@@ -14,8 +14,8 @@ from wpl.fisher.interruption import Bar
 from wpl.fisher.passes import record
 from wpl.fisher.preparation import prepared
 from wpl.fisher.reader import Reader, checked_estimand
-from wpl.kinds import LikelihoodName, Unit
 from wpl.fisher.selection import select
+from wpl.kinds import LikelihoodName, Unit
 
 
 def gradient_norms(

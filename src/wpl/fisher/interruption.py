@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -71,7 +71,7 @@ class Bar:
             batches: Their number is looked up, if they have one.
             show: Whether there is a bar at all.
         """
-        total = len(batches) if hasattr(batches, "__len__") else None
+        total = len(batches) if isinstance(batches, Sized) else None
         self._bar = tqdm(total=total, bar_format=_FORMAT, leave=False) if show else None
 
     def over(self, batches: Iterable[Any]) -> Iterator[Any]:

@@ -29,10 +29,9 @@ def record(job: Job, model: nn.Module, samples: Samples) -> Batch:
     """
     try:
         return Batch(job, model, samples.call, samples.inputs)
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:
-        reason = explained(error, samples)
+        out_of_memory = isinstance(error, torch.OutOfMemoryError)
+        reason = error if out_of_memory else explained(error, samples)
         if reason is error:
             raise
         raise reason from error

@@ -2,12 +2,24 @@
 
 from torch import Tensor
 
-from wpl.fisher.accumulation.scratch import SCRATCH, Scratch
-from wpl.fisher.accumulation.sum import Contribution, Sum
+from wpl.fisher.accumulation.contribution import Contribution
+from wpl.fisher.accumulation.scratch import SCRATCH
+from wpl.fisher.accumulation.total import Total
 
 
-def add_dense_squares_(total: Sum, contributions: list[Contribution]) -> None:
-    """Add the gradients of each sample up and square them, a few samples at a time."""
+def add_squares_(total: Total, contributions: list[Contribution]) -> None:
+    """Add the contributions of several uses up, sample by sample, and square the sums."""
+    whole = contributions[0] if len(contributions) == 1 else None
+    for k, one in enumerate(contributions):
+        whole = whole or one.joined([*contributions[:k], *contributions[k + 1 :]])
+    if whole is None:
+        add_dense_squares_(total, contributions)
+    else:
+        whole.add_squares_(total)
+
+
+def add_dense_squares_(total: Total, contributions: list[Contribution]) -> None:
+    """Make the gradients of a few samples at a time, add them up and square them."""
     samples = contributions[0].samples
     step = max(1, SCRATCH // (2 * max(1, total.shape.numel()) * total.tensor().element_size()))
     for start in range(0, samples, step):
@@ -30,13 +42,12 @@ class Dense:
         """See ``Contribution``."""
         return self._gradients[rows]
 
-    def joined(self, others: list[Contribution]) -> "Contribution | None":
+    def joined(self, others: list[Contribution]) -> Contribution | None:
         """See ``Contribution``."""
         if not all(isinstance(other, Dense) for other in others):
             return None
         return Dense(sum((o.dense(slice(None)) for o in others), self._gradients))
 
-    def add_squares_(self, total: Sum, scratch: Scratch) -> None:
+    def add_squares_(self, total: Total) -> None:
         """See ``Contribution``."""
-        del scratch
         total.add_(self._gradients.square().sum(0))

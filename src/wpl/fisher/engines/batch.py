@@ -1,156 +1,111 @@
-"""One batch: a recorded forward pass, backward passes, and the rest sample by sample."""
+"""One batch: forward passes of its samples, recorded, and the way back through them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from wpl.fisher.accumulation.sums import Sums
-from wpl.fisher.engines import per_sample
+from wpl.fisher.batches import count, tensors_in
+from wpl.fisher.engines.alone import Alone
 from wpl.fisher.engines.chain import Chain
-from wpl.fisher.engines.recorder import Recorder
-from wpl.fisher.engines.rows import FIRST
-from wpl.fisher.engines.uses import Uses
+from wpl.fisher.engines.decisions import DisagreementError
+from wpl.fisher.engines.intercept import TooLargeError
+from wpl.fisher.engines.recording import Job, Recording
+from wpl.fisher.engines.vmapped import Vmapped
 from wpl.fisher.scores import Scores
 
-Parameters = Mapping[str, Tensor]
+Call = Callable[[Any], Any]
+Gradients = dict[int, Tensor]  # of parameters, by id
 
 
-def record(
-    sums: Sums, parameters: Parameters, model: nn.Module, inputs: Tensor, *, gradient: bool
-) -> tuple[Uses, Tensor]:
-    """Call a model with a batch and see which of its parameters' uses are known.
+class Batch:
+    """The recorded forward passes of all samples of a batch: of all at once, or of parts of it."""
 
-    Args:
-        sums: Where squares will be added, by the ids of the parameters.
-        parameters: By a name of the model's, the parameters wanted.
-        model: In eval mode; the wanted parameters, and no others, require a gradient.
-        inputs: ``(batch, ...)``.
-        gradient: Whether the pass shall also give the gradient.
+    def __init__(self, job: Job, model: nn.Module, call: Call, inputs: Any) -> None:
+        """Call a model in eval mode.
 
-    Returns:
-        The uses, with the parameters among the ``unknown`` whose squares they cannot give; and the
-        logits.
+        A plain chain of layers is called layer by layer. Else all samples are called at once, under
+        ``torch.vmap``; in parts, where they take different branches or would take too much memory;
+        one by one, where the model does what ``torch.vmap`` cannot.
 
-    Raises:
-        RuntimeError: If the model drew random numbers: there is then no one gradient to square.
-        ValueError: If the logits are not ``(batch, class)`` or ``(batch, time, class)``.
-    """
-    settings = (parameters.values(), sums, len(inputs))
-    chain = Chain(*settings, with_gradient=gradient)
-    logits = chain.call(model, inputs.detach())
-    if logits is not None:
-        _check(logits, inputs)
-        return chain, logits
-    recorder = Recorder(*settings, with_gradient=gradient)
-    logits = _watch(recorder, model, inputs.detach())  # of its own, to be marked
-    _check(logits, inputs)
-    known = recorder.is_sound(logits)
-    recorder.unknown |= _leaves(logits) & set(sums.of) if known else set(sums.of)
-    return recorder, logits
+        Args:
+            job: What is wanted; the wanted parameters, and no others, require a gradient.
+            model: The model.
+            call: Calls it, from inputs to logits ``(batch, ...)``.
+            inputs: Tensors with one row for each sample.
+        """
+        self._job = job
+        self.samples = count(inputs)
+        self.alone: str | None = None  # why samples are called one by one
+        self.parts: list[Recording] = []
+        chain = Chain.of(job, model, inputs) if call is model else None
+        if chain is not None:
+            self.parts = [chain]
+        else:
+            self._call(call, inputs, torch.arange(self.samples))
+        self.logits = self._together([part.logits.detach() for part in self.parts])
 
+    def _call(self, call: Call, inputs: Any, rows: Tensor, **settings: Any) -> None:
+        part = slice(None) if len(rows) == self.samples else rows.to(tensors_in(inputs)[0].device)
+        try:
+            self.parts.append(Vmapped(self._job, part, call, inputs, **settings))
+        except DisagreementError as disagreement:
+            for group in disagreement.groups:
+                self._call(call, inputs, rows[group], **settings)
+        except TooLargeError:
+            for half in rows.tensor_split(2):
+                self._call(call, inputs, half, **settings)
+        except (torch.OutOfMemoryError, ValueError):
+            raise
+        except Exception as error:
+            if "randomness" in str(error):  # drawn in eval mode: there is no one gradient
+                raise
+            if _writes_samples(error) and not settings:
+                self._call(call, inputs, rows, batch_factories=True)
+                return
+            self.alone = f"{type(error).__name__}: {error}".partition("\n")[0]
+            self.parts += [Alone(self._job, int(row), call, inputs) for row in rows]
 
-def _check(logits: Tensor, inputs: Tensor) -> None:
-    if logits.ndim not in (2, 3) or len(logits) != len(inputs):
-        raise ValueError(
-            f"expected logits (batch, class) or (batch, time, class) for {len(inputs)} samples; "
-            f"got {tuple(logits.shape)}"
-        )
+    def _together(self, parts: list[Tensor]) -> Tensor:
+        """Bring tensors with a row for each sample into the order of the batch."""
+        if len(parts) == 1:
+            return parts[0]
+        every = torch.arange(self.samples, device=parts[0].device)
+        order = torch.cat([every[part.rows] for part in self.parts])
+        return torch.cat(parts)[order.argsort()]
 
+    def ways(self, parameter: Tensor) -> str:
+        """Say how the gradients of a parameter's samples are made; see ``explain``."""
+        if self.alone is not None:
+            return f"one sample at a time: {self.alone}"
+        uses = dict.fromkeys(way for part in self.parts for way in part.ways[id(parameter)])
+        return "; ".join(uses) or "no use"
 
-def _watch(recorder: Recorder, model: nn.Module, inputs: Tensor) -> Tensor:
-    """Call a model and see each of its calls."""
-    before = _random_state(inputs.device)
-    recorder.mark(inputs, FIRST)
-    with torch.enable_grad(), recorder:
-        logits: Tensor = model(inputs)
-    if not torch.equal(before, _random_state(inputs.device)):
-        raise RuntimeError(
-            "the model draws random numbers in eval mode: its samples have no one gradient"
-        )
-    return logits
+    def send_back(self, scores: Scores, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
+        """Send the scores back through each part.
 
+        Args:
+            scores: Of all samples.
+            squares: Whether their squares shall be added.
+            gradient: Whether the sum of their gradients is wanted.
+            keep: Whether more scores follow.
 
-def add_squares_(
-    sums: Sums,
-    parameters: Parameters,
-    model: nn.Module,
-    inputs: Tensor,
-    scores_of: Callable[[Tensor], Scores],
-) -> None:
-    """Add the squared scores of the samples of a batch.
-
-    Args:
-        sums: Where to add, by the ids of the parameters.
-        parameters: By a name of the model's, the parameters wanted.
-        model: In eval mode; the wanted parameters, and no others, require a gradient.
-        inputs: ``(batch, ...)``.
-        scores_of: What to back-propagate, given the logits; called once.
-    """
-    uses, logits = record(sums, parameters, model, inputs, gradient=False)
-    if len(uses.unknown) == len(sums.of):
-        logits = per_sample.logits_of_each(model, inputs)  # samples may have met
-    scores = scores_of(logits)
-    back_propagate(uses, logits, scores)
-    add_rest_(sums, parameters, uses.unknown, model, inputs, scores)
-
-
-def back_propagate(uses: Uses, logits: Tensor, scores: Scores) -> None:
-    """Send each vector back and add its squares for the parameters whose uses are known."""
-    if len(uses.unknown) == len(uses.sums.of):
-        return
-    uses.sums.begin_batch(len(scores))
-    for k, vector in enumerate(scores):
-        more = k < len(scores) - 1
-        uses.send_back(logits, vector, squares=True, gradient=False, keep=more)
-        uses.sums.end_pass()
+        Returns:
+            The sum of the gradients by id, if it is wanted.
+        """
+        total: Gradients = {}
+        self._job.squares.begin_batch(len(scores))
+        for part in self.parts:
+            vectors = scores.rows(part.rows) if len(self.parts) > 1 else scores
+            for j, vector in enumerate(vectors):
+                more = keep or j < len(scores) - 1
+                found = part.send_back(vector, squares=squares, gradient=gradient, keep=more)
+                for key, g in found.items():
+                    total[key] = total[key] + g if key in total else g
+        return total
 
 
-def add_rest_(
-    sums: Sums,
-    parameters: Parameters,
-    rest: set[int],
-    model: nn.Module,
-    inputs: Tensor,
-    scores: Scores,
-) -> None:
-    """Add the squares for parameters that have no closed form, and close the batch."""
-    left = {name: sums.of[id(p)] for name, p in parameters.items() if id(p) in rest}
-    if left:
-        per_sample.add_squares_(left, model, inputs, scores)
-    sums.end_batch()
-
-
-def _random_state(device: torch.device) -> Tensor:
-    """Get the state of the generator that a model on a device draws from.
-
-    Returns:
-        The state.
-    """
-    if device.type == "cuda":
-        return torch.cuda.get_rng_state(device)
-    return torch.get_rng_state()
-
-
-def _leaves(output: Tensor) -> set[int]:
-    """Find the leaves that the graph of an output ends in, by id.
-
-    Stand-ins take the place of the parameters in each call that was seen, so a parameter among the
-    leaves has a use that was not, as in a scripted module.
-
-    Returns:
-        The ids.
-    """
-    found: set[int] = set()
-    nodes = [output.grad_fn] if output.grad_fn is not None else []
-    seen = set(nodes)
-    while nodes:
-        node = nodes.pop()
-        behind = node.next_functions
-        if not behind and hasattr(node, "variable"):
-            found.add(id(node.variable))
-        for following, _ in behind:
-            if following is not None and following not in seen:
-                seen.add(following)
-                nodes.append(following)
-    return found
+def _writes_samples(error: Exception) -> bool:
+    """Tell whether a model wrote samples into a tensor that has no copy for each sample."""
+    return "not possible because there exists a Tensor" in str(error)

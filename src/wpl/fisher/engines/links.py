@@ -52,8 +52,8 @@ def _is_plain(module: nn.Module) -> bool:
         known = parameters.keys() == {"weight", "bias"} and all(
             p is None or type(p) is nn.Parameter for p in parameters.values()
         )
-        zeros = kind is nn.Linear or module.padding_mode == "zeros"
-        return known and zeros and _is_untouched(module)
+        plain = kind is nn.Linear or (module.padding_mode == "zeros" and module.padding != "same")
+        return known and plain and _is_untouched(module)
     known = kind in _VALUE_BY_VALUE or kind in _OF_IMAGES | NOTHING or kind is nn.Flatten
     return known and _is_untouched(module)
 

@@ -4,10 +4,13 @@ Their arguments have the names that they have in torch.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from wpl.fisher.layers.registry import COMPOSED
 
 
 def lstm_cell(
@@ -64,3 +67,9 @@ def rnn_cell(
         The next state.
     """
     return activation(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
+
+
+COMPOSED[torch.lstm_cell] = lstm_cell
+COMPOSED[torch.gru_cell] = gru_cell
+COMPOSED[torch.rnn_tanh_cell] = partial(rnn_cell, torch.tanh)
+COMPOSED[torch.rnn_relu_cell] = partial(rnn_cell, torch.relu)

@@ -6,8 +6,6 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from wpl.fisher.accumulation.precision import full_precision
-
 
 class Step(NamedTuple):
     """What the forward pass leaves of one step; gates are stacked ``(sample, gate · width)``."""
@@ -116,61 +114,60 @@ CELLS: dict[str, Any] = {
     "rnn_tanh": Rnn(torch.tanh),
     "rnn_relu": Rnn(torch.relu),
 }
-Receive = Callable[[Tensor, Tensor, Tensor], None]
 
 
 class Unrolled(torch.autograd.Function):
-    """A layer over time, ``(time, sample, feature)``; hands the gates' gradients on."""
+    """A layer over time ``(time, sample, feature)``, from what its inputs send to the gates."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        cell: Any,
-        receive: Receive,
-        anchor: Tensor,
-        x: Tensor,
+        cell: Cell,
+        zx: Tensor,
+        zeros: Tensor,
         h: Tensor,
         c: Tensor | None,
-        w_x: Tensor,
         w_h: Tensor,
-        b_x: Tensor | None,
         b_h: Tensor | None,
     ) -> tuple[Tensor, ...]:
         """Run through time.
 
+        Args:
+            ctx: Of autograd.
+            cell: One step.
+            zx: From the inputs to the gates ``(time, sample, gate)``.
+            zeros: Added to what the state sends to the gates: its gradient is theirs.
+            h: The first state.
+            c: The first memory, if the cell has one.
+            w_h: Weights from the state to the gates.
+            b_h: Their bias.
+
         Returns:
             The output, and the last of each state.
         """
-        del anchor  # makes this part of the graph
-        time, batch, _ = x.shape
-        zx = torch.nn.functional.linear(x.reshape(time * batch, -1), w_x, b_x)
-        zx = zx.view(time, batch, -1)
+        del zeros
+        zx = zx.clone(memory_format=torch.contiguous_format)  # the cell overwrites it
         states = [[h] if c is None else [h, c]]
         zhs = []
         transposed = w_h.t()
-        for t in range(time):
+        for z in zx.unbind(0):
             h = states[-1][0]
             zh = h @ transposed if b_h is None else torch.addmm(b_h, h, transposed)
-            states.append(cell.forward(zx[t], zh, states[-1]))
+            states.append(cell.forward(z, zh, states[-1]))
             zhs.append(zh if cell.separate else None)
-        ctx.kept = cell, receive, x, zx, zhs, states
-        ctx.save_for_backward(w_x, w_h)
+        ctx.kept = cell, zx, zhs, states
+        ctx.save_for_backward(w_h)
         return torch.stack([s[0] for s in states[1:]]), *(s.clone() for s in states[-1])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d_out: Tensor, *last: Tensor) -> tuple[Tensor | None, ...]:
         """Run back through time.
 
         Returns:
             The gradients of the tensors that need one.
         """
-        with full_precision(gradients[0].device.type):
-            return Unrolled._backward(ctx, *gradients)
-
-    @staticmethod
-    def _backward(ctx: Any, d_out: Tensor, *last: Tensor) -> tuple[Tensor | None, ...]:
-        cell, receive, x, zx, zhs, states = ctx.kept
-        w_x, w_h = ctx.saved_tensors
+        cell, zx, zhs, states = ctx.kept
+        (w_h,) = ctx.saved_tensors
         d = list(last)
         dx = torch.empty_like(zx)
         dh = torch.empty_like(zx) if cell.separate else dx
@@ -178,18 +175,9 @@ class Unrolled(torch.autograd.Function):
             d[0] = d[0] + d_out[t]
             dx[t], dh[t], d = cell.backward(Step(zx[t], zhs[t], states[t], states[t + 1]), d)
             d[0] = torch.addmm(d[0], dh[t], w_h)
-        before = torch.stack([s[0] for s in states[:-1]])
-        receive(before, dx, dh)
-        flat_x, flat_h = dx.flatten(0, 1), dh.flatten(0, 1)
-        needed = ctx.needs_input_grad[3:]
-        made: list[Callable[[], Tensor]] = [
-            lambda: (flat_x @ w_x).view_as(x),
-            lambda: d[0],
-            lambda: d[1],
-            lambda: flat_x.t() @ x.flatten(0, 1),
-            lambda: flat_h.t() @ before.flatten(0, 1),
-            lambda: flat_x.sum(0),
-            lambda: flat_h.sum(0),
-        ]
-        found = [make() if need else None for make, need in zip(made, needed, strict=True)]
-        return None, None, None, *found
+        flat = dh.flatten(0, 1)
+        needed = ctx.needs_input_grad
+        before = [s[0] for s in states[:-1]]
+        of_weight = flat.t() @ torch.stack(before).flatten(0, 1) if needed[5] else None
+        of_bias = flat.sum(0) if needed[6] else None
+        return None, dx, dh, d[0], d[1] if len(d) > 1 else None, of_weight, of_bias

@@ -34,7 +34,8 @@ def _loss(z: Tensor, y: Tensor) -> Tensor:
 def _draw(z: Tensor, draws: int, generator: torch.Generator | None) -> Tensor:
     chance = uniform((z.shape[0], draws, z.shape[1]), z, generator)
     chance = chance.clamp_(min=torch.finfo(torch.float64).tiny)  # 0 would be drawn at −∞
-    return z.double().squeeze(-1).unsqueeze(1) + torch.special.ndtri(chance)
+    noise: Tensor = torch.special.ndtri(chance)
+    return z.double().squeeze(-1).unsqueeze(1) + noise
 
 
 def _sketch(z: Tensor, signs: Tensor) -> Tensor:

@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.fisher.accumulation.scratch import SCRATCH, Scratch
-from wpl.fisher.layers.linear import add_over_time_
+from wpl.fisher.accumulation.outer import add_over_time_
+from wpl.fisher.accumulation.scratch import SCRATCH
 
 Pair = tuple[int, ...]
 
@@ -14,7 +14,6 @@ def add_unfolded_squares_(
     x: Tensor,
     g: Tensor,
     geometry: tuple[Pair, Pair, Pair],
-    scratch: Scratch,
 ) -> None:
     """Add the squares of each sample's gradient of an ungrouped convolution.
 
@@ -23,16 +22,15 @@ def add_unfolded_squares_(
         x: Inputs ``(sample, in, y, x)``.
         g: Gradients of the outputs ``(sample, out, y, x)``.
         geometry: Stride, padding and dilation.
-        scratch: Buffers.
     """
     stride, padding, _ = geometry
     kernel = total.shape[2:]
     if tuple(kernel) == (1, 1) and padding == (0, 0):
         picked = x[:, :, :: stride[0], :: stride[1]][:, :, : g.shape[2], : g.shape[3]]
         a, columns = picked.flatten(2).transpose(1, 2), g.flatten(2).transpose(1, 2)
-        add_over_time_(total.view(total.shape[:2]), a, columns, scratch)
+        add_over_time_(total.view(total.shape[:2]), a, columns)
     else:
-        _add_rows_of_the_kernel_(total, x, g, geometry, scratch)
+        _add_rows_of_the_kernel_(total, x, g, geometry)
 
 
 def _add_rows_of_the_kernel_(
@@ -40,7 +38,6 @@ def _add_rows_of_the_kernel_(
     x: Tensor,
     g: Tensor,
     geometry: tuple[Pair, Pair, Pair],
-    scratch: Scratch,
 ) -> None:
     """Unfold along the kernel's width only: each of its rows is then a view, shifted."""
     (down, right), (above, left), (apart_y, apart_x) = geometry
@@ -64,5 +61,5 @@ def _add_rows_of_the_kernel_(
                 skipped, here = divmod(dy * apart_y, down)
                 if here == phase:
                     a = patches[:, skipped * width : (skipped + height) * width]
-                    add_over_time_(sums[dy], a, some_g, scratch)
+                    add_over_time_(sums[dy], a, some_g)
     total.add_(sums.view(tall, out, wide, channels).permute(1, 3, 0, 2))

@@ -1,34 +1,16 @@
 """The sum over all samples of one parameter's squared gradients."""
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
 from wpl.fisher.accumulation.precision import precise_type
-from wpl.fisher.accumulation.scratch import Scratch
 
 # Batches summed in single precision before they join the sum in double precision: the rounding
 # error is that of a few dozen additions, however many batches there are.
 _BLOCK = 32
 
 
-class Contribution(Protocol):
-    """What one use of a parameter adds to the gradient of each sample."""
-
-    samples: int
-
-    def dense(self, rows: slice) -> Tensor:
-        """Make the gradients of some samples, ``(sample, *shape)``."""
-
-    def add_squares_(self, total: "Sum", scratch: Scratch) -> None:
-        """Add the squares of all samples' gradients to a sum."""
-
-    def joined(self, others: list["Contribution"]) -> "Contribution | None":
-        """Unite with others of the same parameter, if there is a form for it."""
-
-
-class Sum:
+class Total:
     """A sum over any number of batches, in the shape of a parameter."""
 
     def __init__(self, parameter: Tensor) -> None:
@@ -40,6 +22,7 @@ class Sum:
         self._batches = 0
         self.several = False  # whether more gradients follow for the same inputs
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+        self.received = False  # whether any gradient arrived
         self._bounded = True  # whether all that was added is known to be at most ...
         self._bound: Tensor | float = 0.0
 
@@ -50,7 +33,7 @@ class Sum:
 
     def tensor(self) -> Tensor:
         """Give the tensor to add to, in single precision at least."""
-        self._bounded = False
+        self._bounded, self.received = False, True
         if self._block is None:
             self._block = torch.zeros(self.shape, dtype=self._dtype, device=self.device)
         return self._block
@@ -62,7 +45,7 @@ class Sum:
 
     def add_(self, value: Tensor) -> None:
         """Add a tensor that nobody else needs."""
-        self._bounded = False
+        self._bounded, self.received = False, True
         value = self._shaped(value)
         if self._block is None and value.dtype is self._dtype:
             self._block = value
@@ -73,22 +56,17 @@ class Sum:
         shape = self._parameter.shape
         return value if value.shape == shape else value.view(shape)  # even a view takes its time
 
-    def add_product_(self, g2: Tensor, a2: Tensor) -> Tensor:
-        """Add (g²)ᵀ a², in a pass over the sum less where it is the first.
-
-        Returns:
-            Σ_n g_n².
-        """
-        columns = g2.sum(0)
-        if self._bounded and 4 * len(a2) < len(columns):
-            self._bound = self._bound + columns.amax() * a2.amax()
+    def add_product_(self, g2: Tensor, a2: Tensor) -> None:
+        """Add (g²)ᵀ a², in a pass over the sum less where it is the first."""
+        self.received = True
+        if self._bounded and 4 * len(a2) < g2.shape[1]:
+            self._bound = self._bound + g2.sum(0).amax() * a2.amax()
         else:
             self._bounded = False  # a look at the sum costs less
         if self._block is None:
             self._block = self._shaped(g2.t() @ a2)
         else:
             self._block.view(g2.shape[1], a2.shape[1]).addmm_(g2.t(), a2)
-        return columns
 
     def keep(self, a: Tensor, squares: Tensor) -> None:
         """Add g² up for an input a that meets more gradients: (Σ_k g_k²)ᵀ a² is one product."""
@@ -121,7 +99,7 @@ class Sum:
         """Scale the sum and forget it.
 
         Returns:
-            The product, in the data type of the parameter.
+            The product, in single precision at least.
         """
         total = self.tensor() if self._block is None else self._block
         if self._blocks is not None:
@@ -129,4 +107,4 @@ class Sum:
         self._block = self._blocks = None
         if factor != 1:
             total.mul_(factor)
-        return total.to(self._parameter.dtype)
+        return total.to(self._dtype)
