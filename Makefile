@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run test test-slurm lint report verify lock
+.PHONY: run test test-slurm params lint report check claims docs verify lock
 
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
@@ -15,11 +15,27 @@ test-slurm: .venv/installed
 	$(ACTIVATE) && tests/cluster/slurm.sh
 
 lint: .venv/installed
-	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && codespell \
+	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && lint-imports && codespell \
 		&& snakefmt --check Snakefile workflow/rules && snakemake --lint
+
+# Writes the comments of params.yaml from the declarations of the settings.
+params: .venv/installed
+	$(ACTIVATE) && PYTHONPATH=workflow python -m support.params_file
 
 report: .venv/installed
 	$(ACTIVATE) && snakemake --report report.html
+
+# What a finished run says, against the committed results; an error if a primary verdict changed.
+check: .venv/installed
+	$(ACTIVATE) && python workflow/support/check.py
+
+# Puts what the results say into README.md and REPRODUCIBILITY.md.
+claims: .venv/installed
+	$(ACTIVATE) && python workflow/support/claims.py
+
+# The documentation as a site: site/index.html.
+docs: .venv/installed
+	$(ACTIVATE) && mkdocs build --strict
 
 # Names and removes damaged objects in DVC's cache.
 verify: .venv/installed
@@ -28,7 +44,7 @@ verify: .venv/installed
 # New pins, after a change of the ranges in pyproject.toml.
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--extra workflow --extra cluster --extra s3 --extra transformers --extra lightning --extra dev \
+		--extra workflow --extra cluster --extra s3 --extra transformers --extra lightning --extra docs --extra dev \
 		--quiet pyproject.toml --output-file requirements.lock
 
 .venv/installed: requirements.lock pyproject.toml

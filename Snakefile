@@ -1,6 +1,7 @@
 """Forgetting between models that share weights: everything, from data to figures.
 
-`snakemake --cores all` brings all results up to date.
+`snakemake --cores all` brings all results up to date; `snakemake --cores all search_text` those of
+one study.
 """
 
 from snakemake.utils import min_version
@@ -11,13 +12,14 @@ min_version("9.27")
 include: "workflow/rules/start.smk"
 
 
-configfile: "params.yaml"
+configfile: ROOT / "params.yaml"
 
 
 report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/run.smk"
 include: "workflow/rules/data_cases.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/two_models.smk"
@@ -25,27 +27,41 @@ include: "workflow/rules/search_cases.smk"
 include: "workflow/rules/search.smk"
 
 
-rule all:
-    default_target: True
+jobs.complete(workflow, ROOT)
+
+
+# The stages of dvc.yaml. They name every file, those on the way to figures too: a file that was lost
+# is made again.
+rule two_models:
     input:
-        # All of them, those on the way to figures too: one that was lost is made again. Some are not
-        # in git, as figures and tables are: in a fresh clone, whose results are those of a run
-        # elsewhere, they are missing, and so everything is made.
-        expand(rules.prepare_data.output, section=["data", "images"]),
-        rules.prepare_text.output,
+        expand(rules.prepare_data.output, section="data"),
+        expand(rules.evaluate_data.output, prepared="data"),
         rules.train_first.output,
         rules.estimate_fisher.output,
         rules.estimate_importance.output if ESTIMATED else [],
         of_second(rules.train_second.output),
         rules.train_split.output,
         rules.evaluate_forgetting.output,
-        rules.plot_forgetting.output,
-        rules.plot_convergence.output,
-        rules.plot_tradeoff.output,
-        [searched(task) for task in TASKS],
-        expand(rules.evaluate_search.output, task=TASKS),
-        expand(rules.plot_search_forgetting.output, task=TASKS),
-        expand(rules.plot_reward.output, task=TASKS),
-        expand(rules.plot_ranking.output, task=TASKS),
-        expand(rules.plot_found.output, task=TASKS),
-        expand(rules.plot_cells.output, task=TASKS),
+        expand(rules.plot_two_models.output, figure=FIGURES),
+
+
+rule search_text:
+    input:
+        rules.prepare_text.output,
+        expand(rules.evaluate_data.output, prepared="text"),
+        searched("text"),
+
+
+rule search_images:
+    input:
+        expand(rules.prepare_data.output, section="images"),
+        expand(rules.evaluate_data.output, prepared="images"),
+        searched("images"),
+
+
+rule all:
+    default_target: True
+    input:
+        rules.two_models.input,
+        rules.search_text.input,
+        rules.search_images.input,

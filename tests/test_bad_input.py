@@ -89,19 +89,23 @@ PARAMS = {
     "1e3, text in YAML": ("wpl.alpha", "1e3", "which is text in YAML; write 1000.0"),
     "a fraction for a count": ("width", 2.5, "width: Input should be a valid integer; got 2.5"),
     "true for a count": ("width", True, "width: Input should be a valid integer; got True"),
-    "a number for a section": ("wpl", 3, "wpl: Input should be a valid dictionary"),
-    "a number for a list": ("seeds", 3, "seeds: Input should be a valid list; got 3"),
+    "a number for a section": ("wpl", 3, "wpl: Input should be keys with values"),
+    "a number for a list": ("seeds", 3, "seeds: Input should be a list; got 3"),
     "nothing for a number": ("width", None, "width: Input should be a valid integer; got None"),
     "below the range": ("wpl.alpha", -1, "wpl.alpha: Input should be greater than or equal to 0"),
     "above the range": ("data.valid_share", 1.0, "data.valid_share: Input should be less than 1"),
     "not a number": ("l2.alpha", float("nan"), "l2.alpha: Input should be a finite number"),
     "infinite": ("l2.alpha", float("inf"), "l2.alpha: Input should be a finite number"),
     "an empty list": ("seeds", [], "seeds: List should have at least 1 item"),
-    "a seed twice": ("seeds", [1, 1], "seeds: the same value stands there twice: [1, 1]"),
+    "a seed twice": ("seeds", [1, 1], "seeds: duplicate value 1"),
     "a negative seed": ("seeds", [-1], "seeds.0: Input should be greater than or equal to 0"),
     "an unknown source": ("data.source", "minst", "data.source: Input should be 'digits'"),
-    "an unknown arm": ("compare.arms", ["none", "wlp"], "compare.arms.1: Input should be 'none'"),
-    "no arm to compare with": ("compare.arms", ["wpl", "none"], "compare.arms: 'l2' must be one"),
+    "an unknown arm": (
+        "compare.arms",
+        ["none", "wlp"],
+        "compare.arms: 'wlp' is not one of the arms",
+    ),
+    "no arm to compare with": ("compare.arms", ["wpl", "l2"], "compare.arms: 'none' must be one"),
     "more layers than there are": ("compare.shared", [4], "compare.shared: models of 4 and 6"),
     "a headline that is not run": ("compare.headline", 3, "compare.headline: 3 is not one of"),
     "no text to train on": ("text.valid_share", 0.95, "text.valid_share: with test_share 1.05"),
@@ -439,7 +443,7 @@ ARTIFACTS = {
 @pytest.mark.parametrize("case", ARTIFACTS)
 def test_a_bad_artifact(run, recorded, tmp_path, case):
     name, spoil, message = ARTIFACTS[case]
-    names = {"images": DATA_FILE, "models": FIRST, "importance": FISHER}
+    names = {"images": DATA_FILE, "models": FIRST, "fisher": FISHER}
     inputs = {key: f"results/{file}.safetensors" for key, file in names.items()}
     for file in inputs.values():
         (tmp_path / file).parent.mkdir(parents=True)
@@ -452,10 +456,9 @@ def test_a_bad_artifact(run, recorded, tmp_path, case):
         {"models": "results/second.safetensors", "history": "results/made.csv"},
         arm="wpl",
         shared=2,
-        alphas=[1.0],
+        strengths={"alpha": 1.0, "alphas": [1.0]},
         seeds=[0, 1],
         stops=["converged", "0.3"],
-        floor=0.0,
         width=10,
         second=SECOND,
     )

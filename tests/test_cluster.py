@@ -7,8 +7,7 @@ import urllib.request
 
 import pytest
 import yaml
-from test_conventions import RULES
-from workspace import ROOT, Workspace, table
+from workspace import ROOT, RULES, Workspace, table
 
 from support import workspace as support
 

@@ -9,28 +9,111 @@ from snakemake.exceptions import WorkflowError
 from workspace import ROOT
 
 from support import digest
+from wpl_lab.search.spaces.tasks import MODULES
 
-SCRIPTS = ROOT / "workflow" / "scripts"
-RULES = [p.stem for p in SCRIPTS.glob("*_*.py")]
+SCRIPTS = [p.stem for p in (ROOT / "workflow" / "scripts").glob("*_*.py")]
 
-# Runs a script's imports, then lists the project's files among the modules that are loaded.
+# Runs the imports of each script, and what it chooses, in a process of its own that has loaded the
+# large packages; prints the project's files among its modules.
 LOADED = """
-import json, sys
-path, root = sys.argv[1:]
+import importlib, json, os, sys
+import matplotlib.pyplot, pandas, seaborn, torch
+root, chosen, *scripts = sys.argv[1:]
 sys.path[:0] = [root + "/workflow/scripts", root + "/src"]
-exec(open(path).read().partition("with job(snakemake)")[0])
-files = [getattr(m, "__file__", None) or "" for m in list(sys.modules.values())]
-print(json.dumps([f for f in files if f.startswith((root + "/src/", root + "/workflow/"))]))
+for script in scripts:
+    if os.fork() == 0:
+        path = f"{root}/workflow/scripts/{script}.py"
+        exec(open(path).read().partition("with job(snakemake)")[0])
+        if "wpl_lab.search.spaces.tasks" in sys.modules:
+            importlib.import_module(chosen)
+        files = [getattr(m, "__file__", None) or "" for m in list(sys.modules.values())]
+        own = [f for f in files if f.startswith((root + "/src/", root + "/workflow/"))]
+        print(json.dumps([script, [path, *own]]), flush=True)
+        os._exit(0)
+    os.wait()
 """
 
 
-@pytest.mark.parametrize("script", RULES)
-def test_covers_what_is_imported(script):
-    path = SCRIPTS / f"{script}.py"
-    printed = subprocess.check_output([sys.executable, "-c", LOADED, str(path), str(ROOT)])
-    loaded = set(json.loads(printed)) | {str(path)}
-    files, _ = digest.executed(script, ROOT)
-    assert loaded == {str(f) for f in files}
+@pytest.fixture(scope="module")
+def loaded():
+    """The files that each script has loaded when its imports are done."""
+    command = [sys.executable, "-c", LOADED, str(ROOT), MODULES["text"], *SCRIPTS]
+    return dict(map(json.loads, subprocess.check_output(command, text=True).splitlines()))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_covers_what_is_imported(script, loaded):
+    files, _ = digest.executed(script, ROOT, MODULES["text"])
+    assert set(loaded[script]) == {str(f) for f in files}
+
+
+def test_a_search_depends_on_the_code_of_its_own_task():
+    text, images = (
+        {file.stem for file in digest.executed("search_cells", ROOT, MODULES[task])[0]}
+        for task in ("text", "images")
+    )
+    assert {"text_task", "recurrent_model"} <= text - images
+    assert {"image_task", "convolutional_model"} <= images - text
+
+
+def test_an_import_that_hides_its_module_is_refused(tree):
+    (tree / "workflow/scripts/train_it.py").write_text(
+        "import importlib\nimportlib.import_module(name)"
+    )
+    with pytest.raises(WorkflowError, match="hides which module it needs"):
+        digest.executed("train_it", tree)
+    files, _ = digest.executed("train_it", tree, "pack.other")
+    assert tree / "src/pack/other.py" in files
+
+
+SAME = {
+    "comments and layout": "# Why.\ndef f(x):\n    return (x\n        + 1)  # one\n",
+    "docstrings": '"""Module."""\ndef f(x):\n    """Add."""\n    return x + 1\n',
+}
+OTHER = {
+    "a constant": "def f(x):\n    return x + 1.0",
+    "a name": "def f(y):\n    return y + 1",
+    "a default": "def f(x=None):\n    return x + 1",
+    "a text that is used": "def f(x):\n    print('x')\n    return x + 1",
+    "a decorator": "@g\ndef f(x):\n    return x + 1",
+}
+
+
+@pytest.mark.parametrize("change", [*SAME, *OTHER])
+def test_code_counts_and_text_does_not(tree, change):
+    script = tree / "workflow/scripts/train_it.py"
+    script.write_text("def f(x):\n    return x + 1\n")
+    before = compute("train_it", tree)
+    script.write_text((SAME | OTHER)[change])
+    assert (compute("train_it", tree) == before) == (change in SAME)
+
+
+TABLE = """
+_ENTRIES = (
+    Arm(name="none", title="no remedy", trains="second"),
+    Arm(name="wpl", title="WPL", colour="red", importance=lambda fisher: fisher),
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ('"red"', '"blue"', {None}),
+        ('"WPL"', '"plasticity"', {None}),
+        ("lambda fisher: fisher", "lambda fisher: fisher.sqrt()", {None, "wpl"}),
+        ('"second"', '"both"', {None, "none"}),
+        ("_ENTRIES = (", '_ENTRIES = (Arm(name="new", title="new"),', {None}),
+        ("_ENTRIES", "_OTHERS", {None, "none", "wpl"}),
+    ],
+)
+def test_a_job_depends_on_the_entry_of_its_arm_alone(tree, old, new, changes):
+    table = tree / "src/pack/top.py"
+    table.write_text(TABLE)
+    before = {arm: compute("train_it", tree, arm) for arm in (None, "none", "wpl")}
+    table.write_text(TABLE.replace(old, new))
+    after = {arm: compute("train_it", tree, arm) for arm in before}
+    assert {arm for arm in before if before[arm] != after[arm]} == changes
 
 
 @pytest.fixture
@@ -51,6 +134,13 @@ def tree(tmp_path):
     return tmp_path
 
 
+def compute(script, root, arm=None):
+    """The digest, as a run of Snakemake that has just begun finds it."""
+    for function in (digest.code_digest, digest._parsed, digest._code):
+        function.cache_clear()
+    return digest.code_digest(script, root, arm=arm)
+
+
 def test_follows_every_form_of_import(tree):
     files, packages = digest.executed("train_it", tree)
     found = {f.relative_to(tree).as_posix() for f in files}
@@ -60,7 +150,6 @@ def test_follows_every_form_of_import(tree):
 
 
 def test_changes_with_the_code_and_not_with_its_place_or_time(tree, tmp_path_factory):
-    compute = digest.code_digest.__wrapped__
     before = compute("train_it", tree)
     (tree / "src/pack/other.py").write_text("x = 1")
     (tree / "src/pack/late.py").touch()
@@ -73,7 +162,6 @@ def test_changes_with_the_code_and_not_with_its_place_or_time(tree, tmp_path_fac
 
 
 def test_changes_with_the_version_of_a_package(tree, monkeypatch):
-    compute = digest.code_digest.__wrapped__
     before = compute("train_it", tree)
     version = digest.metadata.version("numpy")
     monkeypatch.setattr(digest.metadata, "version", lambda _: f"{version}+local")

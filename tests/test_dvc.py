@@ -10,7 +10,8 @@ from workspace import Workspace, wait_until
 
 WPL = ["train_second/shared1/wpl", "train_second/shared2/wpl"]
 TABLE = "dvc exp show --only-changed --hide-workspace --drop 'Created|State|Executor'"
-JUDGED = ["evaluate_forgetting", "plot_convergence", "plot_forgetting", "plot_tradeoff"]
+FIGURES = ("convergence", "forgetting", "tradeoff")
+JUDGED = ["evaluate_forgetting", *(f"plot_two_models/{figure}" for figure in FIGURES)]
 
 
 def test_what_is_recorded_is_up_to_date_for_both_tools(project):
@@ -92,7 +93,7 @@ def test_a_clone_without_the_cache_makes_everything(project, tmp_path):
     """Its figures and tables come with git, without a record of what made them."""
     clone = Workspace(tmp_path / "clone")
     project(f"git clone --quiet . {clone.path}")
-    assert (clone.path / "results/plot_tradeoff/tradeoff.png").exists()
+    assert (clone.path / "results/plot_two_models/tradeoff.png").exists()
     everything = project("snakemake --dry-run --forceall --cores 1 --quiet rules")
     planned = clone("snakemake --dry-run --cores 1 --quiet rules")
     assert planned.partition("Job stats:")[2].split("total")[0] in everything

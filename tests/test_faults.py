@@ -232,12 +232,12 @@ def test_what_a_loss_of_power_leaves_is_put_right(project):
     assert project.results() == before
     assert not list((project.path / ".unfinished").glob("*/.*"))
 
-    figure = "results/plot_tradeoff/tradeoff.png"
+    figure = "results/plot_two_models/tradeoff.png"
     record = base64.urlsafe_b64encode(figure.encode()).decode()
-    damage(project.path / ".snakemake/metadata" / record, cut)
+    damage(project.path / ".snakemake/metadata/two_models" / record, cut)
     project(EVERYTHING)
     assert "Nothing to be done" in project(EVERYTHING)
-    assert (project.path / ".snakemake/metadata" / record).read_text().endswith("}")
+    assert (project.path / ".snakemake/metadata/two_models" / record).read_text().endswith("}")
     assert project.results() == before
 
 

@@ -1,19 +1,13 @@
 """params.yaml is checked before the first job; each fault is named by its key."""
 
-import itertools
 import math
-import typing
 
 import pytest
 import yaml
 from snakemake.exceptions import WorkflowError
 from workspace import ROOT, overlay
 
-from support import params, search_params
-from wpl.fisher.scores import Kind
-from wpl.omega import Curvature
-from wpl_lab.data import image_sources, text_sources
-from wpl_lab.two_models.arms import ARM_NAMES, Arm
+from support import params
 
 DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
 
@@ -38,11 +32,11 @@ FAULTS = [
     ("wpl.alpha", math.nan, "wpl.alpha: Input should be a finite number; got nan"),
     ("l2.alpha", math.inf, "l2.alpha: Input should be a finite number; got inf"),
     ("wpl.alpha", "3", "wpl.alpha: Input should be a valid number; got '3'"),
-    ("wpl", 3, "wpl: Input should be a valid dictionary or instance of Anchor; got 3"),
+    ("wpl", 3, "wpl: Input should be keys with values; got 3"),
     ("seeds", [], "seeds: List should have at least 1 item"),
-    ("seeds", [1, 1], "seeds: the same value stands there twice: [1, 1]"),
+    ("seeds", [1, 1], "seeds: duplicate value 1"),
     ("seeds", [-1], "seeds.0: Input should be greater than or equal to 0; got -1"),
-    ("seeds", 3, "seeds: Input should be a valid list; got 3"),
+    ("seeds", 3, "seeds: Input should be a list; got 3"),
     ("width", 2.5, "width: Input should be a valid integer; got 2.5"),
     ("width", True, "width: Input should be a valid integer; got True"),
     ("data.source", "minst", "data.source: Input should be 'digits', 'mnist', 'fashion_mnist', "),
@@ -50,21 +44,22 @@ FAULTS = [
     ("data.limit", 1.5, "data.limit: Input should be a valid integer; got 1.5"),
     ("data.valid_share", 1.0, "data.valid_share: Input should be less than 1; got 1.0"),
     ("first.stops", [0.5, 55], "first.stops.1: Input should be less than 1; got 55"),
-    ("first.stops", [0.5, 0.5], "first.stops: the same value stands there twice"),
+    ("first.stops", [0.5, 0.5], "first.stops: duplicate value 0.5"),
     ("first.iterations", 0, "first.iterations: Input should be greater than or equal to 1; got 0"),
     ("first.learning_rate", 0, "first.learning_rate: Input should be greater than 0; got 0"),
     ("second.batch_size", "64", "second.batch_size: Input should be a valid integer; got '64'"),
     ("fisher.kind", "true", "fisher.kind: Input should be 'empirical', 'mc', 'exact' or 'sketch'"),
-    ("compare.arms", ["none", "wlp"], "compare.arms.1: Input should be 'none', 'wpl'"),
-    ("compare.arms", ["wpl", "none"], "compare.arms: 'l2' must be one of the arms"),
-    ("first.check_every", 9999, "first.check_every: 9999 is more than first.iterations, 3000"),
+    ("compare.arms", ["none", "wlp"], "compare.arms: 'wlp' is not one of the arms default, none, "),
+    ("compare.arms", ["wpl", "l2"], "compare.arms: 'none' must be one of the arms"),
+    ("compare.arms", ["none", "drop_path"], "compare.arms: 'drop_path' is not one of the arms"),
+    ("first.check_every", 9999, "first.check_every: 9999 is more than iterations, 3000"),
     ("compare.shared", [4], "compare.shared: models of 4 and 6 layers can share at most 3; got 4"),
     ("compare.headline", 5, "compare.headline: 5 is not one of compare.shared, [1, 2, 3]"),
-    ("compare.remedies", ["mass"], "compare.remedies.0: Input should be 'floor', 'omega', 'si' or"),
+    ("compare.remedies", ["mass"], "compare.remedies: 'mass' is not one of the arms default, "),
     ("data.source", "mnist", "compare.remedies: the matrices of omega are for small images"),
     ("omega.curvature", "fisher", "omega.curvature: Input should be 'hessian' or 'ggn'"),
     ("si.damping", 0, "si.damping: Input should be greater than 0; got 0"),
-    ("split.arms", ["none"], "split.arms: 'ewc' must be one of the arms"),
+    ("split.arms", ["ewc"], "split.arms: 'none' must be one of the arms"),
     ("tradeoff.alphas", [], "tradeoff.alphas: List should have at least 1 item"),
     ("text.source", "ptp", "text.source: Input should be 'manual', 'ptb' or 'folder'; got 'ptp'"),
     ("text.vocabulary", 1, "text.vocabulary: Input should be greater than or equal to 2; got 1"),
@@ -75,29 +70,35 @@ FAULTS = [
     ),
     (
         "search.text.other_seeds",
-        [7],
-        "search.text.other_seeds: 7 is not one of seeds, [0, 1, 2, 3, 4, 5]",
+        [77],
+        "search.text.other_seeds: 77 is not one of seeds, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]",
     ),
-    ("search.text.small.enas", ["none"], "search.text.small.enas: 'wpl' must be one of the arms"),
+    ("search.text.small.enas", ["frozen"], "search.text.small.enas: 'frozen' is not one of the"),
     (
         "search.text.full.uniform",
         ["wpl"],
         "search.text.full.uniform: 'none' must be one of the arms",
     ),
-    ("search.text.small.enas", [], "search.text.small.enas: what is compared first"),
+    ("search.text.small.enas", [], "search.text.small.enas: expected at least the arms"),
+    (
+        "search.text.training.children",
+        6,
+        "search.text.training.children: 6 is not a multiple of remedies.together, 4",
+    ),
+    ("search.text.sweep.slow", [1.5], "search.text.sweep.slow.0: Input should be less than or"),
     ("search.images.dropout.arms", ["wpl"], "search.images.dropout.arms: 'none' must be one of"),
     ("search.images.small.operations", ["sep7"], "search.images.small.operations.0: Input should"),
     ("search.images.small.nodes", 2, "search.images.small.nodes: 2808 cells are more than"),
     ("search.images.plasticity.protect", ["recurrent"], "search.images.plasticity.protect.0: Inp"),
     (
         "search.text.plasticity.warmup",
-        7,
-        "search.text.plasticity.warmup: 7 is not less than training.epochs, 7",
+        8,
+        "search.text.plasticity.warmup: 8 is not less than training.epochs, 8",
     ),
     (
         "search.text.plasticity.decay_from",
-        7,
-        "search.text.plasticity.decay_from: 7 is not less than",
+        8,
+        "search.text.plasticity.decay_from: 8 is not less than",
     ),
     (
         "search.text.plasticity.protect",
@@ -142,27 +143,3 @@ def test_all_faults_are_named_at_once():
 def test_the_form_is_canonical():
     turned = dict(reversed(change("wpl.alpha", 1000).items()))
     assert repr(params.validate(turned)) == repr(params.validate(DEFAULT))
-
-
-def test_choices_are_those_of_the_library():
-    kind = params.Fisher.model_fields["kind"].annotation
-    source = params.Data.model_fields["source"].annotation
-    assert typing.get_args(kind) == typing.get_args(Kind)
-    assert typing.get_args(source) == typing.get_args(image_sources.Source)
-    kind = search_params.Plasticity.model_fields["kind"].annotation
-    assert typing.get_args(kind) == typing.get_args(Kind)
-    text = params.Text.model_fields["source"].annotation
-    assert typing.get_args(text) == typing.get_args(text_sources.Source)
-    assert tuple(ARM_NAMES) == typing.get_args(Arm)
-    curvature = params.Omega.model_fields["curvature"].annotation
-    assert typing.get_args(curvature) == typing.get_args(Curvature)
-
-
-def test_every_parameter_has_a_sentence_or_explains_itself():
-    """A section's keys are explained above them, but for those whose name says all."""
-    plain = {"iterations", "batch_size", "learning_rate", "weight_decay", "depth"}
-    lines = (ROOT / "params.yaml").read_text().splitlines()
-    for before, line in itertools.pairwise(lines):
-        key = line.strip().partition(":")[0]
-        if line.strip() and not line.strip().startswith("#") and not line.rstrip().endswith(":"):
-            assert before.strip().startswith("#") or key in plain, line

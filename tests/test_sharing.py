@@ -6,10 +6,8 @@ import sys
 
 import pytest
 import yaml
-from test_workflow import rules
-from workspace import Workspace
+from workspace import Workspace, rules
 
-PLOTS = ("plot_convergence", "plot_forgetting", "plot_tradeoff")
 TRAINED = "results/train_second/shared1/wpl.csv"
 VERIFY = f"{sys.executable} workflow/support/verify.py"
 
@@ -47,7 +45,7 @@ def test_a_colleague_pulls_everything_and_runs_nothing(project, remote, tmp_path
     assert theirs.results() == project.results()
     assert "objects are sound" in theirs(VERIFY)
     theirs("dvc exp run --quiet -S wpl.alpha=3")
-    assert rules(theirs.ran()) == {"train_second", "evaluate_forgetting", *PLOTS}
+    assert rules(theirs.ran()) == {"train_second", "evaluate_forgetting", "plot_two_models"}
 
 
 def cached(workspace, file):
@@ -60,7 +58,7 @@ def cached(workspace, file):
 def folder(workspace, path):
     """The object of a folder of results."""
     lock = yaml.safe_load((workspace.path / "dvc.lock").read_text())
-    outs = lock["stages"]["workflow"]["outs"]
+    outs = lock["stages"]["two_models"]["outs"]
     md5 = next(out["md5"] for out in outs if out["path"] == path)
     return f"files/md5/{md5[:2]}/{md5[2:]}"
 

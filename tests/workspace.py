@@ -13,6 +13,13 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = Path(sys.executable).parent
+RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", re.MULTILINE | re.DOTALL)
+RULES = {
+    name: body
+    for file in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+    for name, body in RULE.findall(file.read_text())
+}
+"""The rules of the workflow, with what they say."""
 
 
 def overlay(params, changes):
@@ -133,6 +140,11 @@ class Workspace:
             for p in sorted(found)
             if p.is_file() and p.name != ".gitignore"
         }
+
+
+def rules(jobs):
+    """The rules of some jobs, which are called by their logs."""
+    return {job.partition("/")[0] for job in jobs}
 
 
 def table(printed):

@@ -5,3 +5,5 @@ from .fisher.estimate import gradient_and_fisher as gradient_and_fisher
 from .fisher.explain import explain as explain
 from .omega import exact_omega as exact_omega
 from .plasticity import WeightPlasticity as WeightPlasticity
+
+__version__: str

@@ -7,14 +7,14 @@ eliminates the private weights θ_1. What is left for a step v of the shared wei
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 
-Curvature = Literal["hessian", "ggn"]
+from wpl.kinds import Curvature
 
 # Scratch for Jacobians, in elements (256 MB of float64): bounds memory, not results.
 _SCRATCH = 2**25

@@ -1,68 +1,73 @@
 """Checks before the first job, and what the rules share: identity of jobs, lists of wildcards."""
 
-import yaml
-
 from snakemake.io import expand as expand_names
-from support import digest, workspace
+from support import jobs, stages
 from support.params import validate
-from wpl_lab.search.search_names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
-from wpl_lab.two_models.arms import CONVERGED, IMPORTANCE
+from wpl_lab.arms import ARMS, chosen
+from wpl_lab.search.search_names import ERROR_NAMES, METHOD_NAMES
+from wpl_lab.two_models.stops import CONVERGED
 
 given = config.copy()
 with plainly():
     config.update(validate(config))
 SEEDS = config["seeds"]
 STOPS = [CONVERGED, *map(str, config["first"]["stops"])]
-ARMS = config["compare"]["arms"]
-REMEDIES = config["compare"]["remedies"]
 HEADLINE = config["compare"]["headline"]
-# Those whose importance is not the Fisher information.
-ESTIMATED = [arm for arm in REMEDIES if arm in IMPORTANCE]
 # The second models: number of shared layers and arm.
-SECOND = [(k, arm) for k in config["compare"]["shared"] for arm in ARMS]
-SECOND += [(HEADLINE, arm) for arm in REMEDIES]
-# An arm has a strength if it has a section with one.
-ALPHAS = {arm: config[arm]["alpha"] for arm in [*ARMS, *REMEDIES] if arm in config}
-SPLIT_ALPHAS = {
-    arm: config["split"]["alpha"]
-    for arm in config["split"]["arms"]
-    if arm not in ("none", "joint")
-}
+SECOND = [
+    (k, arm)
+    for k in config["compare"]["shared"]
+    for arm in chosen(config["compare"]["arms"], "shared")
+]
+SECOND += [(HEADLINE, arm) for arm in chosen(config["compare"]["remedies"], "headline")]
+SECOND = list(dict.fromkeys(SECOND))
+# What their anchors take, beside the Fisher information and the path of the first model.
+ESTIMATED = sorted(
+    {e for _, arm in SECOND for e in ARMS[arm].estimates} & {"mas", "omega"}
+)
 
 SEARCH = config["search"]
 TASKS = list(ERROR_NAMES)
+# The figures of each experiment, with the tables that they show.
+FIGURES = {
+    "forgetting": ["curves"],
+    "convergence": ["curves"],
+    "tradeoff": ["tradeoff", "split"],
+}
+SEARCH_FIGURES = {
+    "errors": ["runs"],
+    "search_forgetting": ["forgetting", "later"],
+    "reward": ["policy"],
+    "ranking": ["ranking", "yardsticks"],
+    "found": ["found", "retrained", "yardsticks"],
+    "cells": ["found", "retrained"],
+}
 # What a search, or a training alone, asks a cluster for.
 GPUS = int(SEARCH["device"] == "cuda")
 
 
 wildcard_constraints:
     shared=r"\d+",
-    seed=r"\d+",
-    arm="|".join({*ARMS, *REMEDIES, *ARM_NAMES}),
+    batches=r"\d+",
+    arm="(?:{})(?:@[\\d.e-]+)?".format("|".join(ARMS)),
     method="|".join(METHOD_NAMES),
     space=r"small|full|dropout[\d.]+",
     task="|".join(TASKS),
     section="data|images",
-
-
-def name(output):
-    """An output's name, whose flags say where a cluster without a common disk stores it."""
-    stored = getattr(output, "flags", {}).get("storage_object")
-    if not stored:
-        return output
-    prefix = workflow.storage_settings.default_storage_prefix
-    return stored.query.removeprefix(prefix).lstrip("/")
+    figure="|".join({**FIGURES, **SEARCH_FIGURES}),
 
 
 def expand(outputs, *combine, **wildcards):
     """Snakemake's own, but for outputs that are stored anywhere."""
     outputs = [outputs] if isinstance(outputs, str) else outputs
-    return expand_names(list(map(name, outputs)), *combine, **wildcards)
+    return expand_names(
+        [jobs.path_of(output, workflow) for output in outputs], *combine, **wildcards
+    )
 
 
-def code(script):
-    """Everything that a script executes, as one of its params."""
-    return digest.code_digest(script, ROOT)
+def params_of(stage):
+    """The params of a stage of dvc.yaml, which its results carry."""
+    return stages.params(config, stage, ROOT)
 
 
 def existing(key, files):
@@ -73,19 +78,29 @@ def existing(key, files):
     return files
 
 
-def strengths(arm, shared):
-    """The values of α at which an arm is run: its own, and those of the trade-off."""
-    if arm not in ALPHAS:
-        return [0.0]
-    sweep = config["tradeoff"]["remedies" if arm in REMEDIES else "alphas"]
-    return sorted({ALPHAS[arm], *(sweep if shared == HEADLINE else [])})
+def templates(experiment):
+    """What documents claim of its results: a job that fills them in runs again if they change."""
+    return {
+        text: (ROOT / f"workflow/templates/{experiment}_{text}.md").read_text("utf-8")
+        for text in ("claims", "caption")
+    }
 
 
-def split_strengths(arm):
-    """The same, where one network learns one half of the classes after the other."""
-    if arm not in SPLIT_ALPHAS:
-        return [0.0]
-    return sorted({SPLIT_ALPHAS[arm], *config["split"]["alphas"]})
+def strengths(arm, alpha, alphas):
+    """How strongly an arm is run: at its own α, and at those of a trade-off."""
+    entry = ARMS[arm]
+    if entry.importance is None:
+        return {"alpha": 0.0, "alphas": [0.0]}
+    numbers = {name: config[entry.section][name] for name in entry.numbers}
+    return {"alpha": alpha, "alphas": sorted({alpha, *alphas}), "numbers": numbers}
+
+
+def of_two_models(arm, shared):
+    """The same where two models share layers: at the headline number of them, over the trade-off."""
+    alpha = config[ARMS[arm].section]["alpha"] if ARMS[arm].section else 0.0
+    return strengths(
+        arm, alpha, config["tradeoff"]["alphas"] if shared == HEADLINE else []
+    )
 
 
 def of_second(pattern):
@@ -94,33 +109,12 @@ def of_second(pattern):
     return expand(pattern, zip, shared=shared, arm=arm)
 
 
-def importance(arm):
-    """The file of what an arm's anchor is weighted with."""
-    kind = IMPORTANCE.get(arm, "fisher")
-    folder = "estimate_fisher" if kind == "fisher" else "estimate_importance"
-    return f"results/{folder}/{kind}.safetensors"
-
-
-workspace.set_environment(ROOT)
-if workflow.is_main_process:
-    workspace.heal()
-    with plainly():
-        workspace.check()
-    if given != yaml.safe_load((ROOT / "params.yaml").read_text()):
-        logger.warning(
-            "The configuration is not params.yaml's: DVC cannot record what differs."
-        )
-
-
-onstart:
-    workspace.lock()
-
-
-onsuccess:
-    workspace.materialise(workflow.dag)
-    for removed in workspace.prune(workflow):
-        logger.info(f"Removed {removed}: no parameter asks for it any more.")
-
-
-onerror:
-    workspace.materialise(workflow.dag)
+def estimates(arm):
+    """The files of what an arm's anchor takes, by estimate."""
+    made = {
+        **rules.estimate_importance.output,
+        "fisher": rules.estimate_fisher.output.fisher,
+        "fall": rules.train_first.output.fall,
+        "moved": rules.train_first.output.moved,
+    }
+    return {estimate: made[estimate] for estimate in ARMS[arm].estimates}

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from wpl_lab.progress import LOGGER, report
+
 # Ctrl-C reaches all processes of a terminal: jobs end at once, and leave the talking to Snakemake.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -35,7 +37,7 @@ def job(snakemake: Any) -> Iterator[None]:
     name = " ".join([snakemake.rule, *(f"{k}={v}" for k, v in snakemake.wildcards.items())])
     start = time.perf_counter()
     try:
-        with _log(Path(snakemake.log[0])) as log:
+        with _log(Path(snakemake.log[0])) as log, _progress(snakemake):
             log.write(f"{name}\n")
             try:
                 yield
@@ -51,6 +53,8 @@ def job(snakemake: Any) -> Iterator[None]:
     else:
         return
     sys.stderr.write(f"error: {name}: {fault}\n")
+    with _progress(snakemake):
+        report(error=f"error: {name}: {fault}")
     sys.exit(1)
 
 
@@ -60,8 +64,35 @@ def _log(path: Path) -> Iterator[IO[str]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", buffering=1) as log:
         logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
-        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            yield log
+        try:
+            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+                yield log
+        finally:
+            logging.getLogger().handlers.clear()
+
+
+@contextlib.contextmanager
+def _progress(snakemake: Any) -> Iterator[None]:
+    """Add what the library reports of its progress to logs/progress.jsonl, a line for each step."""
+    about = {"rule": snakemake.rule, "wildcards": dict(snakemake.wildcards.items())}
+
+    class Lines(logging.FileHandler):
+        def format(self, record: logging.LogRecord) -> str:
+            now = {"time": round(time.time(), 1)}
+            return json.dumps(now | about | json.loads(record.getMessage()))
+
+    try:
+        handler: logging.Handler = Lines("logs/progress.jsonl", encoding="utf-8")
+    except OSError:  # it is there to be watched, and nothing depends on it
+        handler = logging.NullHandler()
+    logger = logging.getLogger(LOGGER)
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def _remedy(error: Exception, inputs: Iterable[str]) -> str:

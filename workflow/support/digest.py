@@ -1,8 +1,8 @@
 """Digest of the code that a script runs: library code is an input of a job like any other.
 
 Snakemake does not see edits in ``src/``. With this digest among a rule's params it does, by
-content: a job runs again when a module that it imports has changed, or the version of a package,
-whenever the files were written; an edit elsewhere leaves it alone.
+content: a job runs again when the code of a module that it imports has changed, or the version of a
+package, whenever the files were written; an edit elsewhere, or of a docstring, leaves it alone.
 """
 
 import ast
@@ -12,24 +12,40 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
 PROJECTS = {"wpl", "wpl_lab"}
+LOOK = {"title", "colour", "marker", "line", "applies", "default"}
+"""What an entry of the table of arms says for figures and for the choice of arms, not for a job."""
 
 
 @cache
-def code_digest(script: str, root: Path) -> str:
-    """Digest a script of ``workflow/scripts``, what it imports of the project, and versions."""
-    files, packages = executed(script, root)
-    texts = {file.relative_to(root).as_posix(): file.read_text("utf-8") for file in files}
+def code_digest(script: str, root: Path, chosen: str | None = None, arm: str | None = None) -> str:
+    """Digest a script of ``workflow/scripts``, what it imports of the project, and versions.
+
+    Docstrings, comments and layout do not count: an edit that changes no code changes no digest.
+    Nor do the other entries of the table of arms where a job is about one of them.
+
+    Args:
+        script: Name of the script.
+        root: The project's folder.
+        chosen: The module that is imported by a call of ``import_module``, if there is one.
+        arm: The arm that a job is about, if it is about one.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    files, packages = executed(script, root, chosen)
+    codes = {file.relative_to(root).as_posix(): _code(file, arm) for file in files}
     versions = {package: _version(package) for package in packages}
-    identity = json.dumps([sorted(texts.items()), sorted(versions.items())])
+    identity = json.dumps([sorted(codes.items()), sorted(versions.items())])
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
-def executed(script: str, root: Path) -> tuple[set[Path], set[str]]:
-    """Find what running a script executes.
+def executed(script: str, root: Path, chosen: str | None = None) -> tuple[set[Path], set[str]]:
+    """Find what running a script executes; the arguments are as for ``code_digest``.
 
     Returns:
         The files of the project, the script's own included, as absolute paths; and the names of
@@ -48,10 +64,55 @@ def executed(script: str, root: Path) -> tuple[set[Path], set[str]]:
             packages.update(_distributions().get(name.partition(".")[0], []))
         elif file not in files:
             files.add(file)
-            todo += _imports(name, file, root)
+            todo += _imports(name, file, root, chosen)
     if not files:
         raise WorkflowError(f"there is no script {script}.py in {root / 'workflow/scripts'}")
     return files, packages - PROJECTS
+
+
+@cache
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text("utf-8"))
+
+
+@cache
+def _code(file: Path, arm: str | None) -> str:
+    return hashlib.sha256(repr(_essence(_parsed(file), arm)).encode()).hexdigest()
+
+
+def _essence(node: Any, arm: str | None) -> Any:
+    """Reduce a syntax tree to what is executed, in a form that versions of Python agree on."""
+    if isinstance(node, list):
+        counted = (item for item in node if not _is_text(item) and not _is_other(item, arm))
+        return [_essence(item, arm) for item in counted]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = dict(ast.iter_fields(node))
+    if arm and _is_entry(node):
+        fields["keywords"] = [k for k in fields["keywords"] if k.arg not in LOOK]
+    essence = [(name, _essence(value, arm)) for name, value in fields.items()]
+    return type(node).__name__, [field for field in essence if field[1] not in (None, [])]
+
+
+def _is_entry(node: Any) -> bool:
+    """Tell whether an expression is an entry of the table of arms."""
+    return isinstance(node, ast.Call) and _called(node) == "Arm"
+
+
+def _is_other(node: Any, arm: str | None) -> bool:
+    """Tell whether an expression is the entry of another arm than the one that a job is about."""
+    if arm is None or not _is_entry(node):
+        return False
+    return all(ast.unparse(k.value) != repr(arm) for k in node.keywords if k.arg == "name")
+
+
+def _is_text(node: Any) -> bool:
+    """Tell whether a statement is a docstring, which does nothing."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 _distributions = cache(metadata.packages_distributions)
@@ -71,12 +132,16 @@ def _find(module: str, root: Path) -> Path | None:
     return None
 
 
-def _imports(module: str, file: Path, root: Path) -> Iterator[str]:
+def _imports(module: str, file: Path, root: Path, chosen: str | None) -> Iterator[str]:
     if "." in module:
         yield module.rpartition(".")[0]  # the package is executed first
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
+    for node in ast.walk(_parsed(file)):
+        if isinstance(node, ast.Call) and _called(node) == "import_module":
+            if chosen is None:
+                raise WorkflowError(f"{file}: import_module() hides which module it needs")
+            yield chosen
+        elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             parents = package.split(".")[: len(package.split(".")) - node.level + 1]
@@ -92,3 +157,7 @@ def _imports(module: str, file: Path, root: Path) -> Iterator[str]:
                             f"{file}: import {alias.name!r} from its own module, not from {source}"
                         )
                     yield f"{source}.{alias.name}"
+
+
+def _called(node: ast.Call) -> str:
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))

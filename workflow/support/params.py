@@ -1,125 +1,76 @@
-"""What params.yaml may hold: every key, its type and its range, checked before the first job."""
+"""All settings of params.yaml, checked before the first job; each is declared beside its reader."""
 
 import contextlib
 import difflib
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+import json
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from annotated_types import MinLen
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from snakemake.exceptions import WorkflowError
 
-from support.search_params import Search
-from support.section import Count, NonNegative, Positive, Section, Seed, Share
-from wpl_lab.two_models.arms import ArmEverywhere, ArmOfSplit, Remedy
+from wpl_lab.arms import ARMS, chosen
+from wpl_lab.constraints import Count, Seed
+from wpl_lab.data.data_settings import ImageData, TextData
+from wpl_lab.search.plan import Search
+from wpl_lab.two_models.model_settings import (
+    Anchor,
+    Compare,
+    First,
+    Fisher,
+    Floor,
+    Omega,
+    Second,
+    Si,
+    Split,
+    Tradeoff,
+)
 
 
-class Data(Section):
-    source: Literal["digits", "mnist", "fashion_mnist", "cifar10", "folder"]
-    root: str
-    size: Count | None
-    limit: Count | None
-    valid_share: Share
-    test_share: Share
-    seed: Seed
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """All settings, section by section, in the order of params.yaml."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-class Training(Section):
-    depth: Annotated[int, Field(ge=2)]
-    iterations: Count
-    batch_size: Count
-    learning_rate: Annotated[float, Field(gt=0, le=10)]
-    weight_decay: NonNegative
-
-
-class First(Training):
-    stops: list[Share]
-    check_every: Count
-
-
-class Second(Training):
-    record_every: Count
-
-
-class Fisher(Section):
-    kind: Literal["empirical", "mc", "exact", "sketch"]
-    samples: Count
-
-
-class Compare(Section):
-    shared: Annotated[list[Count], Field(min_length=1)]
-    arms: Annotated[list[ArmEverywhere], Field(min_length=1)]
-    remedies: list[Remedy]
-    headline: Count
-
-
-class Anchor(Section):
-    alpha: NonNegative
-
-
-class Floor(Anchor):
-    floor: NonNegative
-
-
-class Omega(Anchor):
-    curvature: Literal["hessian", "ggn"]
-    damping: NonNegative
-
-
-class Si(Anchor):
-    damping: Positive
-
-
-class Split(Anchor):
-    arms: list[ArmOfSplit]
-    alphas: list[Positive]
-
-
-class Tradeoff(Section):
-    alphas: Annotated[list[Positive], Field(min_length=1)]
-    remedies: list[Positive]
-
-
-class Text(Section):
-    source: Literal["manual", "ptb", "folder"]
-    root: str
-    vocabulary: Annotated[int, Field(ge=2)]
-    valid_share: Share
-    test_share: Share
-    seed: Seed
-
-    @model_validator(mode="after")
-    def leaves_something_to_train_on(self) -> "Text":
-        held_out = self.valid_share + self.test_share
-        if held_out >= 1:
-            raise ValueError(
-                f"valid_share: with test_share {held_out:g} of the text; it must be less than 1"
-            )
-        return self
-
-
-class Params(Section):
-    seeds: Annotated[list[Seed], Field(min_length=1)]
-    data: Data
+    seeds: Annotated[tuple[Seed, ...], MinLen(1)]
+    """Root seeds, one run of every model each; all randomness derives from them."""
+    data: ImageData
+    """Images that the two models learn."""
     width: Count
+    """Units of each hidden layer, in both models: shared layers must fit both."""
     first: First
     fisher: Fisher
     second: Second
     compare: Compare
     wpl: Anchor
+    """The weight plasticity loss."""
     l2: Anchor
+    """A uniform anchor, whose importance has the same mean as the Fisher information."""
     floor: Floor
     omega: Omega
     si: Si
     mas: Anchor
+    """Memory aware synapses; its importance is scaled to the mean of the Fisher information."""
     split: Split
     tradeoff: Tradeoff
-    images: Data
-    text: Text
+    images: ImageData
+    """Images on which convolutional cells are searched; half of the validation part rewards, the
+    other half scores."""
+    text: TextData
+    """Text on which recurrent cells are searched."""
     search: Search
 
-    @model_validator(mode="after")
-    def fits(self) -> "Params":
+    def __post_init__(self) -> None:
+        """Check sections against each other.
+
+        Raises:
+            ValueError: If they do not fit; names the key.
+        """
         most = min(self.first.depth, self.second.depth) - 1
         if max(self.compare.shared) > most:
             raise ValueError(
@@ -129,26 +80,22 @@ class Params(Section):
         if self.compare.headline not in self.compare.shared:
             raise ValueError(
                 f"compare.headline: {self.compare.headline} is not one of compare.shared, "
-                f"{self.compare.shared}"
+                f"{[*self.compare.shared]}"
             )
-        missing = {"none", "wpl", "l2"} - set(self.compare.arms)
-        if missing:
-            raise ValueError(f"compare.arms: {min(missing)!r} must be one of the arms")
         large = self.data.source not in ("digits", "folder") and self.data.size is None
-        if "omega" in self.compare.remedies and large:
+        matrices = [
+            arm
+            for arm in chosen(self.compare.remedies, "headline")
+            if "omega" in ARMS[arm].estimates
+        ]
+        if matrices and large:
             raise ValueError(
-                "compare.remedies: the matrices of omega are for small images; leave it out with "
-                f"data.source {self.data.source}"
+                f"compare.remedies: the matrices of {matrices[0]} are for small images; leave it "
+                f"out with data.source {self.data.source}"
             )
-        missing = {"none", "ewc"} - set(self.split.arms)
-        if missing:
-            raise ValueError(f"split.arms: {min(missing)!r} must be one of the arms")
-        if self.first.check_every > self.first.iterations:
-            raise ValueError(
-                f"first.check_every: {self.first.check_every} is more than first.iterations, "
-                f"{self.first.iterations}"
-            )
-        return self
+
+
+_SCHEMA = TypeAdapter(Params)
 
 
 def validate(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,22 +107,51 @@ def validate(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         WorkflowError: If something is wrong; one line for each fault, naming its key.
     """
+    faults = [f"{key}: duplicate value {value!r}" for key, value in _duplicates(config)]
     try:
-        return Params.model_validate(config).model_dump()
+        params = _SCHEMA.validate_json(json.dumps(config, default=str))
     except ValidationError as error:
-        raise WorkflowError(*(f"params: {_line(e)}" for e in error.errors())) from None
+        faults += [_line(e) for e in error.errors() if not _follows(e)]
+    if faults:
+        raise WorkflowError(*(f"params: {fault}" for fault in faults))
+    canonical: dict[str, Any] = _SCHEMA.dump_python(params, mode="json")
+    return canonical
+
+
+def _duplicates(value: Any, *keys: str) -> Iterator[tuple[str, Any]]:
+    """Find what a list holds twice: it would make one result twice."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _duplicates(inner, *keys, str(key))
+    elif isinstance(value, list):
+        seen = [item for i, item in enumerate(value) if item in value[:i]]
+        yield from ((".".join(keys), item) for item in seen[:1])
+
+
+def _follows(error: ErrorDetails) -> bool:
+    """Tell whether a fault only follows from others: a list is too short without its bad values."""
+    return error["type"] == "too_short" and bool(error["input"])
 
 
 def _line(error: ErrorDetails) -> str:
     where = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
+    if error["type"] == "unexpected_keyword_argument":
         return f"unknown key {where!r}{_suggestion(error['loc'])}"
     if error["type"] == "missing":
         return f"missing key {where!r}"
-    message = error["msg"].removeprefix("Value error, ")
-    if not where or error["type"] == "value_error":
+    message = _MESSAGES.get(error["type"], error["msg"]).format_map(error.get("ctx", {}))
+    if error["type"] == "value_error":
         return ".".join(filter(None, (where, message)))
     return f"{where}: {message}; got {error['input']!r}{_hint(error)}"
+
+
+# Where pydantic's message speaks of Python.
+_MESSAGES = {
+    "dataclass_type": "Input should be keys with values",
+    "tuple_type": "Input should be a list",
+    "too_short": "List should have at least {min_length} item",
+    "value_error": "{error}",
+}
 
 
 def _hint(error: ErrorDetails) -> str:
@@ -189,6 +165,6 @@ def _hint(error: ErrorDetails) -> str:
 def _suggestion(location: tuple[int | str, ...]) -> str:
     section: Any = Params
     for key in location[:-1]:
-        section = section.model_fields[key].annotation
-    near = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1)
+        section = typing.get_type_hints(section)[str(key)]
+    near = difflib.get_close_matches(str(location[-1]), typing.get_type_hints(section), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,7 +1,8 @@
 """Is params.yaml YAML, with each key once? Snakemake says neither where nor what is wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -34,6 +35,20 @@ def check_syntax(path: Path) -> None:
         raise WorkflowError(
             f"{path}, line {key.start_mark.line + 1}: repeats the key {key.value!r}"
         )
+
+
+def check_command_line(config: Mapping[str, Any]) -> None:
+    """Check what is given by ``--config``.
+
+    Raises:
+        WorkflowError: If it is a section: Snakemake makes text of the numbers in it.
+    """
+    for name, value in config.items():
+        if isinstance(value, Mapping | list):
+            raise WorkflowError(
+                f"--config {name}=...: Snakemake reads numbers in sections and lists as text; "
+                "change params.yaml, write a file for --configfile, or use `dvc exp run -S`"
+            )
 
 
 def _kind(tree: Node | None) -> str:

@@ -4,34 +4,30 @@ import fcntl
 import os
 import pwd
 import re
-import shutil
 import socket
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
 import snakemake.exceptions
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
-from support import cluster, damage
+from support import cluster, damage, receipts, stages
 
 RESULTS = Path("results")
 UNFINISHED = Path(".unfinished")  # where job.unfinished keeps how far long jobs are
-METADATA = Path(".snakemake/metadata")
 LOCKS = Path(".snakemake/locks")
 RUN = Path(".snakemake/run.flock")  # of the run that is alive; holds its machine's name
 OCCUPIED = "error: another snakemake is running in this directory: try again when it has ended"
-HALF_WRITTEN = re.compile(r"\..+\.(\d+\.tmp|copy)")  # as files.atomic and materialise name them
+HALF_WRITTEN = re.compile(r"\..+\.(\d+\.tmp|copy)")  # as files.atomic and finished name them
 
 
 def set_environment(root: Path) -> None:
     """Say where finished jobs are shared, and which library the jobs import."""
     # DVC runs experiments in copies below .dvc/tmp/exps: they share the main copy's finished jobs.
     main = Path(str(Path.cwd()).split(f"{os.sep}.dvc{os.sep}tmp{os.sep}exps")[0])
-    finished = os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(main / ".jobcache"))
-    if "://" not in finished:
-        Path(finished).mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(main / ".jobcache"))
     # Wins over an installed wpl, which in such a copy would be the main copy's.
     os.environ["PYTHONPATH"] = str(root / "src")
     os.environ["WORKFLOW_PID"] = str(os.getpid())
@@ -75,13 +71,13 @@ def lock() -> None:
     cluster.cancel_left()
 
 
-def heal() -> None:
+def heal(root: Path) -> None:
     """Put right what a run that was killed, or a loss of power, left behind, if no run is alive.
 
-    Locks and half-written files go; results that are still links become files. Results whose record
-    is broken, and those that a job found damaged, are removed and so made anew. Dates in the future
-    become now: Snakemake fails jobs whose inputs are younger than they are. What another machine
-    left stays: not every network file system shows us that its run is alive.
+    Locks and half-written files go. Results whose record is broken, and those that are not as their
+    job wrote them, are removed and so made anew. Dates in the future become now: Snakemake fails
+    jobs whose inputs are younger than they are. What another machine left stays: not every network
+    file system shows us that its run is alive.
     """
     # Its own message advises --unlock, which after this is needed never, and harms a run alive.
     snakemake.exceptions.LockException = lambda: WorkflowError(OCCUPIED)
@@ -95,70 +91,71 @@ def heal() -> None:
             return
         for stale in LOCKS.glob("*.lock"):
             stale.unlink()
+        stages.drop_replaced()
         damage.remove_damaged()
-        damage.remove_unrecorded(METADATA, RESULTS)
+        for records in (stages.WORKING, stages.RECORDED):
+            damage.remove_unrecorded(records, RESULTS)
+        for removed in receipts.remove_changed(root):
+            logger.warning(f"{removed} is not as its job wrote it: removed, to be made anew")
         for file in (*RESULTS.rglob("*"), *UNFINISHED.rglob(".*")):
             if HALF_WRITTEN.fullmatch(file.name):
                 file.unlink()
-            elif file.is_file():
-                _as_files([file])
-                if file.stat().st_mtime > time.time():
-                    os.utime(file)
+            elif file.is_file() and file.stat().st_mtime > time.time():
+                os.utime(file)
 
 
-def check() -> None:
+def check(root: Path) -> None:
     """Refuse results whose making is unknown, or that are links into DVC's cache.
 
     Raises:
         WorkflowError: With the command that mends it.
     """
-    record = next((p for p in METADATA.rglob("*") if p.is_symlink() or p.is_file()), None)
-    if record is None and any(RESULTS.rglob("*.safetensors")):
-        raise WorkflowError(
-            "results/ is there without .snakemake/metadata, the record of which params and code "
-            "made it: run `dvc checkout` (or `dvc pull`), or delete results/"
-        )
-    if record is not None and (record.is_symlink() or record.stat().st_nlink > 1):
-        raise WorkflowError(
-            "results/ are links into DVC's cache, which Snakemake would overwrite: run "
-            "`dvc config --local cache.type reflink,copy && dvc checkout --relink`"
-        )
+    made = {stages.stage_of(str(file), root) for file in RESULTS.rglob("*.safetensors")}
+    for stage in sorted(made - {None}):
+        records = stages.records_of(stage)
+        record = next((p for p in records.rglob("*") if not p.is_dir()), None)
+        if record is None:
+            raise WorkflowError(
+                f"results of stage {stage} are there without {stages.RECORDED / stage}, the record "
+                "of which params and code made them: run `dvc checkout` (or `dvc pull`), or delete "
+                "results/"
+            )
+        if record.is_symlink() or record.stat().st_nlink > 1:
+            raise WorkflowError(
+                "results/ are links into DVC's cache, which Snakemake would overwrite: run "
+                "`dvc config --local cache.type reflink,copy && dvc checkout --relink`"
+            )
 
 
-def materialise(dag: Any) -> None:
-    """Turn outputs that are links to finished jobs into files, as git and DVC want them."""
-    _as_files(Path(output) for job in dag.jobs for output in job.output)
-
-
-def _as_files(paths: Iterable[Path]) -> None:
-    for path in paths:
-        if path.is_symlink() and path.is_file():
-            temporary = path.with_name(f".{path.name}.copy")
-            shutil.copyfile(path, temporary)
-            temporary.replace(path)
-
-
-def prune(workflow: Any) -> list[str]:
-    """Remove results that no current parameter asks for, after a run of everything.
+def prune(workflow: Any, root: Path) -> list[str]:
+    """Remove results that no current parameter asks for, after a run of everything or of a stage.
 
     Only what the workflow made is removed, with what a killed job left half-written; other files
-    are their owner's. A run of a part (a target, ``--until``, ``--batch``) removes nothing.
+    are their owner's. A run of less (a target, ``--until``, ``--batch``) removes nothing. The
+    folders that DVC versions stay, though empty.
 
     Returns:
         The files removed.
     """
-    dag = workflow.dag
-    if workflow.dag_settings.batch or not any(job.rule.name == "all" for job in dag.jobs):
+    covered, of_stage = stages.covered(workflow, root), stages.outputs(root)
+    if not covered:
         return []
-    wanted = {str(output) for job in dag.jobs for output in job.output}
+    everything = covered == set(of_stage.values())
+    outs = [Path(path) for path, stage in of_stage.items() if stage in covered]
+    folders = [out for out in outs if RESULTS in out.parents and not out.suffix]
+    wanted = {str(output) for job in workflow.dag.jobs for output in job.output}
     removed = []
     for path in sorted(RESULTS.rglob("*"), reverse=True):
+        if not everything and stages.stage_of(str(path), root) not in covered:
+            continue
         if path.is_dir() and not path.is_symlink():
-            if not any(path.iterdir()):
+            if not any(path.iterdir()) and path not in folders:
                 path.rmdir()
         elif str(path) not in wanted and (
             HALF_WRITTEN.fullmatch(path.name) or workflow.persistence._delete_record(str(path))
         ):
             path.unlink()
             removed.append(str(path))
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
     return removed

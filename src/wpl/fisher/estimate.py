@@ -20,7 +20,8 @@ from wpl.fisher.engines.recording import Job
 from wpl.fisher.explain import warn_if_slow, warn_if_unused
 from wpl.fisher.forward import forward_of
 from wpl.fisher.preparation import parameters_of, prepared
-from wpl.fisher.scores import Kind, Scores
+from wpl.fisher.scores import Scores
+from wpl.kinds import Kind
 
 __all__ = ["GradientAndFisher", "Kind", "diagonal_fisher", "gradient_and_fisher"]
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from copy import copy
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from wpl.fisher.accumulation.precision import precise_type
-
-Kind = Literal["empirical", "mc", "exact", "sketch"]
+from wpl.kinds import Kind
 
 
 class Scores:

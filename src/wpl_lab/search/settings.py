@@ -1,77 +1,169 @@
-"""What a search is told: the numbers of params.yaml."""
+"""Settings of a search: how shared weights are trained and protected, how strategies learn."""
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from wpl.fisher.scores import Kind
+from annotated_types import Gt, MinLen
+
+from wpl.kinds import Kind
+from wpl_lab.constraints import (
+    Count,
+    CountOrZero,
+    Factor,
+    NonNegative,
+    Positive,
+    Probability,
+    Several,
+    Weight,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How the shared weights are trained.
+    """How the shared weights are trained, and how often all architectures are scored."""
 
-    Attributes:
-        epochs: Number of epochs.
-        children: Children trained in turn in an epoch.
-        batches: Training batches of each child.
-        learning_rate: Of gradient descent.
-        decay: Factor on the learning rate for each epoch after ``decay_from``.
-        decay_from: Number of epochs with the full learning rate.
-        gradient_norm: Longest gradient of the loss; longer ones are shortened to it.
-        weight_decay: λ of the loss term λ/2 ‖θ‖².
-        explosion: A cross-entropy above this many times that of guessing is an explosion.
-        candidates: Architectures drawn at the end, of which the best by shared weights is found.
-        exhaustive: In spaces of at most this size every architecture is scored.
-        ranked_every: Epochs from one such ranking to the next; the last epoch ends with one.
-    """
-
-    epochs: int
-    children: int
-    batches: int
-    learning_rate: float
-    decay: float
-    decay_from: int
-    gradient_norm: float
-    weight_decay: float
-    explosion: float
-    candidates: int
-    exhaustive: int
-    ranked_every: int
+    epochs: Count
+    """Number of epochs."""
+    children: Count
+    """Children trained in turn in an epoch."""
+    batches: Count
+    """Training batches of each child."""
+    learning_rate: Positive
+    """Learning rate of gradient descent."""
+    decay: Factor
+    """Factor on the learning rate in each epoch after decay_from."""
+    decay_from: Count
+    """Number of epochs with the full learning rate."""
+    gradient_norm: Positive
+    """Gradient-clipping norm."""
+    weight_decay: NonNegative
+    """λ of the loss term λ/2 ‖θ‖²."""
+    explosion: Annotated[float, Gt(1)]
+    """A training has diverged if its cross-entropy exceeds this multiple of that of guessing: a
+    search then goes back by one epoch, once."""
+    candidates: Count
+    """Architectures drawn at the end; the best of them by shared weights is the one found."""
+    exhaustive: Count
+    """In spaces of at most this size all architectures are scored with shared weights, to judge
+    their ranking."""
+    ranked_every: Count
+    """Epochs between two such rankings; the last epoch ends with one."""
 
     def ranks(self, size: int, epoch: int) -> bool:
         """Tell whether all architectures of a space are scored after an epoch, counted from 0."""
         return size <= self.exhaustive and (self.epochs - 1 - epoch) % self.ranked_every == 0
 
     def learning_rate_at(self, epoch: int) -> float:
-        """Give the learning rate of an epoch, counted from 0."""
+        """Compute the learning rate of an epoch, counted from 0."""
         return self.learning_rate * self.decay ** max(0, epoch + 1 - self.decay_from)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plasticity:
-    """How the weights of earlier children are protected.
+class Remedies:
+    """Numbers of the arms that train otherwise, or pull otherwise."""
 
-    Attributes:
-        alpha: Strength α of the penalty.
-        warmup: Number of first epochs with α = 0.
-        decay_from: α falls linearly from this epoch on, to 0 after the last; None: it does not.
-        uniform: Whether all weights of a child get the mean of their Fisher information.
-        rate: η, the share of the newest child in the running Fisher information.
-        largest_norm: Longest norm of a tensor of the running Fisher information.
-        kind: Labels of the Fisher information.
-        protect: Which shared weights are protected, by the first part of their names.
-    """
+    slow: Factor
+    """In the arms slow and slow_wpl, the factor on the learning rate after the warm-up."""
+    replay: Count
+    """In the arms replay and replay_wpl, the number of latest children, one of which every second
+    batch trains in place of the newest."""
+    together: Count
+    """In the arms fair and fair_wpl, the number of children that are trained together, each step on
+    their mean loss."""
+    largest_pull: Positive
+    """In the arm wpl_gradient, the norm to which the gradient of the penalty is clipped."""
 
-    alpha: float
-    warmup: int
-    decay_from: int | None
-    uniform: bool
-    rate: float
-    largest_norm: float
+
+@dataclass(frozen=True, kw_only=True)
+class ArmTraining(Training):
+    """How an arm trains the shared weights."""
+
+    slow: Factor = 1.0
+    """Factor on the learning rate from epoch ``slow_from`` on."""
+    slow_from: CountOrZero = 0
+    """First epoch with that factor."""
+    replay: CountOrZero = 0
+    """Number of latest children, one of which every second batch trains in place of the newest."""
+    together: Count = 1
+    """Number of children that are trained together, each step on their mean loss."""
+
+    def __post_init__(self) -> None:
+        """Check that the children of an epoch can be cut into turns.
+
+        Raises:
+            ValueError: If some would be left over.
+        """
+        if self.children % self.together:
+            raise ValueError(
+                f"children: {self.children} cannot be trained {self.together} at a time"
+            )
+
+    @property
+    def turns(self) -> int:
+        """Number of turns in an epoch."""
+        return self.children // self.together
+
+    @property
+    def steps(self) -> int:
+        """Number of steps of gradient descent in an epoch."""
+        return self.turns * self.batches
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Compute the learning rate of an epoch, counted from 0."""
+        factor = self.slow if epoch >= self.slow_from else 1.0
+        return factor * super().learning_rate_at(epoch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlasticitySettings:
+    """How the weights of earlier children are protected."""
+
+    alpha: NonNegative
+    """Strength α of the weight plasticity loss, and of the uniform anchor."""
+    warmup: CountOrZero
+    """Number of first epochs without a penalty."""
+    decay_from: CountOrZero | None
+    """In the arm wpl_decay, α falls linearly from this epoch on, to 0 at the end; null: never."""
+    rate: Factor
+    """η, the share of the newest child in the running Fisher information."""
+    largest_norm: Positive
+    """Norm to which each tensor of the running Fisher information is clipped."""
     kind: Kind
+    """Labels of the Fisher information: empirical, mc, exact or sketch."""
     protect: tuple[str, ...]
+    """Groups of shared weights that are protected, by the first part of their names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextPlasticity(PlasticitySettings):
+    """How the weights of earlier recurrent cells are protected."""
+
+    protect: Annotated[
+        tuple[Literal["embedding", "bias", "input", "recurrent", "edge"], ...], MinLen(1)
+    ]
+    """Groups of shared weights that are protected: embedding, bias, input, recurrent, edge."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePlasticity(PlasticitySettings):
+    """How the weights of earlier convolutional cells are protected."""
+
+    protect: Annotated[
+        tuple[Literal["stem", "squeeze", "edge", "end", "classifier", "bias"], ...], MinLen(1)
+    ]
+    """Groups of shared weights that are protected: stem, squeeze, edge, end, classifier, bias."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plasticity(PlasticitySettings):
+    """How an arm protects the weights of earlier children."""
+
+    largest_pull: Positive | None = None
+    """None: the penalty takes its proximal step; otherwise its gradient is added to that of the
+    loss, as in the paper, clipped to this norm."""
 
     def alpha_at(self, epoch: int, epochs: int) -> float:
-        """Give α in an epoch, counted from 0, of a search of so many."""
+        """Compute α in an epoch, counted from 0, of a search of so many."""
         if epoch < self.warmup:
             return 0.0
         if self.decay_from is None:
@@ -81,68 +173,63 @@ class Plasticity:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """How the controller learns (REINFORCE).
+    """How the controller of ENAS learns (REINFORCE)."""
 
-    Attributes:
-        steps: Steps of the controller in an epoch.
-        samples: Architectures drawn in each.
-        hidden: Units of its LSTM.
-        temperature: Divides its logits.
-        tanh_constant: Bounds its logits.
-        learning_rate: Of Adam.
-        entropy: Weight of the entropy in the objective.
-        baseline_decay: Of the moving average of rewards that is subtracted.
-    """
-
-    steps: int
-    samples: int
-    hidden: int
-    temperature: float
-    tanh_constant: float
-    learning_rate: float
-    entropy: float
-    baseline_decay: float
+    steps: Count
+    """Steps of the controller in an epoch."""
+    samples: Count
+    """Architectures drawn in each step."""
+    hidden: Count
+    """Units of its LSTM."""
+    temperature: Positive
+    """Divisor of its logits."""
+    tanh_constant: Positive
+    """Bound of its logits."""
+    learning_rate: Positive
+    """Learning rate of Adam."""
+    entropy: NonNegative
+    """Weight of the entropy in the objective."""
+    baseline_decay: Probability
+    """Decay of the moving average of rewards that is subtracted as a baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Population:
-    """How the population of NAO is scored and renewed.
+    """How NAO scores and renews the architectures that it trains."""
 
-    Attributes:
-        population: Architectures that are trained in an epoch; all of a space that has fewer.
-        samples: Rewards of which the score of a member is the mean.
-        top: Best members that are improved.
-        new: Most members that are replaced in an epoch.
-        largest_step: Improving tries steps of the sizes 1, 2, …, up to this one.
-        hidden: Units of the layers of encoder, predictor and decoder.
-        steps: Of Adam, in an epoch.
-        batch: Members in each of them.
-        drawn: Sequences without scores in each, drawn evenly for the decoder.
-        learning_rate: Of Adam.
-        tradeoff: λ, the weight of the predictor in the loss; that of the decoder is 1 − λ.
-    """
-
-    population: int
-    samples: int
-    top: int
-    new: int
-    largest_step: int
-    hidden: int
-    steps: int
-    batch: int
-    drawn: int
-    learning_rate: float
-    tradeoff: float
+    population: Several
+    """Architectures trained in an epoch, from which children are drawn; in a space that has fewer,
+    all of them."""
+    samples: Count
+    """Rewards of which the score of an architecture is the mean."""
+    top: Count
+    """Number of best architectures that are improved."""
+    new: Count
+    """Largest number of architectures that are replaced in an epoch."""
+    largest_step: Count
+    """Largest step along the gradient of the predictor; improving tries 1, 2, … up to it."""
+    hidden: Count
+    """Units of the layers of encoder, predictor and decoder."""
+    steps: Count
+    """Steps of Adam in an epoch."""
+    batch: Count
+    """Scored architectures in each step."""
+    drawn: CountOrZero
+    """Architectures without scores in each step, drawn uniformly to train the decoder."""
+    learning_rate: Positive
+    """Learning rate of Adam."""
+    tradeoff: Weight
+    """λ, the weight of the predictor's loss; that of the decoder's is 1 − λ."""
 
     def __post_init__(self) -> None:
-        """Check what one value asks of another.
+        """Check that an epoch keeps some architectures.
 
         Raises:
-            ValueError: If no member would be kept.
+            ValueError: If all would be replaced.
         """
-        if not self.new < self.population:
-            raise ValueError(f"new must be less than population, {self.population}; got {self.new}")
+        if self.new >= self.population:
+            raise ValueError(f"new: {self.new} is not less than population, {self.population}")
 
 
 STRATEGIES = {"enas": Policy, "nao": Population}
-"""What the methods that learn are told."""
+"""Settings of the methods that learn."""

@@ -1,38 +1,38 @@
 """The tasks that architectures are searched for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from wpl_lab.data.images import load_images
-from wpl_lab.data.text import load_text
 from wpl_lab.search.protocol import Task
 from wpl_lab.search.search_names import TaskName
-from wpl_lab.search.spaces.image_task import ImageTask
-from wpl_lab.search.spaces.text_task import TextTask
+
+MODULES: dict[TaskName, str] = {
+    "text": "wpl_lab.search.spaces.text_task",
+    "images": "wpl_lab.search.spaces.image_task",
+}
+"""The module of each task. A job imports that of its own task only, and so depends on it only."""
 
 
-def tasks(
+def make_task(
     name: TaskName, data: Path | str, *, device: torch.device | str, model: Mapping[str, Any]
-) -> Callable[[int], Task]:
-    """Read the data of a task once.
+) -> Task:
+    """Read the data of a task, and lay it out.
 
     Args:
         name: Of the task.
         data: File of the text or of the images.
-        device: Where models and batches are.
+        device: Where weights and batches are.
         model: What else the task is made of.
 
     Returns:
-        A function that makes the task, with fresh weights, of a root seed.
+        The task.
 
     Raises:
         ArtifactError: If the file is missing, damaged or of another kind.
     """
-    if name == "text":
-        text, _ = load_text(data)
-        return lambda seed: TextTask(text, seed=seed, device=device, **model)
-    images = load_images(data)
-    return lambda seed: ImageTask(images, seed=seed, device=device, **model)
+    made: Task = import_module(MODULES[name]).make_task(data, device=device, **model)
+    return made

@@ -1,0 +1,107 @@
+"""Snakemake's output as one live display: what runs, how far it is, and how long it still takes.
+
+Found by Snakemake by its name; ``logger: progress`` in profiles/default chooses it. On a terminal
+the display is redrawn in place; elsewhere each finished job is a line, and in CI (the variable
+``CI`` is set) there are none. Warnings are printed at once, errors at the end, where they are seen.
+"""
+
+import os
+from logging import WARNING, LogRecord
+
+from rich.console import Console
+from rich.live import Live
+from snakemake.logging import DefaultFilter, DefaultFormatter
+from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from snakemake_logger_plugin_progress.run import Run
+
+KEPT = ("Nothing to be done", "Removed ", "Complete log")
+"""Beginnings of Snakemake's own notes that are worth a line."""
+
+
+class LogHandler(LogHandlerBase):
+    """Snakemake's handler of log records, by its interface of logger plugins."""
+
+    def __post_init__(self) -> None:
+        """Choose the display, or Snakemake's text for ``-n``, ``--verbose``, ``--quiet all``."""
+        given = self.common_settings
+        self._console = Console(stderr=not given.stdout, highlight=False, soft_wrap=True)
+        quiet = Quietness.ALL in (given.quiet or ())
+        self._plain = bool(given.dryrun or given.verbose or given.debug_dag or quiet)
+        self._text = DefaultFormatter(given.quiet, given.show_failed_logs)
+        self._filter = DefaultFilter(
+            given.quiet, given.debug_dag, given.verbose, given.dryrun, given.printshellcmds
+        )
+        self._run = Run()
+        self._live = Live(self._run, console=self._console, refresh_per_second=2, transient=True)
+        self._last: list[str] = []
+        self._errors: list[str] = []
+
+    def emit(self, record: LogRecord) -> None:
+        """Take a record into the display, or print it."""
+        event = getattr(record, "event", None)
+        if self._plain:
+            if self._filter.filter(record):
+                self._print(self._text.format(record))
+        elif event is LogEvent.RUN_INFO:
+            self._run.begin(record.stats)  # type: ignore[attr-defined]
+            if self._console.is_terminal:
+                self._live.start()
+        elif event is LogEvent.JOB_INFO:
+            self._run.start(record)
+        elif event is LogEvent.JOB_FINISHED:
+            line = self._run.finish(record.job_id)  # type: ignore[attr-defined]
+            if not self._console.is_terminal and not os.environ.get("CI"):
+                self._print(line)
+        elif event is LogEvent.JOB_ERROR:
+            self._run.fail(record.jobid)  # type: ignore[attr-defined]
+            self._errors.append(self._text.format(record))
+        elif hasattr(record, "summary"):
+            self._last.append(record.getMessage())
+        elif record.levelno > WARNING:
+            self._errors.append(self._text.format(record))
+        elif record.levelno == WARNING:
+            self._print(self._text.format(record))
+        elif event is None and str(record.msg).startswith(KEPT):
+            self._print(str(record.msg))
+
+    def close(self) -> None:
+        """End the display; print what must be seen last."""
+        self._live.stop()
+        self._run.remember()
+        # A job that names its fault says more than Snakemake's account of the job.
+        for text in [*(self._run.faults() or self._errors), *self._last]:
+            self._print(text)
+        self._errors, self._last = [], []  # Snakemake closes its handlers more than once
+        super().close()
+
+    def _print(self, text: str) -> None:
+        if text:
+            self._console.print(text, markup=False)
+
+    @property
+    def writes_to_stream(self) -> bool:
+        """It replaces Snakemake's own output."""
+        return True
+
+    @property
+    def writes_to_file(self) -> bool:
+        """Snakemake keeps its own log file."""
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        """It chooses itself what is shown."""
+        return True
+
+    @property
+    def has_formatter(self) -> bool:
+        """It formats records itself."""
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        """The graph of rules is not shown."""
+        return False

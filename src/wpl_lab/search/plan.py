@@ -1,0 +1,234 @@
+"""Settings of what is searched: spaces, arms and seeds, and the truth they are judged by."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import MinLen
+
+from wpl_lab.arms import check_arms
+from wpl_lab.constraints import Count, Factor, NonNegative, Positive, Probability, Seed
+from wpl_lab.search.search_names import METHOD_NAMES
+from wpl_lab.search.settings import (
+    ImagePlasticity,
+    PlasticitySettings,
+    Policy,
+    Population,
+    Remedies,
+    TextPlasticity,
+    Training,
+)
+from wpl_lab.search.spaces.convolutional import ConvolutionalSpace, Operation
+from wpl_lab.search.spaces.recurrent import RecurrentSpace
+from wpl_lab.search.spaces.task_settings import ImageModel, TextModel
+
+Seeds = Annotated[tuple[Seed, ...], MinLen(1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space(ABC):
+    """A space of cells, and the arms that search it."""
+
+    nodes: Count
+    """Nodes of a cell."""
+    enas: tuple[str, ...]
+    """Arms of the searches in which a controller learns which children to train; default: those
+    which the table of arms marks for it (src/wpl_lab/arms.py)."""
+    uniform: tuple[str, ...]
+    """Arms of the searches in which all children are equally likely."""
+    nao: tuple[str, ...]
+    """Arms of the searches in which a network learns to improve architectures."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of architectures."""
+
+    def __post_init__(self) -> None:
+        """Check the arms.
+
+        Raises:
+            ValueError: If one is unknown, or nothing is there to compare with.
+        """
+        for method in METHOD_NAMES:
+            check_arms(method, getattr(self, method), method)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSpace(Space):
+    """A space of recurrent cells, and the arms that search it."""
+
+    @property
+    def size(self) -> int:
+        """Number of architectures."""
+        return RecurrentSpace(self.nodes).size
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpace(Space):
+    """A space of convolutional cells, and the arms that search it."""
+
+    alike: bool
+    """Whether the reduction cell is built like the normal one."""
+    operations: Annotated[tuple[Operation, ...], MinLen(1)]
+    """Operations of the nodes: identity, sep3, sep5 (separable convolutions), avg3, max3
+    (pooling)."""
+
+    @property
+    def size(self) -> int:
+        """Number of architectures."""
+        space = ConvolutionalSpace(self.nodes, alike=self.alike, operations=self.operations)
+        return space.size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout:
+    """NAO in the small space at several probabilities of dropout, as the paper compares it."""
+
+    rates: tuple[Probability, ...]
+    """Probabilities; those of the paper are in config/paper.yaml."""
+    arms: Annotated[tuple[str, ...], MinLen(1)]
+    """Arms at each of them."""
+
+    def __post_init__(self) -> None:
+        """Check the arms.
+
+        Raises:
+            ValueError: If one is unknown, or nothing is there to compare with.
+        """
+        check_arms("arms", self.arms, "nao")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Strengths at which arms are run once more, by uniform sampling of the small space."""
+
+    wpl: tuple[NonNegative, ...]
+    """Strengths α of the arm wpl."""
+    l2: tuple[NonNegative, ...]
+    """Strengths α of the arm l2."""
+    slow: tuple[Factor, ...]
+    """Factors on the learning rate of the arm slow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standalone:
+    """How architectures are trained alone, each from scratch: the truth about them."""
+
+    batches: Count
+    """Training batches of one architecture."""
+    learning_rate: Positive
+    """Learning rate of gradient descent; it falls linearly to 0 in the second half."""
+    seeds: Seeds
+    """Root seeds of the truth, which is the mean over them."""
+    cells_per_job: Count
+    """Architectures trained side by side in one job, with all seeds."""
+    random: Count
+    """Random architectures of the full space that are trained beside the found ones, per seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """Searches of one task; its subclasses say of which."""
+
+    seeds: Seeds
+    """Root seeds of the searches of the small space by ENAS and by uniform sampling."""
+    other_seeds: Seeds
+    """Root seeds of the other searches, a part of seeds."""
+    seeds_per_job: Count
+    """Searches of one arm that run side by side in one job."""
+    small: Space
+    """A space so small that every architecture is also trained alone: the truth is known."""
+    full: Space
+    """A space too large for that: what is found is trained alone, beside random architectures."""
+    model: TextModel | ImageModel
+    training: Training
+    plasticity: PlasticitySettings
+    remedies: Remedies
+    sweep: Sweep
+    standalone: Standalone
+    dropout: Dropout
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextCells(Cells):
+    """Recurrent cells on text."""
+
+    small: TextSpace
+    full: TextSpace
+    model: TextModel
+    plasticity: TextPlasticity
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageCells(Cells):
+    """Convolutional cells on images."""
+
+    small: ImageSpace
+    full: ImageSpace
+    model: ImageModel
+    plasticity: ImagePlasticity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Architecture search with weights that all children share, on text and on images."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    """Where searches compute: auto (a GPU if there is one), cpu or cuda."""
+    primary: Literal["err2", "forgetting", "space_mean", "tau", "regret"]
+    """The outcome that decides, declared before the runs: err2 (a child when all children of its
+    epoch are trained), forgetting, space_mean, tau or regret. All others are exploratory."""
+    policy: Policy
+    population: Population
+    text: TextCells
+    images: ImageCells
+
+    def __post_init__(self) -> None:
+        """Check the settings of each task against each other.
+
+        Raises:
+            ValueError: If they do not fit; names the key.
+        """
+        check_cells("text", self.text)
+        check_cells("images", self.images)
+
+
+def check_cells(task: str, cells: Cells) -> None:
+    """Check the settings of a task against each other.
+
+    Args:
+        task: Its section, for the messages.
+        cells: Its settings.
+
+    Raises:
+        ValueError: If they do not fit; names the key.
+    """
+    if unknown := {*cells.other_seeds} - {*cells.seeds}:
+        raise ValueError(
+            f"{task}.other_seeds: {min(unknown)} is not one of seeds, {[*cells.seeds]}"
+        )
+    if not cells.small.enas:
+        raise ValueError(f"{task}.small.enas: expected at least the arms 'none' and 'wpl'; got []")
+    if cells.training.children < 2:
+        raise ValueError(
+            f"{task}.training.children: the last child of an epoch forgets nothing; expected at "
+            f"least 2; got {cells.training.children}"
+        )
+    most = cells.training.exhaustive
+    if cells.small.size > most:
+        raise ValueError(
+            f"{task}.small.nodes: {cells.small.size} cells are more than training.exhaustive, "
+            f"{most}"
+        )
+    if cells.training.children % cells.remedies.together:
+        raise ValueError(
+            f"{task}.training.children: {cells.training.children} is not a multiple of "
+            f"remedies.together, {cells.remedies.together}"
+        )
+    epochs = cells.training.epochs
+    for name in ("warmup", "decay_from"):
+        if (epoch := getattr(cells.plasticity, name) or 0) >= epochs:
+            raise ValueError(
+                f"{task}.plasticity.{name}: {epoch} is not less than training.epochs, {epochs}"
+            )

@@ -1,0 +1,51 @@
+"""What all rules have in common, said once: environment, log, digest of the code, kept results."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from snakemake.caching.rule import RuleCache
+from snakemake.path_modifier import PathModifier
+from snakemake.rules import Rule
+
+from support.digest import code_digest
+from wpl_lab.search.spaces.tasks import MODULES
+
+
+def complete(workflow: Any, root: Path) -> None:
+    """Complete the rules that run a script of this project.
+
+    Each gets the environment of conda, a log named as its results, and among its params a digest of
+    the code that it executes; and its finished jobs are kept for params that come back.
+    """
+    for rule in workflow.rules:
+        if rule.script and rule.output and not rule.log:
+            rule.conda_env = "../envs/wpl.yaml"
+            rule.log_modifier = PathModifier(None, None, workflow)  # the results' paths have theirs
+            rule.set_log(_log(path_of(rule.output[0], workflow)))
+            rule.set_params(code=_code(rule, root))
+            rule.cache = RuleCache.from_rule(rule, cache=True)
+
+
+def path_of(output: Any, workflow: Any) -> str:
+    """Return an output's path, also where a cluster without a common disk stores it."""
+    stored = getattr(output, "flags", {}).get("storage_object")
+    if not stored:
+        return output
+    prefix = workflow.storage_settings.default_storage_prefix
+    return stored.query.removeprefix(prefix).lstrip("/")
+
+
+def _log(output: str) -> str:
+    """Name a log as the results, up to the last wildcard."""
+    result = output[: output.rfind("}") + 1] or str(Path(output).parent)
+    return result.replace("results/", "logs/", 1) + ".log"
+
+
+def _code(rule: Rule, root: Path) -> Callable[[Any], str]:
+    def code(wildcards: Any) -> str:
+        script = Path(rule.script.format(wildcards=wildcards)).stem
+        arm = wildcards.get("arm", "").partition("@")[0] or None  # wpl@0.3 is wpl at another α
+        return code_digest(script, root, MODULES.get(wildcards.get("task")), arm)
+
+    return code
