@@ -86,7 +86,7 @@ def timed(run):
 
 
 def interleave(runs, rounds):
-    """Time all in turn in rounds; the median over rounds of each one's share of the plain passes."""
+    """Time all in turn; the median over rounds of each one's share of the plain passes."""
     for run in runs.values():
         run()
     ratios = {name: [] for name in runs}
