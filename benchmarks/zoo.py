@@ -86,7 +86,7 @@ def timed(run):
 
 
 def interleave(runs, rounds):
-    """Time all in turn in rounds; the median over rounds of each one's share of the plain passes."""
+    """Time all in turn; the median over rounds of each one's share of the plain passes."""
     for run in runs.values():
         run()
     ratios = {name: [] for name in runs}
@@ -117,17 +117,14 @@ def errors(model, x, y, packages):
     x = x.double() if x.is_floating_point() else x
     expected = loop(model, x, y, twice=True)()
     names = {id(p): n for n, p in model.named_parameters()}
-    expected = {
-        names[id(p)]: f
-        for p, f in zip((p for p in model.parameters() if p.requires_grad), expected, strict=True)
-    }
+    wanted = [p for p in model.parameters() if p.requires_grad]
+    expected = {names[id(p)]: f for p, f in zip(wanted, expected, strict=True)}
     norm = max(f.norm() for f in expected.values())
     found = []
     for package in packages:
         fisher = package.diagonal_fisher(model, [(x, y)])
-        each = [
-            (fisher[n] - f).norm() / f.norm().clamp(min=1e-12 * norm) for n, f in expected.items()
-        ]
+        size = {n: f.norm().clamp(min=1e-12 * norm) for n, f in expected.items()}
+        each = [(fisher[n] - f).norm() / size[n] for n, f in expected.items()]
         found.append(max(map(float, each)))
     return found
 

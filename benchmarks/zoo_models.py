@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 BATCH, CLASSES, VOCABULARY = 8, 10, 200
+WIDTH, TIME = "width", "time"  # of a size
 SIZES = {"tiny": (2, 64, 32), "small": (4, 256, 128)}  # layers, width, tokens
 
 TORCHVISION = {
@@ -38,7 +39,7 @@ TIMM = {
     "convmixer_768_32": {"dim": 128, "depth": 4},
     "convnextv2_atto": {},
     "cspresnet50": {},
-    "davit_tiny": {"depths": (1, 1, 1, 1), "embed_dims": (32, 64, 128, 256)},
+    "davit_tiny": {"depths": (1, 1, 1, 1)},
     "deit_tiny_patch16_224": {"img_size": 64, "depth": 4},
     "dla34": {},
     "dpn48b": {},
@@ -49,7 +50,7 @@ TIMM = {
     "efficientvit_m0": {"img_size": 64},
     "ese_vovnet19b_slim": {},
     "eva02_tiny_patch14_224": {"img_size": 56, "depth": 4},
-    "focalnet_tiny_srf": {"depths": (1, 1, 1, 1), "embed_dim": 32},
+    "focalnet_tiny_srf": {},
     "ghostnet_050": {},
     "gmlp_ti16_224": {"img_size": 64, "num_blocks": 4},
     "halonet26t": {},
@@ -65,7 +66,7 @@ TIMM = {
     "mobilevit_xxs": {},
     "mobilevitv2_050": {},
     "nf_resnet26": {},
-    "nest_tiny": {"img_size": 64, "embed_dims": (48, 96, 192), "depths": (1, 1, 2)},
+    "nest_tiny": {"img_size": 64},
     "pit_ti_224": {"img_size": 64},
     "poolformer_s12": {},
     "pvt_v2_b0": {"img_size": 64},
@@ -87,7 +88,7 @@ TIMM = {
     "test_vit": {},
     "test_vit_relpos": {},
     "tf_efficientnet_b0": {},
-    "tiny_vit_5m_224": {"img_size": 64},
+    "tiny_vit_5m_224": {},
     "twins_svt_small": {"img_size": 64, "depths": (1, 1, 1, 1)},
     "visformer_tiny": {"img_size": 64},
     "volo_d1_224": {"img_size": 64, "layers": (1, 1, 1, 1)},
@@ -105,15 +106,15 @@ ENCODERS = {
     "FNetForMaskedLM": {},
     "ModernBertForMaskedLM": {"global_attn_every_n_layers": 2, "local_attention": 32},
     "MPNetForMaskedLM": {},
-    "NystromformerForMaskedLM": {"segment_means_seq_len": 16, "num_landmarks": 8},
+    "NystromformerForMaskedLM": {"segment_means_seq_len": TIME, "num_landmarks": 8},
     "RobertaForMaskedLM": {},
-    "SqueezeBertForMaskedLM": {"embedding_size": None},
+    "SqueezeBertForMaskedLM": {"embedding_size": WIDTH},
 }
 DECODERS = {
     "BloomForCausalLM": {},
     "CodeGenForCausalLM": {"rotary_dim": 8},
     "FalconForCausalLM": {},
-    "GemmaForCausalLM": {"head_dim": 16},
+    "GemmaForCausalLM": {"head_dim": 16, "num_key_value_heads": 2},
     "Gemma2ForCausalLM": {"head_dim": 16},
     "GPT2LMHeadModel": {},
     "GPTJForCausalLM": {"rotary_dim": 8},
@@ -126,7 +127,7 @@ DECODERS = {
     "MixtralForCausalLM": {"num_key_value_heads": 2, "num_local_experts": 4},
     "MptForCausalLM": {},
     "OlmoForCausalLM": {},
-    "OPTForCausalLM": {"word_embed_proj_dim": None},
+    "OPTForCausalLM": {},
     "PhiForCausalLM": {},
     "Qwen2ForCausalLM": {"num_key_value_heads": 2},
     "Qwen2MoeForCausalLM": {
@@ -215,7 +216,8 @@ def language(name, settings, size, *, padded=False, both=False):
     }
     base = model.config_class()
     known = {k: v for k, v in sizes.items() if hasattr(base, k)}
-    known |= {k: v for k, v in settings.items() if v is not None}
+    given = {WIDTH: width, TIME: time}
+    known |= {k: given.get(v, v) if isinstance(v, str) else v for k, v in settings.items()}
     if name == "GPTNeoForCausalLM":
         known["attention_types"] = [[["global", "local"], layers // 2]]
     if name == "Mamba2ForCausalLM":

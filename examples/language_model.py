@@ -82,7 +82,15 @@ def main():
     manual, manual_test = texts("\n".join(topics.values()))
     names, names_test = texts("\n".join(unicodedata.name(chr(code), "") for code in range(2**14)))
     model = GPT2LMHeadModel(
-        GPT2Config(vocab_size=LETTERS, n_positions=LENGTH, n_embd=48, n_layer=2, n_head=4, bos_token_id=None, eos_token_id=None)
+        GPT2Config(
+            vocab_size=LETTERS,
+            n_positions=LENGTH,
+            n_embd=48,
+            n_layer=2,
+            n_head=4,
+            bos_token_id=None,
+            eos_token_id=None,
+        )
     )
     lr = 3e-3
     if options.lora:
@@ -95,7 +103,10 @@ def main():
     fisher = wpl.diagonal_fisher(model, batches(manual[:500]), per="token")
     plasticities = [wpl.WeightPlasticity(trained, fisher, a) for a in options.alpha]
     before = {name: p.detach().clone() for name, p in trained.items()}
-    for arm, callbacks in (("without", []), *(("with", [PlasticityCallback(plasticity)]) for plasticity in plasticities)):
+    for arm, callbacks in (
+        ("without", []),
+        *(("with", [PlasticityCallback(plasticity)]) for plasticity in plasticities),
+    ):
         set_seed(1)
         model.load_state_dict(before, strict=False)
         train(model, names, options.steps, lr, callbacks)

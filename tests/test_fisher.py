@@ -46,7 +46,8 @@ def expectation(model, inputs):
 def test_exact_is_the_expectation_over_all_labels(name):
     """Sequences of labels are gone through as a whole: positions are independent, which is used."""
     model, inputs, labels = build(KNOWN, name, batch=2)
-    inputs = inputs[:, :2] if labels.ndim == 2 else inputs
+    if labels.ndim == 2:
+        inputs, labels = inputs[:, :2], labels[:, :2]
     found = diagonal_fisher(model, [(inputs, labels)], kind="exact")
     for (key, _), value in zip(model.named_parameters(), expectation(model, inputs), strict=True):
         torch.testing.assert_close(found[key], value, rtol=1e-10, atol=1e-15, msg=key)
@@ -157,8 +158,8 @@ def test_leaves_the_model_as_it_was():
         ({"floor": -1.0}, "floor must be finite and not negative; got -1.0"),
         ({"batches": []}, "no samples"),
         ({"batches": [(torch.ones(2, 6), torch.tensor([0, 4]))]}, r"\[0, 4\); got 0 to 4"),
-        ({"batches": [(torch.ones(2, 6), torch.tensor([0]))]}, "expected targets"),
-        ({"batches": [(torch.ones(2, 3, 2, 6), torch.ones(2))]}, "expected logits"),
+        ({"batches": [(torch.ones(2, 6), torch.tensor([0]))]}, "2 rows, the targets 1"),
+        ({"batches": [(torch.ones(2, 3, 2, 6), torch.ones(2).long())]}, "expected targets"),
         ({"batches": [(torch.ones(2, 6) * torch.nan, torch.tensor([0, 1]))]}, "is not finite"),
     ],
 )

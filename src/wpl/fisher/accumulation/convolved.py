@@ -60,9 +60,7 @@ class Convolved:
             if len(self.shape) == 3:  # in one direction: images of height 1
                 x, g = x.unsqueeze(2), g.unsqueeze(2)
                 stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
-            sum_ = total.tensor()
-            sum_ = sum_ if len(self.shape) == 4 else sum_.unsqueeze(2)
-            add_unfolded_squares_(sum_, x, g, (stride, padding, dilation))
+            add_unfolded_squares_(total, x, g, (stride, padding, dilation))
             return
         step = max(1, SCRATCH // (total.shape.numel() * self.x.element_size()))
         for start in range(0, self.samples, step):

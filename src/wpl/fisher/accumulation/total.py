@@ -31,11 +31,17 @@ class Total:
         """Shape of the parameter."""
         return self._parameter.shape
 
-    def tensor(self) -> Tensor:
-        """Give the tensor to add to, in single precision at least."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was added yet that is in ``tensor()``."""
+        return self._block is None
+
+    def tensor(self, fresh: bool = False) -> Tensor:
+        """Give the tensor to add to, in single precision at least; ``fresh``: to be overwritten."""
         self._bounded, self.received = False, True
         if self._block is None:
-            self._block = torch.zeros(self.shape, dtype=self._dtype, device=self.device)
+            make = torch.empty if fresh else torch.zeros
+            self._block = make(self.shape, dtype=self._dtype, device=self.device)
         return self._block
 
     @property

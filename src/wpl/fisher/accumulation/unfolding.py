@@ -3,14 +3,15 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.fisher.accumulation.outer import add_over_time_
+from wpl.fisher.accumulation.outer import Outer, add_over_time_
 from wpl.fisher.accumulation.scratch import SCRATCH
+from wpl.fisher.accumulation.total import Total
 
 Pair = tuple[int, ...]
 
 
 def add_unfolded_squares_(
-    total: Tensor,
+    total: Total,
     x: Tensor,
     g: Tensor,
     geometry: tuple[Pair, Pair, Pair],
@@ -18,19 +19,25 @@ def add_unfolded_squares_(
     """Add the squares of each sample's gradient of an ungrouped convolution.
 
     Args:
-        total: The sum ``(out, in, height, width)``.
+        total: Of the weight ``(out, in, height, width)``, or without the height.
         x: Inputs ``(sample, in, y, x)``.
         g: Gradients of the outputs ``(sample, out, y, x)``.
         geometry: Stride, padding and dilation.
     """
-    stride, padding, _ = geometry
-    kernel = total.shape[2:]
-    if tuple(kernel) == (1, 1) and padding == (0, 0):
+    stride, padding, dilation = geometry
+    out, channels, *kernel = total.shape
+    kernel = [1] * (2 - len(kernel)) + kernel
+    columns = g.flatten(2).transpose(1, 2)  # (sample, position, out)
+    patches = len(x) * columns.shape[1] * channels * kernel[0] * kernel[1]
+    if kernel == [1, 1] and padding == (0, 0):
         picked = x[:, :, :: stride[0], :: stride[1]][:, :, : g.shape[2], : g.shape[3]]
-        a, columns = picked.flatten(2).transpose(1, 2), g.flatten(2).transpose(1, 2)
-        add_over_time_(total.view(total.shape[:2]), a, columns)
+        Outer(picked.flatten(2).transpose(1, 2), columns).add_squares_(total)
+    elif patches <= 2 * total.shape.numel():  # large weights, small images
+        unfolded = F.unfold(x, (kernel[0], kernel[1]), dilation, padding, stride)
+        Outer(unfolded.transpose(1, 2), columns).add_squares_(total)
     else:
-        _add_rows_of_the_kernel_(total, x, g, geometry)
+        whole = total.tensor().view(out, channels, *kernel)
+        _add_rows_of_the_kernel_(whole, x, g, geometry)
 
 
 def _add_rows_of_the_kernel_(
@@ -61,5 +68,5 @@ def _add_rows_of_the_kernel_(
                 skipped, here = divmod(dy * apart_y, down)
                 if here == phase:
                     a = patches[:, skipped * width : (skipped + height) * width]
-                    add_over_time_(sums[dy], a, some_g)
+                    add_over_time_(sums[dy], a, some_g, fresh=False)
     total.add_(sums.view(tall, out, wide, channels).permute(1, 3, 0, 2))

@@ -52,6 +52,8 @@ class Alone(Recording):
             found = torch.autograd.grad(
                 self.logits, parameters, vector, retain_graph=keep, allow_unused=True
             )
+        if not keep:
+            self.logits = self.logits.detach()
         total: dict[int, Tensor] = {}
         for parameter, g in zip(parameters, found, strict=True):
             if g is not None and squares:

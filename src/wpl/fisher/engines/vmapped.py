@@ -76,6 +76,8 @@ class Vmapped(Recording):
                 self.logits, wanted, vector, retain_graph=keep, allow_unused=True
             )
         self.listening = False
+        if not keep:
+            self.logits = self.logits.detach()  # the graph holds hooks that hold this: a circle
         self.end_pass()
         return self.gradients(found[len(self._leaves) :]) if gradient else {}
 

@@ -69,5 +69,5 @@ def register(*functions: Callable[..., Any], samples: Samples = Samples.VMAP) ->
 
 
 def positions(tensor: Tensor) -> Tensor:
-    """Bring ``(sample, ..., feature)`` into ``(sample, position, feature)``, in float32 at least."""
+    """Bring ``(sample, ..., feature)`` into ``(sample, position, feature)``, no half precision."""
     return precise(tensor.reshape(len(tensor), -1, tensor.shape[-1]))

@@ -21,10 +21,10 @@ def transposed_convolution(
     dilation: Numbers = 1,
 ) -> list[Form] | None:
     """Know ``F.conv_transpose2d`` and its kin: the roles of input and output are swapped."""
-    del output_padding
-    if input.ndim != weight.ndim:
-        return None
     n = weight.ndim - 2
+    strides = zip(each(output_padding, n), each(stride, n), strict=True)
+    if input.ndim != weight.ndim or any(more >= step for more, step in strides):
+        return None
     geometry = Geometry(each(stride, n), each(padding, n), each(dilation, n), groups)
     return [
         (weight, lambda g: Convolved(precise(g), precise(input), weight.shape, geometry)),
