@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wpl_lab.io.files import atomic
+from wpl.files import atomic
 
 
 def printable(name: str) -> str:
