@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from plain_language_model import PlainLanguageModel
 from tiny_search import TASK, WORDS, text_task, tiny_text
 
-from wpl.fisher import diagonal_fisher
+from wpl.fisher.estimate import diagonal_fisher
 from wpl_lab.data.text import Text
 from wpl_lab.seeding import generator
 

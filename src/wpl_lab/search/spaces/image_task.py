@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.fisher import diagonal_fisher
+from wpl.fisher.estimate import diagonal_fisher
 from wpl.kinds import Kind
 from wpl_lab.data.data_needs import check_images
 from wpl_lab.data.images import Images, load_images

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wpl.closed_forms.scores import Scores
+from wpl.fisher.scores import Estimand, Scores
 from wpl.kinds import Kind
 from wpl.perplexity import perplexity
 from wpl_lab.data.data_needs import check_text
@@ -89,10 +89,9 @@ class RecurrentChildren:
         batch = inputs.shape[1]
         scores = [
             Scores(
-                kind,
+                Estimand(kind, class_dim=-1),
                 self._models.logits(read, child).unflatten(0, (-1, batch)).transpose(0, 1),
                 targets[run],
-                draws=1,
                 generator=randoms[run],
                 scale=batch**-0.5,
             )
