@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import typing
 from dataclasses import is_dataclass
@@ -145,7 +144,7 @@ def report(config, stage, data):
 
 @pytest.mark.parametrize("stage", STAGES)
 @settings(
-    max_examples=15,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
@@ -155,13 +154,17 @@ def test_what_is_accepted_is_reported(workflow, stage, data):
     changed = data.draw(changes(stage))
     note(str(changed))
     refused = report(overlay(SMALL, nested(changed)), stage, workflow)
-    print(stage, changed, refused, file=sys.__stdout__)
     if refused:
         assert refused.startswith(("params: ", "error: ")), refused
 
 
+# What once ended in a traceback, or in an error that names no key, after hours of training.
 CASES = [
-    ("two_models", {"wpl.alpha": 100.0, "tradeoff.alphas": [10.0, 100.0]}),
+    ("two_models", {"wpl.alpha": 100.0, "tradeoff.alphas": [10.0, 100.0], "seeds": [1]}),
+    ("two_models", {"wpl.alpha": 0.0, "first.stops": [], "split.alphas": [0.01]}),
+    ("two_models", {"compare.arms": ["none"], "compare.remedies": [], "split.arms": ["none"]}),
+    ("search_text", {"search.text.small.enas": ["none"], "search.text.full.enas": []}),
+    ("search_images", {"search.images.dropout.rates": [], "search.images.small.enas": ["none"]}),
 ]
 
 
