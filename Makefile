@@ -2,10 +2,16 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run experiment test test-slurm params lint report check claims docs verify lock
+.PHONY: run experiment study test test-slurm params lint report check claims docs verify lock
 
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
+
+# The searches at greater length, each configuration in a clone of its own under .study/, where a
+# study that was interrupted goes on; its tables, figures and findings are copied to docs/study/.
+study: .venv/installed
+	$(ACTIVATE) && workflow/support/study.sh study search_text search_images
+	$(ACTIVATE) && workflow/support/study.sh study_ptb search_text
 
 # With an overlay, as `make experiment OVERLAY=config/smoke.yaml OPTIONS="--name smoke"`.
 experiment: .venv/installed

@@ -185,6 +185,64 @@ def products(m, x):
     return torch.tanh(torch.tanh(x @ m.a) @ m.b) @ m.b @ m.c
 
 
+def flipped(m, x):
+    return m.head(torch.relu(F.linear(x, m.layer.weight.flip(0))))
+
+
+def transposed(m, x):
+    """A weight with uses that are known and one that is not."""
+    return m.head(torch.tanh(m.layer(x)) @ m.layer.weight.t())
+
+
+def positions(m, x):
+    """A table with a row for each time, through a layer without the samples."""
+    return m.decoder(torch.tanh(m.embedding(x) + m.layer(m.table)))
+
+
+def selected(m, x):
+    return m.head(torch.tanh(F.linear(x[:, :3], m.layer.weight[:, :3])))
+
+
+def scaled(m, x):
+    return F.relu(m.layer(x) * m.scale) @ m.out + m.shift
+
+
+def shifts(m, x):
+    """Two parameters with one gradient."""
+    return m.head(torch.tanh(m.layer(x) + (m.a + m.b)))
+
+
+def filled(m, x):
+    """States written into a buffer, time first."""
+    e = m.embedding(x)
+    out = e.new_zeros(x.shape[1], len(x), WIDTH)
+    for t in range(x.shape[1]):
+        out[t] = torch.tanh(m.layer(e[:, t]))
+    return m.decoder(out.transpose(0, 1))
+
+
+class Product(torch.autograd.Function):
+    """A product that is not seen as a call."""
+
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        return torch.mm(x, weight)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, weight = ctx.saved_tensors
+        return gradient @ weight.t(), x.t() @ gradient
+
+
+def hidden(m, x):
+    return m.head(torch.tanh(Product.apply(m.layer(x), m.weight)))
+
+
+def attending(m, e):
+    return m.attention(e, e, e)[0]
+
+
 # All their parameters have closed forms.
 KNOWN = {
     "perceptron": (
@@ -350,76 +408,37 @@ KNOWN = {
         lambda: language(Function(causal, encoder=encoder(batch_first=True))),
         tokens,
     ),
+    "transposed": (
+        lambda: Function(transposed, layer=nn.Linear(WIDTH, WIDTH), head=nn.Linear(WIDTH, CLASSES)),
+        VECTORS,
+    ),
+    "product by name": (
+        lambda: Function(named, layer=nn.Linear(WIDTH, 5), weight=matrix(5, CLASSES)),
+        VECTORS,
+    ),
+    "transposed convolution": (lambda: image(nn.ConvTranspose2d(4, 5, 3), channels=5), IMAGES),
+    "attention with weights": (
+        lambda: language(
+            Function(attending, attention=nn.MultiheadAttention(WIDTH, 2, batch_first=True))
+        ),
+        tokens,
+    ),
+    "written into a buffer": (
+        lambda: Function(
+            filled,
+            embedding=nn.Embedding(VOCABULARY, WIDTH),
+            layer=nn.Linear(WIDTH, WIDTH),
+            decoder=nn.Linear(WIDTH, VOCABULARY),
+        ),
+        tokens,
+    ),
 }
-
-
-def flipped(m, x):
-    return m.head(torch.relu(F.linear(x, m.layer.weight.flip(0))))
-
-
-def transposed(m, x):
-    """A weight with uses that are known and one that is not."""
-    return m.head(torch.tanh(m.layer(x)) @ m.layer.weight.t())
-
-
-def positions(m, x):
-    """A table with a row for each time, through a layer without the samples."""
-    return m.decoder(torch.tanh(m.embedding(x) + m.layer(m.table)))
-
-
-def selected(m, x):
-    return m.head(torch.tanh(F.linear(x[:, :3], m.layer.weight[:, :3])))
-
-
-def scaled(m, x):
-    return F.relu(m.layer(x) * m.scale) @ m.out + m.shift
-
-
-def shifts(m, x):
-    """Two parameters with one gradient."""
-    return m.head(torch.tanh(m.layer(x) + (m.a + m.b)))
-
-
-def filled(m, x):
-    """States written into a buffer, time first."""
-    e = m.embedding(x)
-    out = e.new_zeros(x.shape[1], len(x), WIDTH)
-    for t in range(x.shape[1]):
-        out[t] = torch.tanh(m.layer(e[:, t]))
-    return m.decoder(out.transpose(0, 1))
-
-
-class Product(torch.autograd.Function):
-    """A product that is not seen as a call."""
-
-    @staticmethod
-    def forward(ctx, x, weight):
-        ctx.save_for_backward(x, weight)
-        return torch.mm(x, weight)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        x, weight = ctx.saved_tensors
-        return gradient @ weight.t(), x.t() @ gradient
-
-
-def hidden(m, x):
-    return m.head(torch.tanh(Product.apply(m.layer(x), m.weight)))
-
-
-def attending(m, e):
-    return m.attention(e, e, e)[0]
 
 
 # Some or all of their parameters need the slow way.
 UNKNOWN = {
     "flipped": (
         lambda: Function(flipped, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)),
-        VECTORS,
-        ["layer.weight"],
-    ),
-    "transposed": (
-        lambda: Function(transposed, layer=nn.Linear(WIDTH, WIDTH), head=nn.Linear(WIDTH, CLASSES)),
         VECTORS,
         ["layer.weight"],
     ),
@@ -452,11 +471,6 @@ UNKNOWN = {
         VECTORS,
         ["scale", "shift"],
     ),
-    "product by name": (
-        lambda: Function(named, layer=nn.Linear(WIDTH, 5), weight=matrix(5, CLASSES)),
-        VECTORS,
-        ["weight"],
-    ),
     "two shifts": (
         lambda: Function(
             shifts,
@@ -473,11 +487,6 @@ UNKNOWN = {
         VECTORS,
         ["1.weight"],
     ),
-    "transposed convolution": (
-        lambda: image(nn.ConvTranspose2d(4, 5, 3), channels=5),
-        IMAGES,
-        ["0.weight", "0.bias"],
-    ),
     "weight norm": (
         lambda: nn.Sequential(
             nn.utils.parametrizations.weight_norm(nn.Linear(WIDTH, 5)),
@@ -487,34 +496,12 @@ UNKNOWN = {
         VECTORS,
         ["0.parametrizations.weight.original0", "0.parametrizations.weight.original1"],
     ),
-    "attention with weights": (
-        lambda: language(
-            Function(attending, attention=nn.MultiheadAttention(WIDTH, 2, batch_first=True))
-        ),
-        tokens,
-        [
-            "body.attention.in_proj_weight",
-            "body.attention.in_proj_bias",
-            "body.attention.out_proj.weight",
-            "body.attention.out_proj.bias",
-        ],
-    ),
     "hidden in a function": (
         lambda: Function(
             hidden, layer=nn.Linear(WIDTH, 5), weight=matrix(5, 4), head=nn.Linear(4, CLASSES)
         ),
         VECTORS,
-        ["weight"],
-    ),
-    "written into a buffer": (
-        lambda: Function(
-            filled,
-            embedding=nn.Embedding(VOCABULARY, WIDTH),
-            layer=nn.Linear(WIDTH, WIDTH),
-            decoder=nn.Linear(WIDTH, VOCABULARY),
-        ),
-        tokens,
-        [],
+        ["weight", "layer.weight", "layer.bias", "head.weight", "head.bias"],
     ),
 }
 

@@ -108,7 +108,11 @@ PARAMS = {
     "more layers than there are": ("compare.shared", [4], "compare.shared: models of 4 and 6"),
     "a headline that is not run": ("compare.headline", 3, "compare.headline: 3 is not one of"),
     "no text to train on": ("text.valid_share", 0.95, "text.valid_share: with test_share 1.05"),
-    "no text": ("text", {"source": "folder", "root": "no"}, "text.root: there is no file no/train"),
+    "no text": (
+        "text",
+        {"source": "folder", "root": "no"},
+        "text.root: no cannot be read: No such file",
+    ),
     "no such device": ("search.device", "gpu", "search.device: Input should be 'auto', "),
     "unknown key of a search": (f"{SEARCH}.trainig", {}, "did you mean 'training'?"),
     "a probability of 1": (f"{SEARCH}.model.dropout", 1.0, f"{SEARCH}.model.dropout: Input should"),
@@ -267,8 +271,9 @@ DATA = {
         "valid_share: 0.0001 of",
     ),
 }
-TEXT = {"vocabulary": 10, "valid_share": 0.1, "test_share": 0.1, "seed": 0}
-IMAGES = {"valid_share": 0.1, "test_share": 0.2, "seed": 0}
+SPLIT = {"valid_share": 0.1, "test_share": 0.2, "seed": 0}
+TEXT = {**SPLIT, "vocabulary": 10, "tokens": "words"}
+IMAGES = {**SPLIT, "size": None, "background": "white", "limit": None}
 SECOND = {
     "depth": 6,
     "iterations": 1,
@@ -323,10 +328,8 @@ def test_bad_data(run, tmp_path, case):
     how = how | changed
     kind = how.pop("kind", None)
     root = root.with_name(f"{root.name}.{kind}") if kind else root
-    params = {"how": how}
-    if section == "text":
-        params = {"vocabulary": how.pop("vocabulary"), "split": how}
-    printed = run(script, {}, {output: "results/it"}, source=source, root=str(root), **params)
+    settings = {**how, "source": source, "root": str(root)}
+    printed = run(script, {}, {output: "results/it"}, settings=settings)
     assert message.format(root=root) in error_of(printed)
     assert error_of(printed) == printed.rstrip("\n")
     assert not (tmp_path / "results/it").exists()

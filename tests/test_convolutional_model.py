@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from wpl.fisher import diagonal_fisher
+from wpl.fisher.estimate import diagonal_fisher
 from wpl_lab.search.protocol import draw
 from wpl_lab.search.spaces.convolutional import ConvolutionalGenotype, ConvolutionalSpace
 from wpl_lab.search.spaces.convolutional_model import (

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
+from wpl.files import atomic
 from wpl_lab.io.artifact import ArtifactError, load_tensors, save_tensors
-from wpl_lab.io.files import DamagedError, atomic, load_table, save_json, save_table
+from wpl_lab.io.files import DamagedError, load_table, save_json, save_table
 
 
 @pytest.fixture

@@ -7,20 +7,20 @@ import torch.nn.functional as F
 from torch import nn
 
 from wpl import diagonal_fisher, gradient_and_fisher
-from wpl.closed_forms import batch
-from wpl.closed_forms.recorder import Recorder
+from wpl.fisher.engines import batch
 
 
 @pytest.fixture
 def watched(monkeypatch):
     """The calls of models that were watched."""
-    seen, watch = [], batch._watch
+    seen = []
 
-    def counted(recorder: Recorder, model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-        seen.append(model)
-        return watch(recorder, model, inputs)
+    class Counted(batch.Vmapped):
+        def __init__(self, job, rows, call, inputs):
+            seen.append(call)
+            super().__init__(job, rows, call, inputs)
 
-    monkeypatch.setattr(batch, "_watch", counted)
+    monkeypatch.setattr(batch, "Vmapped", Counted)
     return seen
 
 
@@ -63,7 +63,7 @@ def test_a_chain_has_the_bytes_of_the_watched_model(monkeypatch):
     x, y = torch.randn(5, 2, 9, 9), torch.randint(4, (5,))
     model = convolutions()
     alone = diagonal_fisher(model, [(x, y)])
-    monkeypatch.setattr(batch.Chain, "call", lambda *_: None)
+    monkeypatch.setattr(batch.Chain, "of", lambda *_: None)
     for name, f in diagonal_fisher(model, [(x, y)]).items():
         assert torch.equal(alone[name], f), name
 

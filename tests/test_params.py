@@ -88,8 +88,8 @@ FAULTS = [
     ("search.text.small.enas", [], "search.text.small.enas: expected at least the arms"),
     (
         "search.text.training.children",
-        6,
-        "search.text.training.children: 6 is not a multiple of remedies.together, 4",
+        7,
+        "search.text.training.children: 7 is not a multiple of remedies.together, 2",
     ),
     ("search.text.sweep.slow", [1.5], "search.text.sweep.slow.0: Input should be less than or"),
     ("search.images.dropout.arms", ["wpl"], "search.images.dropout.arms: 'none' must be one of"),

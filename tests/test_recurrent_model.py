@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from plain_language_model import PlainLanguageModel
 
-from wpl.fisher import diagonal_fisher
+from wpl.fisher.estimate import diagonal_fisher
 from wpl_lab.search.spaces.dropping import Dropping
 from wpl_lab.search.spaces.recurrence import LARGEST_NORM
 from wpl_lab.search.spaces.recurrent import RecurrentGenotype, RecurrentSpace

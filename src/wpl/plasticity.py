@@ -5,22 +5,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from wpl.plasticity_checks import (
-    alpha_times,
-    check_finite,
-    check_not_negative,
-    check_shape,
-    checked_rate,
-)
+from wpl.anchors import Anchors
+from wpl.plasticity_checks import checked_rate
+from wpl.quadratic import rates
 from wpl.sgd_and_pull import SgdAndPull, sgd_and_pull_
 
 
-class WeightPlasticity:
+class WeightPlasticity(Anchors):
     """Anchors shared weights in proportion to their importance for the models trained before.
 
     The loss is α/2 Σ_i F_i (θ_i − θ̂_i)² (equation 10 of the paper, with the strength α written
     out): θ̂ is the anchor, the value of the shared weights after the earlier model was trained; F
     is its diagonal Fisher information there. Weights that are not named in the anchor are free.
+    After further tasks, ``add_anchor`` or ``move_anchor`` holds theirs as well.
 
     Four ways to use it, one at a time:
 
@@ -34,43 +31,8 @@ class WeightPlasticity:
     - Call ``sgd_step_`` in place of an optimiser: plain SGD and ``pull_`` in one, the cheapest.
     """
 
-    def __init__(
-        self,
-        anchor: Mapping[str, Tensor],
-        fisher: Mapping[str, Tensor],
-        alpha: float | Tensor,
-    ) -> None:
-        """Keep copies of the anchor and of α F.
-
-        Args:
-            anchor: By name, the values θ̂ to hold.
-            fisher: By name, the importance F ≥ 0, in the shapes of ``anchor``.
-            alpha: The strength α ≥ 0. A tensor ``(n)`` gives each of n models that are stacked
-                along the first dimension of every weight its own strength.
-
-        Raises:
-            ValueError: If names or shapes of ``anchor`` and ``fisher`` differ, if the anchor is not
-                finite, if the Fisher information or α is negative or not finite, or if α has
-                another shape.
-        """
-        if not anchor:
-            raise ValueError("anchor names no weights")
-        for name in {**anchor, **fisher}:
-            if name not in anchor or name not in fisher:
-                missing = "fisher" if name in anchor else "anchor"
-                raise ValueError(f"{name!r} is missing from {missing}")
-            check_shape(f"the Fisher information of {name!r}", fisher[name], anchor[name])
-            check_not_negative(f"the Fisher information of {name!r}", fisher[name])
-            check_finite(f"the anchor of {name!r}", anchor[name])
-        strength = torch.as_tensor(alpha, dtype=torch.float64)
-        check_not_negative("alpha", strength)
-        self._anchor = {name: a.detach().clone() for name, a in anchor.items()}
-        self._weight = {name: alpha_times(strength, name, fisher[name].detach()) for name in anchor}
-        self._rate = 0.0
-        self._shares: list[Tensor] = []
-
     def loss(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Compute α/2 Σ F (θ − θ̂)², a scalar that autograd can follow.
+        """Compute α/2 Σ F (θ − θ̂)², summed over tasks: a scalar that autograd can follow.
 
         Args:
             parameters: By name, the current weights; names without an anchor are ignored.
@@ -83,42 +45,59 @@ class WeightPlasticity:
         """
         current = self._select(parameters)
         terms = [
-            (weight * (theta - anchor).square()).sum()
-            for theta, anchor, weight in zip(
-                current, self._anchor.values(), self._weight.values(), strict=True
-            )
+            (strength * (theta - anchor).square()).sum()
+            for theta, anchor, strength in zip(current, self._anchors, self._strengths, strict=True)
         ]
-        return torch.stack(terms).sum() / 2
+        loss = torch.stack(terms).sum() / 2
+        return loss if self._constant is None else loss + self._constant.to(loss)
 
     @torch.no_grad()
-    def add_gradient_(self, parameters: Mapping[str, Tensor]) -> None:
+    def add_gradient_(
+        self, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer | None = None
+    ) -> None:
         """Add the gradient of ``loss``, α F (θ − θ̂), to the ``grad`` of each anchored weight.
 
         Args:
             parameters: By name, the current weights; names without an anchor are ignored.
+            optimizer: If given, only the weights in its parameter groups get their gradient: for
+                training with several optimisers that step in turn.
 
         Raises:
             ValueError: If an anchored weight is missing or has another shape.
         """
-        current = self._select(parameters)
+        current, anchors, strengths = self._select(parameters), self._anchors, self._strengths
+        if optimizer is not None:
+            trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            some = [k for k, theta in enumerate(current) if id(theta) in trained]
+            if not some:
+                return
+            lists = (current, anchors, strengths)
+            current, anchors, strengths = ([each[k] for k in some] for each in lists)
         gradients: list[Tensor] = []
         for theta in current:
             if theta.grad is None:
                 theta.grad = torch.zeros_like(theta)
             gradients.append(theta.grad)
-        drift = torch._foreach_sub(current, list(self._anchor.values()))
-        torch._foreach_addcmul_(gradients, list(self._weight.values()), drift)
+        drift = torch._foreach_sub(current, anchors)
+        torch._foreach_addcmul_(gradients, strengths, drift)
 
     @torch.no_grad()
-    def pull_(self, parameters: Mapping[str, Tensor], lr: float, *, momentum: float = 0.0) -> None:
+    def pull_(
+        self,
+        parameters: Mapping[str, Tensor],
+        lr: float | torch.optim.Optimizer,
+        *,
+        momentum: float = 0.0,
+    ) -> None:
         """Move each anchored weight towards its anchor: θ ← (θ + c θ̂)/(1 + c), c = lr α F.
 
         This is the proximal step of the loss, to be taken after ``optimizer.step()``. The shares
-        c/(1 + c) are kept until ``lr`` changes.
+        c/(1 + c) are kept until a learning rate changes.
 
         Args:
             parameters: By name, the current weights; names without an anchor are ignored.
-            lr: Learning rate of the optimiser.
+            lr: Learning rate of the optimiser; or the optimiser, each of whose parameter groups
+                has its own learning rate and momentum. Weights that it does not train stay.
             momentum: Of SGD, μ: its steps add up to lr/(1 − μ), and so does the pull.
 
         Raises:
@@ -126,8 +105,11 @@ class WeightPlasticity:
                 ``momentum`` is out of range.
         """
         current = self._select(parameters)
-        shares = self._shares_at(checked_rate(lr, momentum) / (1 - momentum))
-        torch._foreach_lerp_(current, list(self._anchor.values()), shares)
+        if isinstance(lr, torch.optim.Optimizer):
+            steps = rates(lr, current)
+        else:
+            steps = [checked_rate(lr, momentum) / (1 - momentum)] * len(current)
+        torch._foreach_lerp_(current, self._anchors, self._shares_at(steps))
 
     @torch.no_grad()
     def sgd_step_(self, parameters: Mapping[str, Tensor], lr: float) -> None:
@@ -146,12 +128,12 @@ class WeightPlasticity:
                 of range.
         """
         anchored = self._select(parameters)
-        shares = self._shares_at(checked_rate(lr))
+        shares = self._shares_at([checked_rate(lr)] * len(anchored))
         for name, theta in parameters.items():
-            if name not in self._anchor and theta.grad is not None:
+            if name not in self._held and theta.grad is not None:
                 theta.add_(theta.grad, alpha=-lr)
         both = []
-        for theta, anchor, share in zip(anchored, self._anchor.values(), shares, strict=True):
+        for theta, anchor, share in zip(anchored, self._anchors, shares, strict=True):
             if theta.grad is None:
                 theta.lerp_(anchor, share)
             else:
@@ -176,7 +158,7 @@ class WeightPlasticity:
         """
         limit = 2 * (1 + momentum)
         checked_rate(lr, momentum)
-        largest = {name: weight.max().item() for name, weight in self._weight.items()}
+        largest = {name: held.strength.max().item() for name, held in self._held.items()}
         name = max(largest, key=largest.__getitem__)
         if lr * largest[name] > limit:
             raise ValueError(
@@ -185,19 +167,15 @@ class WeightPlasticity:
                 "the optimiser's step"
             )
 
-    def _shares_at(self, rate: float) -> list[Tensor]:
-        """Give c/(1 + c), kept until the rate changes."""
-        if not self._shares or rate != self._rate:
+    def _shares_at(self, steps: list[float]) -> list[Tensor]:
+        """Compute c/(1 + c) for each weight, kept until a rate changes."""
+        if steps != self._rates:
             # In double precision: lr α F may be too large for the weights' own.
-            pulls = [(rate * weight.double(), weight) for weight in self._weight.values()]
-            self._shares = [(c / (1 + c)).to(weight) for c, weight in pulls]
-            self._rate = rate
+            pulls = [
+                step * held.double() for step, held in zip(steps, self._strengths, strict=True)
+            ]
+            self._shares = [
+                (c / (1 + c)).to(a.dtype) for c, a in zip(pulls, self._anchors, strict=True)
+            ]
+            self._rates = steps
         return self._shares
-
-    def _select(self, parameters: Mapping[str, Tensor]) -> list[Tensor]:
-        for name, anchor in self._anchor.items():
-            if name not in parameters:
-                raise ValueError(f"the anchored weight {name!r} is missing from parameters")
-            if parameters[name].shape != anchor.shape:  # the words for it take their time
-                check_shape(f"the weight {name!r}", parameters[name], anchor)
-        return [parameters[name] for name in self._anchor]

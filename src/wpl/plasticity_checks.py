@@ -1,12 +1,13 @@
-"""What the weight plasticity loss refuses, and in which words."""
+"""Checks of what the weight plasticity loss is given, and their error messages."""
 
 import math
+from collections.abc import Mapping
 
 from torch import Tensor
 
 
 def alpha_times(alpha: Tensor, name: str, fisher: Tensor) -> Tensor:
-    """Give α F; with a strength for each of several stacked models, each its own."""
+    """Return α F; with a strength for each of several stacked models, each its own."""
     if alpha.ndim and alpha.shape != fisher.shape[:1]:
         raise ValueError(
             f"alpha must be a number or have shape {tuple(fisher.shape[:1])}, one for each model "
@@ -19,12 +20,18 @@ def alpha_times(alpha: Tensor, name: str, fisher: Tensor) -> Tensor:
 
 
 def checked_rate(lr: float, momentum: float = 0.0) -> float:
-    """Give a learning rate back that is one, as the momentum is."""
+    """Return a learning rate after checking it and the momentum."""
     if not 0 <= lr < math.inf:
         raise ValueError(f"lr must be a number from 0; got {lr}")
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum must lie in [0, 1); got {momentum}")
     return lr
+
+
+def check_present(name: str, parameters: Mapping[str, Tensor]) -> None:
+    """Refuse parameters without an anchored weight."""
+    if name not in parameters:
+        raise ValueError(f"the anchored weight {name!r} is missing from parameters")
 
 
 def check_shape(what: str, value: Tensor, anchor: Tensor) -> None:

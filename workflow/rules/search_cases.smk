@@ -145,11 +145,11 @@ def random_cells(pattern, task):
     return expand(pattern, task=task) if any(methods(task, "full").values()) else []
 
 
-def standalone(task, batches=None):
-    """How an architecture is trained alone."""
+def standalone(task, batches):
+    """How an architecture is trained alone, for a number of batches or that of a setting."""
     alone, training = SEARCH[task]["standalone"], SEARCH[task]["training"]
     shared = {k: training[k] for k in ("gradient_norm", "weight_decay", "explosion")}
-    length = alone["batches"] if batches is None else int(batches)
+    length = alone.get(batches, batches)
     return {"batches": length, "learning_rate": alone["learning_rate"]} | shared
 
 

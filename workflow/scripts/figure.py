@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from wpl.evaluation import FEWEST_SEEDS, bootstrap_interval
-from wpl_lab.io.files import atomic
+from wpl.files import atomic
 
 mpl.use("Agg")
 sns.set_theme(context="paper", style="ticks", palette="colorblind")

@@ -13,7 +13,7 @@ from typing import Any
 from support.checksum import sha256
 from support.finished import FinishedJobs, is_sound, keep
 from support.stages import outputs, records_of, stage_of
-from wpl_lab.io.files import atomic
+from wpl.files import atomic
 
 NAME = "receipts.json"
 SEEN = Path(".snakemake/seen.json")  # checksums of results, by the file's state: see _checksum

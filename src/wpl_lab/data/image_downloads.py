@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from wpl.files import atomic
 from wpl_lab.data.data_files import DataError, download, verify
 from wpl_lab.data.file_trees import open_tree
 from wpl_lab.data.parts import Part
-from wpl_lab.io.files import atomic
 
 if TYPE_CHECKING:
     from torchvision.datasets import MNIST

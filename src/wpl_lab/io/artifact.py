@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor
 
-from wpl_lab.io.files import DamagedError, atomic
+from wpl.files import atomic
+from wpl_lab.io.files import DamagedError
 
 VERSION = 2  # 1 had a checksum of the tensors alone
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from wpl.files import atomic
 
 if TYPE_CHECKING:  # the library itself does not need pandas
     import pandas as pd
@@ -26,33 +26,6 @@ class DamagedError(ValueError):
         """Say which file, and what is wrong with it."""
         super().__init__(f"{path}: {what}")
         self.path = path
-
-
-@contextmanager
-def atomic(path: Path | str) -> Iterator[Path]:
-    """Give a temporary path beside ``path``, moved there when the block ends without an error.
-
-    A job that is killed, or meets a full disk, leaves what stood at ``path`` untouched.
-
-    Yields:
-        The temporary path, in the folder of ``path``.
-
-    Raises:
-        OSError: If the file cannot be written; names it.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        error.filename = str(path)  # a full disk does not say what it had no room for
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_table(path: Path | str, table: pd.DataFrame) -> None:

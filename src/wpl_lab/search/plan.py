@@ -116,7 +116,9 @@ class Standalone:
     """How architectures are trained alone, each from scratch: the truth about them."""
 
     batches: Count
-    """Training batches of one architecture."""
+    """Training batches of one architecture of the small space, whose truth is wanted."""
+    retrain: Count
+    """Training batches of one architecture of the full space: those found, and random ones."""
     learning_rate: Positive
     """Learning rate of gradient descent; it falls linearly to 0 in the second half."""
     seeds: Seeds

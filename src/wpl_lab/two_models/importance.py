@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from wpl.fisher import diagonal_fisher
+from wpl.fisher.estimate import diagonal_fisher
 from wpl.kinds import Kind
 from wpl_lab.data.images import Images
 from wpl_lab.seeding import generator

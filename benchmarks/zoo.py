@@ -1,0 +1,192 @@
+"""The empirical Fisher information of architectures that others wrote, against a plain pass.
+
+Each row: the time as a multiple of one forward and backward pass on the same batch, that of a loop
+over samples, the error against a loop in double precision, the share of weights with a closed form,
+and the peak of memory as a multiple of the plain pass's. ``--before`` names the folder ``src`` of
+another version of wpl, to be measured in the same process.
+
+    python benchmarks/zoo.py [--only NAME]... [--part 1/4] [--rounds 5] [--before FOLDER]
+"""
+
+import argparse
+import csv
+import importlib
+import sys
+import time
+import warnings
+from itertools import accumulate
+from operator import itemgetter
+from pathlib import Path
+from statistics import median
+from types import SimpleNamespace
+
+import torch
+import torch.nn.functional as F
+import zoo_models
+from torch.profiler import ProfilerActivity, profile
+
+HERE = Path(__file__).parent
+COLUMNS = ["model", "parameters", "ms", "ratio", "before", "loop", "closed", "memory"]
+COLUMNS += ["error", "error before", "way"]
+
+
+def load(folder=None):
+    """Import wpl, from a folder if one is given, beside any other version of it."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "wpl"]:
+        del sys.modules[name]
+    sys.path.insert(0, folder or sys.path[0])
+    try:
+        package = importlib.import_module("wpl")
+        return SimpleNamespace(
+            diagonal_fisher=package.diagonal_fisher, explain=getattr(package, "explain", None)
+        )
+    finally:
+        del sys.path[0]
+
+
+def loss_of(model, x, y):
+    logits = model(x)
+    return F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="sum")
+
+
+def plain(model, x, y):
+    parameters = [p for p in model.parameters() if p.requires_grad]
+
+    def run():
+        with torch.enable_grad():
+            return torch.autograd.grad(loss_of(model, x, y) / len(x), parameters, allow_unused=True)
+
+    return run
+
+
+def loop(model, x, y, *, twice=False):
+    """Square the gradient of each sample; ``twice`` puts two copies of it into the batch."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+
+    def run():
+        total = [torch.zeros_like(p) for p in parameters]
+        for n in range(len(x)):
+            row = [n, n] if twice else [n]
+            loss = loss_of(model, x[row], y[row]) / len(row)
+            found = torch.autograd.grad(loss, parameters, allow_unused=True)
+            for t, g in zip(total, found, strict=True):
+                if g is not None:
+                    t.addcmul_(g, g, value=1 / len(x))
+        return total
+
+    return run
+
+
+def timed(run):
+    start = time.process_time()
+    kept = run()
+    took = time.process_time() - start
+    del kept
+    return took
+
+
+def interleave(runs, rounds):
+    """Time all in turn; the median over rounds of each one's share of the plain passes."""
+    for run in runs.values():
+        run()
+    ratios = {name: [] for name in runs}
+    base = []
+    for _ in range(rounds):
+        for name, run in runs.items():
+            before = timed(runs["plain"])
+            took = timed(run)
+            after = timed(runs["plain"])
+            ratios[name].append(2 * took / (before + after))
+            base += [before, after]
+    return {name: median(each) for name, each in ratios.items()}, median(base)
+
+
+def peak(run):
+    """The most memory in tensors, in bytes, beyond what there was before."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        kept = run()
+    del kept
+    events = profiler.profiler.kineto_results.events()
+    changes = [(e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]"]
+    return max(accumulate(size for _, size in sorted(changes, key=itemgetter(0))))
+
+
+def errors(model, x, y, packages):
+    """The largest over parameters of ‖F − F_loop‖ / ‖F_loop‖, in double precision."""
+    model = model.double()
+    x = x.double() if x.is_floating_point() else x
+    expected = loop(model, x, y, twice=True)()
+    names = {id(p): n for n, p in model.named_parameters()}
+    wanted = [p for p in model.parameters() if p.requires_grad]
+    expected = {names[id(p)]: f for p, f in zip(wanted, expected, strict=True)}
+    norm = max(f.norm() for f in expected.values())
+    found = []
+    for package in packages:
+        fisher = package.diagonal_fisher(model, [(x, y)])
+        size = {n: f.norm().clamp(min=1e-12 * norm) for n, f in expected.items()}
+        each = [(fisher[n] - f).norm() / size[n] for n, f in expected.items()]
+        found.append(max(map(float, each)))
+    return found
+
+
+def measure(name, make, versions, rounds):
+    model, x, y = zoo_models.build(make)
+    row = dict.fromkeys(COLUMNS, "") | {"model": name}
+    row["parameters"] = sum(p.numel() for p in model.parameters())
+    runs = {"plain": plain(model, x, y)}
+    for key, package in versions.items():
+        runs[key] = lambda package=package: package.diagonal_fisher(model, [(x, y)])
+    runs["loop"] = loop(model, x, y)
+    ratios, base = interleave(runs, rounds)
+    row["ms"] = f"{1e3 * base:.1f}"
+    row |= {key: f"{ratios[key]:.2f}" for key in ("ratio", "before", "loop") if key in ratios}
+    row["memory"] = f"{peak(runs['ratio']) / peak(runs['plain']):.2f}"
+    ways = versions["ratio"].explain(model, x)
+    row |= shares(model, ways)
+    for key, error in zip(versions, errors(model, x, y, versions.values()), strict=True):
+        row["error" if key == "ratio" else "error before"] = f"{error:.0e}"
+    return row
+
+
+def shares(model, ways):
+    """The share of weights that only have uses with a closed form; and what the others need."""
+    sizes = {name: p.numel() for name, p in model.named_parameters()}
+    slow = {n: w for n, w in ways.items() if not all(u.startswith("closed") for u in w.split("; "))}
+    closed = 1 - sum(sizes[n] for n in slow) / sum(sizes[n] for n in ways)
+    kinds = sorted({use for way in slow.values() for use in way.split("; ")})
+    return {"closed": f"{closed:.3f}", "way": " | ".join(kinds)[:300]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", action="append", help="part of a name")
+    parser.add_argument("--part", default="1/1")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--before", help="folder with another version of the package wpl")
+    parser.add_argument("--output", type=Path, default=HERE / "zoo.csv")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    versions = {"before": load(options.before)} if options.before else {}
+    versions["ratio"] = load()
+    part, parts = map(int, options.part.split("/"))
+    every = list(zoo_models.zoo().items())[part - 1 :: parts]
+    rows = []
+    for name, make in every:
+        if options.only and not any(only in name for only in options.only):
+            continue
+        try:
+            row = measure(name, make, versions, options.rounds)
+        except Exception as error:  # of their code, or a package that is missing
+            row = dict.fromkeys(COLUMNS, "") | {"model": name}
+            row["way"] = f"fails: {type(error).__name__}: {error}"[:300]
+        rows.append(row)
+        print(*(f"{row[c]:>6}" for c in COLUMNS[1:-1]), name, row["way"][:100], flush=True)
+        with options.output.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

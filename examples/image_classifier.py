@@ -1,0 +1,109 @@
+"""An image classifier keeps upright digits while it learns inverted ones: Lightning's Trainer.
+
+One network with one head. Needs lightning, and scikit-learn for its digits.
+"""
+
+import argparse
+import logging
+import warnings
+
+import lightning
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, TensorDataset
+
+import wpl
+from wpl.integrations.lightning import PlasticityCallback
+
+
+class Classifier(lightning.LightningModule):
+    """A small convolutional network."""
+
+    def __init__(self):
+        super().__init__()
+        self.model = nn.Sequential(
+            nn.Conv2d(1, 48, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(48, 96, 3, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(96 * 4 * 4, 10),
+        )
+
+    def training_step(self, batch, _):
+        """Compute the loss of a batch."""
+        x, y = batch
+        return cross_entropy(self.model(x), y)
+
+    def configure_optimizers(self):
+        """Choose the optimiser."""
+        return torch.optim.Adam(self.parameters(), lr=1e-3)
+
+
+def digits():
+    """Return images, upright and inverted, and their labels: training data, then test data."""
+    x, y = map(torch.from_numpy, load_digits(return_X_y=True))
+    x = (x.float() / 8 - 1).reshape(-1, 1, 8, 8)
+    upright, inverted = TensorDataset(x, y), TensorDataset(-x, y)
+    rows = range(len(x))
+    return [
+        tuple(TensorDataset(*data[rows[start:stop]]) for start, stop in ((400, None), (0, 400)))
+        for data in (upright, inverted)
+    ]
+
+
+def train(classifier, data, epochs, callbacks=()):
+    """Train for some epochs."""
+    trainer = lightning.Trainer(
+        max_epochs=epochs,
+        callbacks=[*callbacks],
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(classifier, DataLoader(data, batch_size=32, shuffle=True))
+
+
+@torch.no_grad()
+def accuracy(classifier, data):
+    """Compute the percentage of images that are told right."""
+    x, y = data[:]
+    return 100 * float((classifier.eval().model(x).argmax(1) == y).double().mean())
+
+
+def main():
+    """Print the accuracy on upright digits before and after the inverted ones."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=6, help="for each kind of images")
+    parser.add_argument("--alpha", type=float, default=200.0)
+    options = parser.parse_args()
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+
+    lightning.seed_everything(0, verbose=False)
+    (upright, upright_test), (inverted, inverted_test) = digits()
+    classifier = Classifier()
+    train(classifier, upright, options.epochs)
+    print(f"upright: {accuracy(classifier, upright_test):.0f} % before the inverted ones")
+
+    loader = DataLoader(upright, batch_size=128)
+    fisher = wpl.diagonal_fisher(classifier.model, loader, kind="exact")
+    anchor = dict(classifier.model.named_parameters())
+    plasticity = wpl.WeightPlasticity(anchor, fisher, options.alpha)
+    callback = PlasticityCallback(plasticity, submodule="model")
+    before = {name: t.clone() for name, t in classifier.state_dict().items()}
+    for arm, callbacks in (("without", []), ("with", [callback])):
+        lightning.seed_everything(1, verbose=False)
+        classifier.load_state_dict(before)
+        train(classifier, inverted, options.epochs, callbacks)
+        print(f"upright: {accuracy(classifier, upright_test):.0f} % after them {arm} WPL;", end=" ")
+        print(f"inverted: {accuracy(classifier, inverted_test):.0f} %")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Files that are written whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Provide a temporary path beside ``path``, moved there when the block ends without an error.
+
+    A program that is killed, or meets a full disk, leaves what was at ``path`` untouched.
+
+    Yields:
+        The temporary path, in the folder of ``path``.
+
+    Raises:
+        OSError: If the file cannot be written; names it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk does not say what it had no room for
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)

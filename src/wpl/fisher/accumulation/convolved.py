@@ -1,0 +1,67 @@
+"""Patches: the gradient of a convolution's weight is a sample's patches times its output's g."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from wpl.fisher.accumulation.contribution import Contribution
+from wpl.fisher.accumulation.scratch import SCRATCH
+from wpl.fisher.accumulation.total import Total
+from wpl.fisher.accumulation.unfolding import add_unfolded_squares_
+
+
+class Geometry(NamedTuple):
+    """Stride, padding and dilation in each direction, and the number of groups."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+
+class Convolved:
+    """Inputs ``(sample, channel, ...)`` and gradients of the outputs of a convolution."""
+
+    def __init__(self, x: Tensor, g: Tensor, shape: Sequence[int], geometry: Geometry) -> None:
+        """Keep the factors; ``shape`` is that of the weight."""
+        self.x, self.g, self.shape, self.geometry = x, g, shape, geometry
+        self.samples = len(x)
+
+    def dense(self, rows: slice) -> Tensor:
+        """See ``Contribution``: with its samples as groups, one convolution makes them all."""
+        x, g = self.x[rows], self.g[rows]
+        height, *rest = self.shape
+        stride, padding, dilation, groups = self.geometry
+        gradient: Tensor = torch.ops.aten.convolution_backward(
+            g.reshape(1, -1, *g.shape[2:]),
+            x.reshape(1, -1, *x.shape[2:]),
+            x.new_zeros(1).expand(len(x) * height, *rest),
+            None,
+            stride,
+            padding,
+            dilation,
+            False,
+            (0,) * len(stride),
+            len(x) * groups,
+            (False, True, False),
+        )[1]
+        return gradient.view(len(x), *self.shape)
+
+    def joined(self, others: list[Contribution]) -> Contribution | None:
+        """See ``Contribution``."""
+        return None if others else self
+
+    def add_squares_(self, total: Total) -> None:
+        """See ``Contribution``."""
+        if self.geometry.groups == 1 and len(self.shape) in (3, 4):
+            x, g, (stride, padding, dilation, _) = self.x, self.g, self.geometry
+            if len(self.shape) == 3:  # in one direction: images of height 1
+                x, g = x.unsqueeze(2), g.unsqueeze(2)
+                stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
+            add_unfolded_squares_(total, x, g, (stride, padding, dilation))
+            return
+        step = max(1, SCRATCH // (total.shape.numel() * self.x.element_size()))
+        for start in range(0, self.samples, step):
+            total.tensor().add_(self.dense(slice(start, start + step)).square_().sum(0))

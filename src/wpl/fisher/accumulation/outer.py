@@ -1,0 +1,112 @@
+"""Outer products: the gradient of a sample is Σ_t g_t a_tᵀ, of input a and output's gradient g."""
+
+import torch
+from torch import Tensor
+
+from wpl.fisher.accumulation.contribution import Contribution
+from wpl.fisher.accumulation.scratch import BUFFERS, SCRATCH, TILE
+from wpl.fisher.accumulation.total import Total
+
+
+class Outer:
+    """Σ_t g_t a_tᵀ of each sample, kept as factors a and g ``(sample, time, feature)``."""
+
+    def __init__(self, a: Tensor, g: Tensor) -> None:
+        """Keep the factors."""
+        self.a, self.g = a, g
+        self.samples = len(a)
+
+    def dense(self, rows: slice) -> Tensor:
+        """See ``Contribution``; ``(sample, out, in)``."""
+        return torch.bmm(self.g[rows].transpose(1, 2), self.a[rows])
+
+    def joined(self, others: list[Contribution]) -> Contribution | None:
+        """See ``Contribution``: uses of a weight at several times are one use over time."""
+        outer = [self, *(o for o in others if isinstance(o, Outer))]
+        if len(outer) <= len(others):
+            return None
+        return Outer(torch.cat([o.a for o in outer], 1), torch.cat([o.g for o in outer], 1))
+
+    def add_squares_(self, total: Total) -> None:
+        """See ``Contribution``."""
+        a, g = self.a, self.g
+        if a.shape[1] == 1:
+            add_once_(total, a[:, 0], g[:, 0])
+        else:
+            fresh = total.is_empty
+            add_over_time_(total.tensor(fresh).view(g.shape[2], a.shape[2]), a, g, fresh=fresh)
+
+
+def add_once_(total: Total, a: Tensor, g: Tensor) -> None:
+    """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a²: one product, as large as the weight's gradient would take."""
+    if total.several:
+        total.keep(a, g * g)
+        return
+    step = max(1, SCRATCH // (max(a.shape[1], g.shape[1]) * a.element_size()))
+    for some_g, some_a in zip(g.split(step), a.split(step), strict=True):
+        total.add_product_(BUFFERS.square("g", some_g), BUFFERS.square("a", some_a))
+
+
+def add_over_time_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
+    """Add Σ_n (Σ_t g_nt a_ntᵀ)² to ``(out, in)`` in the form that moves the least data.
+
+    Args:
+        total: What to add to.
+        a: ``(sample, time, in)``.
+        g: ``(sample, time, out)``.
+        fresh: Whether the total holds nothing yet, and is to be overwritten.
+    """
+    samples, time, width = a.shape
+    height = g.shape[2]
+    matrix = height * width * a.element_size()
+    if a.is_cuda or samples * matrix <= 2 * TILE or matrix <= TILE // 4:
+        _add_several_(total, a, g, SCRATCH if a.is_cuda else 2 * TILE, fresh=fresh)
+    elif time <= 8 and matrix > TILE // 2:
+        _add_pairs_(total, a, g, fresh=fresh)
+    else:
+        _add_tiles_(total, a, g, fresh=fresh)
+
+
+def _add_several_(total: Tensor, a: Tensor, g: Tensor, limit: int, *, fresh: bool) -> None:
+    """Make the gradients of a few samples at a time."""
+    shape = (g.shape[2], a.shape[2])
+    step = max(1, min(len(a), limit // (total.numel() * a.element_size())))
+    for some_a, some_g in zip(a.split(step), g.split(step), strict=True):
+        buffer = BUFFERS.empty("several", (len(some_a), *shape), a)
+        torch.bmm(some_g.transpose(1, 2), some_a, out=buffer)
+        squares = buffer.square_()
+        if fresh:
+            torch.sum(squares, 0, out=total)
+        else:
+            total.add_(squares.sum(0))
+        fresh = False
+
+
+def _add_tiles_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
+    """Go through bands of the matrix that stay in the cache for all samples."""
+    height, width = total.shape
+    band = max(16, TILE // (width * a.element_size()))
+    samples = list(zip(g.transpose(1, 2).unbind(0), a.unbind(0), strict=True))
+    for start in range(0, height, band):
+        rows = total[start : start + band]
+        buffer = BUFFERS.empty("tile", rows.shape, a)
+        for n, (some_g, some_a) in enumerate(samples):
+            part = some_g if band >= height else some_g[start : start + band]
+            if fresh and n == 0:
+                torch.mm(part, some_a, out=rows).square_()
+            else:
+                torch.mm(part, some_a, out=buffer)
+                rows.addcmul_(buffer, buffer)
+
+
+def _add_pairs_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
+    """Multiply out: Σ_st (g_s ∘ g_t)(a_s ∘ a_t)ᵀ, for few times and large matrices."""
+    s, t = torch.triu_indices(a.shape[1], a.shape[1], device=a.device)
+    weight = torch.where(s == t, 1.0, 2.0).to(a.dtype)[:, None]
+    step = max(1, SCRATCH // (len(s) * sum(total.shape) * a.element_size()))
+    for some_a, some_g in zip(a.split(step), g.split(step), strict=True):
+        pairs_a = (some_a[:, s] * some_a[:, t]).flatten(0, 1)
+        pairs_g = (some_g[:, s] * some_g[:, t]).mul_(weight).flatten(0, 1)
+        total.addmm_(pairs_g.t(), pairs_a, beta=0 if fresh else 1)
+        fresh = False
+    total.clamp_(min=0)  # rounding must not leave a square negative

@@ -1,0 +1,90 @@
+"""Rows of a table: only those that occur in a sample have a gradient."""
+
+import torch
+from torch import Tensor
+
+from wpl.fisher.accumulation.contribution import Contribution
+from wpl.fisher.accumulation.outer import Outer
+from wpl.fisher.accumulation.scratch import SCRATCH
+from wpl.fisher.accumulation.total import Total
+
+
+class Picked:
+    """g_t added to row id_t of each sample's gradient; ids ``(sample, time)``, g with width."""
+
+    def __init__(self, ids: Tensor, g: Tensor, height: int) -> None:
+        """Keep ids and gradients."""
+        self.ids, self.g, self.height = ids, g, height
+        self.samples = len(ids)
+
+    @staticmethod
+    def united(parts: list["Picked"]) -> "Picked":
+        """Put several uses of one embedding one after the other in time.
+
+        Returns:
+            One use.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        ids, g = torch.cat([p.ids for p in parts], 1), torch.cat([p.g for p in parts], 1)
+        return Picked(ids, g, parts[0].height)
+
+    def dense(self, rows: slice) -> Tensor:
+        """See ``Contribution``; ``(sample, height, width)``."""
+        ids, g = self.ids[rows], self.g[rows]
+        out = g.new_zeros(len(ids) * self.height, g.shape[2])
+        out.index_add_(0, self._keys(ids).flatten(), g.reshape(-1, g.shape[2]))
+        return out.view(len(ids), self.height, g.shape[2])
+
+    def joined(self, others: list[Contribution]) -> Contribution | None:
+        """See ``Contribution``."""
+        outer: list[Contribution] = [o for o in others if isinstance(o, Outer)]
+        picked = Picked.united([self, *(o for o in others if isinstance(o, Picked))])
+        if not outer:
+            return picked if all(isinstance(o, Picked) for o in others) else None
+        decoder = outer[0].joined(outer[1:]) if len(outer) > 1 else outer[0]
+        known = all(isinstance(o, Picked | Outer) for o in others)
+        return Tied(decoder, picked) if known and isinstance(decoder, Outer) else None
+
+    def add_squares_(self, total: Total) -> None:
+        """See ``Contribution``: the gradients of one id in one sample are added, then squared."""
+        keys, where = torch.unique(self._keys(self.ids), return_inverse=True)
+        width = self.g.shape[2]
+        rows = self.g.new_zeros(len(keys), width)
+        rows.index_add_(0, where.flatten(), self.g.reshape(-1, width))
+        total.tensor().index_add_(0, keys % self.height, rows.square_())
+
+    def _keys(self, ids: Tensor) -> Tensor:
+        return ids + torch.arange(len(ids), device=ids.device).unsqueeze(1) * self.height
+
+
+class Tied:
+    """A decoder D that is also the embedding E: (D + E)² = D² + E² + 2DE, the last on E's rows."""
+
+    def __init__(self, decoder: Outer, embedding: Picked) -> None:
+        """Keep both uses."""
+        self._decoder, self._embedding = decoder, embedding
+        self.samples = decoder.samples
+
+    def dense(self, rows: slice) -> Tensor:
+        """See ``Contribution``."""
+        return self._decoder.dense(rows) + self._embedding.dense(rows)
+
+    def joined(self, others: list[Contribution]) -> Contribution | None:
+        """See ``Contribution``."""
+        return None if others else self
+
+    def add_squares_(self, total: Total) -> None:
+        """See ``Contribution``."""
+        self._decoder.add_squares_(total)
+        self._embedding.add_squares_(total)
+        a, g = self._decoder.a, self._decoder.g
+        ids, e = self._embedding.ids, self._embedding.g
+        step = max(1, SCRATCH // (ids.shape[1] * (g.shape[1] + a.shape[2]) * a.element_size()))
+        for some in torch.arange(self.samples).split(step):
+            rows = slice(int(some[0]), int(some[-1]) + 1)
+            index = ids[rows].unsqueeze(1).expand(-1, g.shape[1], -1)
+            used = torch.gather(g[rows], 2, index)  # (sample, time of D, time of E)
+            cross = torch.bmm(used.transpose(1, 2), a[rows]).mul_(e[rows])
+            total.tensor().index_add_(0, ids[rows].flatten(), cross.flatten(0, 1), alpha=2)
+        total.tensor().clamp_(min=0)  # rounding must not leave a square negative

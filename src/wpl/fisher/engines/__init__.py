@@ -1,0 +1,1 @@
+"""Ways to send vectors back through a model, sample by sample."""

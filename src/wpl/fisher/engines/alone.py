@@ -1,0 +1,84 @@
+"""One sample at a time: works for every model, for the price of a pass for each sample."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from wpl.fisher.accumulation.dense import Dense
+from wpl.fisher.accumulation.precision import full_precision, precise
+from wpl.fisher.batches import map_tensors, tensors_in
+from wpl.fisher.engines.recording import Job, Recording
+from wpl.fisher.forward import outputs_of
+from wpl.fisher.layers.norms import batch_norm_written_out
+
+
+class Alone(Recording):
+    """A forward pass of one sample, differentiated by autograd."""
+
+    def __init__(self, job: Job, row: int, call: Callable[[Any], Any], inputs: Any) -> None:
+        """Call a model with one sample.
+
+        Args:
+            job: What is wanted.
+            row: Which sample.
+            call: The model, from inputs to logits.
+            inputs: The whole batch.
+
+        Raises:
+            RuntimeError: If the model draws random numbers: its samples then have no one gradient.
+        """
+        rows = slice(row, row + 1)
+        super().__init__(job, rows)
+        before = _random_state(inputs)
+        with torch.enable_grad(), _BatchNormOfOne():
+            self.logits = outputs_of(call(map_tensors(inputs, lambda t: t[rows])))
+        if not torch.equal(before, _random_state(inputs)):
+            raise RuntimeError(
+                "the model draws random numbers in eval mode: its samples have no one gradient"
+            )
+
+    def send_back(
+        self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool
+    ) -> dict[int, Tensor]:
+        """See ``Recording``."""
+        parameters = list(self.job.parameters.values())
+        if not self.logits.requires_grad:
+            return {}
+        with full_precision(vector.device.type):
+            found = torch.autograd.grad(
+                self.logits, parameters, vector, retain_graph=keep, allow_unused=True
+            )
+        if not keep:
+            self.logits = self.logits.detach()
+        total: dict[int, Tensor] = {}
+        for parameter, g in zip(parameters, found, strict=True):
+            if g is not None and squares:
+                self.job.squares.add_(parameter, [Dense(precise(g).unsqueeze(0))], self.rows)
+            if g is not None and gradient:
+                total[id(parameter)] = g
+        return total
+
+
+class _BatchNormOfOne(TorchFunctionMode):
+    """Writes a batch norm out, which torch differentiates wrongly for a batch of one."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call a function."""
+        func = batch_norm_written_out if func is F.batch_norm else func
+        return func(*args, **(kwargs or {}))
+
+
+def _random_state(inputs: Any) -> Tensor:
+    """Get the state of the generator that a model draws from, on the device of its inputs."""
+    device = tensors_in(inputs)[0].device
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()

@@ -1,0 +1,111 @@
+"""One batch: forward passes of its samples, recorded, and the way back through them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wpl.fisher.batches import count, tensors_in
+from wpl.fisher.engines.alone import Alone
+from wpl.fisher.engines.chain import Chain
+from wpl.fisher.engines.decisions import DisagreementError
+from wpl.fisher.engines.intercept import TooLargeError
+from wpl.fisher.engines.recording import Job, Recording
+from wpl.fisher.engines.vmapped import Vmapped
+from wpl.fisher.scores import Scores
+
+Call = Callable[[Any], Any]
+Gradients = dict[int, Tensor]  # of parameters, by id
+
+
+class Batch:
+    """The recorded forward passes of all samples of a batch: of all at once, or of parts of it."""
+
+    def __init__(self, job: Job, model: nn.Module, call: Call, inputs: Any) -> None:
+        """Call a model in eval mode.
+
+        A plain chain of layers is called layer by layer. Else all samples are called at once, under
+        ``torch.vmap``; in parts, where they take different branches or would take too much memory;
+        one by one, where the model does what ``torch.vmap`` cannot.
+
+        Args:
+            job: What is wanted; the wanted parameters, and no others, require a gradient.
+            model: The model.
+            call: Calls it, from inputs to logits ``(batch, ...)``.
+            inputs: Tensors with one row for each sample.
+        """
+        self._job = job
+        self.samples = count(inputs)
+        self.alone: str | None = None  # why samples are called one by one
+        self.parts: list[Recording] = []
+        chain = Chain.of(job, model, inputs) if call is model else None
+        if chain is not None:
+            self.parts = [chain]
+        else:
+            self._call(call, inputs, torch.arange(self.samples))
+        self.logits = self._together([part.logits.detach() for part in self.parts])
+
+    def _call(self, call: Call, inputs: Any, rows: Tensor, **settings: Any) -> None:
+        part = slice(None) if len(rows) == self.samples else rows.to(tensors_in(inputs)[0].device)
+        try:
+            self.parts.append(Vmapped(self._job, part, call, inputs, **settings))
+        except DisagreementError as disagreement:
+            for group in disagreement.groups:
+                self._call(call, inputs, rows[group], **settings)
+        except TooLargeError:
+            for half in rows.tensor_split(2):
+                self._call(call, inputs, half, **settings)
+        except (torch.OutOfMemoryError, ValueError):
+            raise
+        except Exception as error:
+            if "randomness" in str(error):  # drawn in eval mode: there is no one gradient
+                raise
+            if _writes_samples(error) and not settings:
+                self._call(call, inputs, rows, batch_factories=True)
+                return
+            self.alone = f"{type(error).__name__}: {error}".partition("\n")[0]
+            self.parts += [Alone(self._job, int(row), call, inputs) for row in rows]
+
+    def _together(self, parts: list[Tensor]) -> Tensor:
+        """Bring tensors with a row for each sample into the order of the batch."""
+        if len(parts) == 1:
+            return parts[0]
+        every = torch.arange(self.samples, device=parts[0].device)
+        order = torch.cat([every[part.rows] for part in self.parts])
+        return torch.cat(parts)[order.argsort()]
+
+    def ways(self, parameter: Tensor) -> str:
+        """Say how the gradients of a parameter's samples are made; see ``explain``."""
+        if self.alone is not None:
+            return f"one sample at a time: {self.alone}"
+        uses = dict.fromkeys(way for part in self.parts for way in part.ways[id(parameter)])
+        return "; ".join(uses) or "no use"
+
+    def send_back(self, scores: Scores, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
+        """Send the scores back through each part.
+
+        Args:
+            scores: Of all samples.
+            squares: Whether their squares shall be added.
+            gradient: Whether the sum of their gradients is wanted.
+            keep: Whether more scores follow.
+
+        Returns:
+            The sum of the gradients by id, if it is wanted.
+        """
+        total: Gradients = {}
+        self._job.squares.begin_batch(len(scores))
+        for part in self.parts:
+            vectors = scores.rows(part.rows) if len(self.parts) > 1 else scores
+            for j, vector in enumerate(vectors):
+                more = keep or j < len(scores) - 1
+                found = part.send_back(vector, squares=squares, gradient=gradient, keep=more)
+                for key, g in found.items():
+                    total[key] = total[key] + g if key in total else g
+        return total
+
+
+def _writes_samples(error: Exception) -> bool:
+    """Tell whether a model wrote samples into a tensor that has no copy for each sample."""
+    return "not possible because there exists a Tensor" in str(error)

@@ -1,0 +1,279 @@
+"""Sees each torch call of a forward pass under ``torch.vmap`` and lets weights meet samples apart.
+
+functorch follows the samples: a tensor that depends on them is batched. What meets them without
+being batched and needs a gradient is a weight: a wanted parameter, or made of such alone.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch._C import _functorch as functorch
+from torch.overrides import TorchFunctionMode
+
+from wpl.fisher.accumulation.dense import Dense
+from wpl.fisher.accumulation.precision import precise
+from wpl.fisher.batches import map_tensors, tensors_in
+from wpl.fisher.engines.decisions import DECISIONS, decide
+from wpl.fisher.engines.recording import Recording
+from wpl.fisher.layers.norms import batch_norm_written_out
+from wpl.fisher.layers.registry import COMPOSED, LAYERS, MERGED, WHOLE, Entry, Form, Samples
+
+# Elements of the gradients of each sample that weights without a closed form may take together
+# (256 MB of single precision); more samples are cut into parts.
+ELEMENTS = 2**26
+_FACTORIES = {torch.zeros, torch.ones, torch.empty, torch.full, torch.zeros_like, torch.ones_like}
+
+
+class TooLargeError(Exception):
+    """The gradients of so many samples at once would take too much memory."""
+
+
+class Intercept(TorchFunctionMode):
+    """Gives weights with a closed form a stand-in, and each sample a copy of the others.
+
+    A known use of a weight is called with a stand-in that needs no gradient, so that autograd does
+    not compute the weight's; from the call's input and the gradient of its output, the layer's form
+    makes the squares instead. Elsewhere, a weight that meets samples is expanded to one for each:
+    autograd then gives the gradient of each sample, in the same pass.
+    """
+
+    def __init__(
+        self, recording: Recording, samples: int, *, batch_factories: bool = False
+    ) -> None:
+        """Watch the calls of a function under ``torch.vmap``.
+
+        Args:
+            recording: Of which this is the forward pass.
+            samples: How many there are.
+            batch_factories: Whether new tensors shall have a copy for each sample: so they must if
+                the model writes samples into them.
+        """
+        super().__init__()
+        self.leaves: list[Tensor] = []  # where the way back ends
+        self._recording, self._samples = recording, samples
+        self._level = functorch.current_level()
+        self._copies: dict[int, Tensor] = {}
+        self._elements = 0
+        self._batch_factories = batch_factories
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call a function, or what is known to give the same."""
+        kwargs = kwargs or {}
+        if func.__name__ == "__get__":  # a property such as ``shape``
+            return func(*args, **kwargs)
+        out = NotImplemented
+        if func is F.batch_norm and self._samples == 1:
+            with self:
+                return batch_norm_written_out(*args, **kwargs)
+        if func in LAYERS:
+            out = self._layer(LAYERS[func], func, args, kwargs)
+        elif func in COMPOSED:
+            with self:
+                out = COMPOSED[func](*args, **kwargs)
+        elif func in WHOLE:
+            out = self._whole(func, args, kwargs)
+        elif func in MERGED:
+            out = self._merged(func, args, kwargs)
+        elif func in DECISIONS:
+            return decide(func, args, kwargs, self._raw)
+        elif self._batch_factories and func in _FACTORIES:
+            return self._copied(func(*args, **kwargs))
+        return self._any(func, args, kwargs) if out is NotImplemented else out
+
+    def stand_in(self, tensor: Any) -> Any:
+        """Replace a weight; see ``Recording``. Anything else is returned as it is."""
+        return self._recording.stand_in(tensor) if self._is_weight(tensor) else tensor
+
+    def tap(
+        self, out: Tensor, forms: Iterable[Form], way: str, kept: Iterable[Tensor] = ()
+    ) -> Tensor:
+        """Have weights receive their contributions when the gradient of an output is there.
+
+        Args:
+            out: The output ``(sample, ...)``, just computed with stand-ins.
+            forms: What its gradient contributes to each weight or its stand-in.
+            way: How that is, in words.
+            kept: What the forms need, not to be changed in place until then.
+
+        Returns:
+            The output to go on with.
+        """
+        found = self._recording.expect(forms, way)
+        versions = [(t, t._version) for t in kept]
+        if not out.requires_grad:
+            leaf = out.requires_grad_()
+            self.leaves.append(leaf)
+            out = torch.ops.aten._unsafe_view.default(leaf, leaf.shape)  # may be changed in place
+        assert out.grad_fn is not None
+
+        def hook(gradients: tuple[Tensor | None, ...]) -> None:
+            if gradients[0] is not None:
+                check_unchanged(versions)
+                self._recording.receive(found, gradients[0])
+
+        out.grad_fn.register_prehook(hook)
+        return out
+
+    def _layer(
+        self,
+        entry: Entry,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> Any:
+        tensors = tensors_in([*args, *kwargs.values()])
+        batched = [t for t in tensors if functorch.maybe_get_bdim(t) >= 0]
+        weights = [t for t in tensors if self._is_weight(t)] if torch.is_grad_enabled() else []
+        if not batched:
+            others = [t for t in tensors if not t.requires_grad]
+            if not weights or not others:
+                return NotImplemented
+            batched = others[:1]  # the same input for all samples, such as a first state
+        source, vmapped = batched[0], entry.samples is Samples.VMAP
+        merged = entry.samples is Samples.BATCH
+        if (len(batched) > 1 and not vmapped) or (merged and source.shape[:1] != (1,)):
+            return NotImplemented
+
+        def raw(t: Tensor) -> Tensor:
+            if t is source:
+                found = self._per_sample(t)
+                return found.flatten(0, 1) if merged else found
+            found = self._raw(t)
+            return self.stand_in(t) if found is t else found
+
+        with _Outside():
+            raw_args, raw_kwargs = map_tensors(args, raw), map_tensors(kwargs, raw)
+        forms = entry.layer(*raw_args, **raw_kwargs)
+        stand_ins = {id(self._recording.stand_in(w)) for w in weights}
+        if forms is None or stand_ins - {id(operand) for operand, _ in forms}:
+            return NotImplemented
+        if vmapped:
+            args, kwargs = map_tensors(args, self.stand_in), map_tensors(kwargs, self.stand_in)
+            out = self._raw(func(*args, **kwargs))
+        with _Outside():
+            out = out if vmapped else func(*raw_args, **raw_kwargs)
+            if weights:
+                used = [form for form in forms if id(form[0]) in stand_ins]
+                out = self.tap(out, used, f"closed form ({func.__name__})", (raw(source),))
+            out = out.unsqueeze(1) if merged else out
+        return self._wrap(out)
+
+    def _whole(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        with _Outside():
+            out = WHOLE[func](
+                self, func, *map_tensors(args, self._raw), **map_tensors(kwargs, self._raw)
+            )
+        return out if out is NotImplemented else map_tensors(out, self._wrap)
+
+    def _merged(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        args, kwargs = self._copies_in(func, args, kwargs)
+        if not any(functorch.maybe_get_bdim(t) >= 0 for t in tensors_in([*args, *kwargs.values()])):
+            return NotImplemented
+        with _Outside():
+            out = MERGED[func](self._per_sample, func, *args, **kwargs)
+        return out if out is NotImplemented else self._wrap(out)
+
+    def _any(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        args, kwargs = self._copies_in(func, args, kwargs)
+        return func(*args, **kwargs)
+
+    def _copies_in(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """Replace the weights that meet samples by a copy for each sample."""
+        tensors = tensors_in(args)
+        if kwargs:
+            tensors += tensors_in(kwargs)
+        weights = batched = False
+        for t in tensors:
+            if functorch.maybe_get_bdim(t) >= 0:
+                batched = True
+            elif t.requires_grad:
+                weights = True
+        if weights and batched and torch.is_grad_enabled():
+            copy = partial(self._copy, way=f"per sample: `{func.__name__}`")
+            return map_tensors(args, copy), map_tensors(kwargs, copy)
+        return args, kwargs
+
+    def _copy(self, tensor: Tensor, way: str) -> Tensor:
+        """Expand a weight to one for each sample; anything else is returned as it is."""
+        if not self._is_weight(tensor):
+            return tensor
+        if id(tensor) not in self._copies:
+            self._elements += tensor.numel()
+            if self._elements * self._samples > ELEMENTS and self._samples > 1:
+                raise TooLargeError
+            with _Outside():
+                alias = self._recording.stand_in(tensor)
+                copies = alias.expand(self._samples, *alias.shape)
+                forms: list[Form] = [(tensor, lambda g: Dense(precise(g)))]
+                copies = self.tap(copies, forms, way)
+            self._copies[id(tensor)] = self._wrap(copies)
+        return self._copies[id(tensor)]
+
+    def _is_weight(self, tensor: object) -> bool:
+        return (
+            isinstance(tensor, Tensor)
+            and tensor.requires_grad
+            and functorch.maybe_get_bdim(tensor) < 0
+            and bool(self._recording.sources(tensor))
+        )
+
+    def _raw(self, tensor: Tensor) -> Tensor:
+        """Unwrap a batched tensor into ``(sample, *shape)``; any other is returned as it is."""
+        dim = functorch.maybe_get_bdim(tensor)
+        if dim < 0:
+            return tensor
+        inner = functorch.get_unwrapped(tensor)
+        return inner.movedim(dim, 0) if dim else inner
+
+    def _per_sample(self, tensor: Tensor) -> Tensor:
+        found = self._raw(tensor)
+        return found.expand(self._samples, *tensor.shape) if found is tensor else found
+
+    def _copied(self, tensor: Tensor) -> Tensor:
+        return self._wrap(self._per_sample(tensor).clone())
+
+    def _wrap(self, tensor: Tensor) -> Tensor:
+        wrapped: Tensor = functorch._add_batch_dim(tensor, 0, self._level)
+        return wrapped
+
+
+class _Outside:
+    """A context without ``torch.vmap``: calls get all samples at once."""
+
+    def __enter__(self) -> None:
+        self._layer = functorch.pop_dynamic_layer_stack()
+
+    def __exit__(self, *_: object) -> None:
+        functorch.push_dynamic_layer_stack(self._layer)
+
+
+def check_unchanged(versions: Iterable[tuple[Tensor, int]]) -> None:
+    """Raise an error if tensors that the backward pass needs are not those that were kept.
+
+    Raises:
+        RuntimeError: If one was changed in place.
+    """
+    for tensor, version in versions:
+        if tensor._version != version:
+            raise RuntimeError(
+                f"a tensor {tuple(tensor.shape)} that the backward pass needs was changed in place "
+                "after a layer used it; its weights then have no gradient"
+            )

@@ -1,0 +1,196 @@
+"""A forward pass of some samples, recorded so that vectors can be sent back through it."""
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from wpl.fisher.accumulation.contribution import Accumulation, Contribution
+from wpl.fisher.accumulation.dense import Dense
+from wpl.fisher.accumulation.outer import Outer
+from wpl.fisher.accumulation.pulled_back import PulledBack
+from wpl.fisher.layers.registry import Form, Make
+
+Rows = slice | Tensor
+
+
+class Job(NamedTuple):
+    """What every recording of an estimate shares."""
+
+    parameters: Mapping[str, Tensor]  # those wanted, by name
+    squares: Accumulation  # where their contributions go
+    with_gradient: bool  # whether the backward pass shall be able to give the gradient, too
+
+
+class Recording(ABC):
+    """The uses of the wanted parameters in one forward pass, and its way back.
+
+    A weight is a tensor that is a wanted parameter or made of such alone, without the samples.
+    """
+
+    logits: Tensor
+
+    def __init__(self, job: Job, rows: Rows) -> None:
+        """Prepare for the forward pass of some rows of a batch."""
+        self.job, self.rows = job, rows
+        self.ways: dict[int, list[str]] = defaultdict(list)  # how each parameter is worked on
+        self.listening = False
+        self._wanted = {id(p): p for p in job.parameters.values()}
+        self._weights: dict[int, tuple[Tensor, Tensor]] = {}  # with their stand-ins
+        self._stood_for: dict[int, Tensor] = {}  # by stand-in
+        self._sources: dict[int, tuple[Tensor, list[Tensor]]] = {}
+        self._uses: dict[int, int] = defaultdict(int)
+        self._waiting: dict[int, list[Contribution]] = defaultdict(list)
+
+    @abstractmethod
+    def send_back(
+        self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool
+    ) -> dict[int, Tensor]:
+        """Send a vector from the logits back, as far as the wanted parameters reach.
+
+        Args:
+            vector: In the shape of the logits.
+            squares: Whether its squares shall be added.
+            gradient: Whether the gradient is wanted.
+            keep: Whether more vectors follow.
+
+        Returns:
+            By id, the gradients of the parameters that have one, if they are wanted.
+        """
+
+    def sources(self, tensor: Tensor) -> list[Tensor]:
+        """List the wanted parameters that a tensor without samples is made of."""
+        if id(tensor) in self._wanted:
+            return [tensor]
+        if not tensor.requires_grad:
+            return []
+        if id(tensor) not in self._sources:
+            behind = [self._wanted[key] for key in leaves(tensor) if key in self._wanted]
+            self._sources[id(tensor)] = tensor, behind
+        return self._sources[id(tensor)][1]
+
+    def stand_in(self, weight: Any) -> Any:
+        """Replace a weight by one that autograd does not differentiate for all samples at once."""
+        if not isinstance(weight, Tensor) or not self.sources(weight):
+            return weight
+        key = id(weight)
+        if key not in self._weights:
+            alias = weight.detach()
+            if self.job.with_gradient:
+                alias.requires_grad_()
+            self._weights[key] = weight, alias
+            self._stood_for[id(alias)] = weight
+        return self._weights[key][1]
+
+    def expect(self, forms: Iterable[Form], way: str) -> list[tuple[Tensor, Make]]:
+        """Count one more use of some weights.
+
+        Args:
+            forms: What each weight, or its stand-in, gets from the gradient of the output.
+            way: How it is worked on, in words.
+
+        Returns:
+            The forms of wanted weights.
+        """
+        found = []
+        for operand, make in forms:
+            weight = self._stood_for.get(id(operand), operand)
+            if weight is None or not self.sources(weight):
+                continue
+            matrix = self._transposed(weight)
+            found.append((weight, make) if matrix is None else (matrix, _turned(make)))
+            weight = weight if matrix is None else matrix
+            if not self._uses[id(weight)]:
+                self._sources.setdefault(id(weight), (weight, self.sources(weight)))  # keep alive
+                if id(weight) not in self._wanted:
+                    for parameter in self.sources(weight):
+                        self._uses[id(parameter)] += 1
+            self._uses[id(weight)] += 1
+            for parameter in self.sources(weight):
+                through = f"per sample, through {_made_by(weight)}: "
+                self.ways[id(parameter)].append(way if parameter is weight else through + way)
+        return found
+
+    def _transposed(self, weight: Tensor) -> Tensor | None:
+        """Find the wanted matrix that a weight is a transposed view of."""
+        base = weight._base
+        if base is None or base.ndim != 2 or id(base) not in self._wanted:
+            return None
+        same = weight.shape == base.mT.shape and weight.stride() == base.mT.stride()
+        return base if same else None
+
+    def receive(self, forms: Iterable[tuple[Tensor, Make]], gradient: Tensor) -> None:
+        """Take the gradient of the output of a use; a parameter's uses are squared together."""
+        if self.listening:
+            for weight, make in forms:
+                self._deliver(weight, make(gradient))
+
+    @torch.no_grad()
+    def end_pass(self) -> None:
+        """Square what waited for uses that had no part in the loss."""
+        for key in [key for key in self._waiting if key not in self._wanted]:
+            weight, sources = self._sources[key]
+            contributions = self._waiting.pop(key)
+            for parameter in sources:
+                self._deliver(parameter, PulledBack(weight, parameter, contributions))
+        for key in list(self._waiting):
+            self._square(self._wanted[key])
+
+    def _deliver(self, weight: Tensor, contribution: Contribution) -> None:
+        key = id(weight)
+        self._waiting[key].append(contribution)
+        if len(self._waiting[key]) == self._uses[key] and key in self._wanted:
+            self._square(weight)
+
+    def _square(self, parameter: Tensor) -> None:
+        self.job.squares.add_(parameter, self._waiting.pop(id(parameter)), self.rows)
+
+    def gradients(self, found: Iterable[Tensor | None]) -> dict[int, Tensor]:
+        """Bring the gradients of the stand-ins to the parameters."""
+        total: dict[int, Tensor] = {}
+        for (weight, _), gradient in zip(self._weights.values(), found, strict=True):
+            if gradient is None:
+                continue
+            sources = self.sources(weight)
+            each: Iterable[Tensor] = [gradient]
+            if sources[0] is not weight:
+                each = torch.autograd.grad(weight, sources, gradient, retain_graph=True)
+            for parameter, g in zip(sources, each, strict=True):
+                key = id(parameter)
+                total[key] = total[key] + g if key in total else g.clone()
+        return total
+
+
+def _turned(make: Make) -> Make:
+    """Transpose what a matrix gets."""
+
+    def turned(gradient: Tensor) -> Contribution:
+        one = make(gradient)
+        return Outer(one.g, one.a) if isinstance(one, Outer) else Dense(one.dense(slice(None)).mT)
+
+    return turned
+
+
+def leaves(output: Tensor) -> set[int]:
+    """Find the leaves that the graph of an output ends in, by id."""
+    found: set[int] = set()
+    nodes = [output.grad_fn] if output.grad_fn is not None else []
+    seen = set(nodes)
+    while nodes:
+        node = nodes.pop()
+        behind = node.next_functions
+        if not behind and hasattr(node, "variable"):
+            found.add(id(node.variable))
+        for following, _ in behind:
+            if following is not None and following not in seen:
+                seen.add(following)
+                nodes.append(following)
+    return found
+
+
+def _made_by(weight: Tensor) -> str:
+    name = "" if weight.grad_fn is None else weight.grad_fn.name()
+    return f"`{name.removesuffix('0').removesuffix('Backward')}`"

@@ -1,0 +1,144 @@
+"""Diagonal Fisher information: the mean over samples of the squared per-sample gradient.
+
+For a sample n with input x and label y, the score is g_n = ∂ log p(y | x, θ)/∂θ, one gradient per
+*sample*, and F = mean_n g_n², element-wise. Squaring the mean gradient of a batch instead gives
+another, smaller quantity (by about the batch size); it is never computed here.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from wpl.fisher.accumulation.squares import Squares
+from wpl.fisher.calling import Loss, each
+from wpl.fisher.engines.recording import Job
+from wpl.fisher.explain import warn_if_slow, warn_if_unused
+from wpl.fisher.information import Fisher, fingerprint
+from wpl.fisher.interruption import Bar, CtrlC, Interrupted
+from wpl.fisher.passes import finish, record
+from wpl.fisher.preparation import prepared
+from wpl.fisher.reader import Reader, checked_estimand
+from wpl.fisher.selection import select
+from wpl.kinds import Kind, LikelihoodName, Unit
+
+
+def diagonal_fisher(
+    model: nn.Module,
+    batches: Iterable[Any],
+    *,
+    kind: Kind = "empirical",
+    likelihood: LikelihoodName = "categorical",
+    loss: Loss | None = None,
+    per: Unit = "sequence",
+    parameters: Iterable[str] | None = None,
+    generator: torch.Generator | None = None,
+    draws: int = 1,
+    floor: float = 0.0,
+    class_dim: int | None = None,
+    ignore_index: int = -100,
+    progress: bool = False,
+) -> Fisher:
+    """Estimate the diagonal Fisher information of a model.
+
+    The model is evaluated in eval mode (dropout off, batch norm on its running statistics) and left
+    in the mode it was in. A parameter used several times, or under several names, counts with the
+    sum of its contributions to each sample's gradient. The usual layers have closed forms, for
+    about the price of one forward and backward pass; ``wpl.explain`` says which way each parameter
+    takes.
+
+    Args:
+        model: Maps the inputs of a batch to outputs, one row for each sample: a tensor, a tuple
+            that starts with one, or an object with ``logits``.
+        batches: Pairs ``(inputs, targets)``; tuples ``(x1, x2, ..., targets)``, for ``model(x1,
+            x2, ...)``; or dictionaries, for ``model(**batch)``, whose ``labels`` are the targets
+            (shifted by one position if the model's own loss does so). The first dimension is that
+            of the samples. The result does not depend on how they are cut into batches.
+        kind: Where the labels of the score come from: ``"empirical"``, the targets given;
+            ``"mc"``, draws from the model's prediction at each position; ``"exact"``, the
+            expectation over the model's prediction, for a backward pass for each position and
+            class but one; ``"sketch"``, random signs in place of that expectation: unbiased for
+            ``"exact"`` at the price of ``"mc"``, with less variance. For all but the first, targets
+            may be None. See Kunstner et al., "Limitations of the empirical Fisher approximation"
+            (2019).
+        likelihood: What the outputs are. ``"categorical"``: logits ``(batch, class)``, ``(batch,
+            time, class)`` or ``(batch, class, height, width)`` of a softmax; integer targets
+            without the dimension of the classes. ``"bernoulli"``: logits of independent yes-or-no
+            labels; targets from 0 to 1 in their shape. ``"gaussian"``: means of normal
+            distributions of variance 1; targets in their shape.
+        loss: Instead of a likelihood: maps the model's result and the batch to one loss for each
+            sample, taken for −log p. It is called with one sample at a time, as a batch of one, so
+            that a mean over the batch is that sample's loss.
+        per: Whether the log-likelihood of a sample is the sum over its positions (``"sequence"``)
+            or their mean (``"token"``). F, and with it the α that protects as much, differs by
+            the square of the length.
+        parameters: Names, as in ``model.named_parameters()``, of the parameters wanted; no others
+            are worked on. By default, all that require a gradient.
+        generator: Source of the draws of ``"mc"`` and ``"sketch"``, taken row by row.
+        draws: Number of draws per sample, whose squares are averaged.
+        floor: Added to F. Where F is exactly zero, as for dead units, a weight is not held by any
+            multiple of it.
+        class_dim: Dimension of the classes, where it cannot be told from the shapes.
+        ignore_index: Targets that do not count, whatever the kind; a sample without any other is
+            left out.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        By name, F in the shape of its parameter, with the facts that it depends on.
+
+    Raises:
+        ValueError: If an argument is unknown, if there are no samples, if a batch cannot be read or
+            its targets do not fit the outputs, if a batch norm uses the statistics of its batch
+            (its samples depend on each other, so a per-sample gradient does not exist) or if F is
+            not finite.
+        Interrupted: If Ctrl-C is pressed; has the estimate on the batches that were finished.
+    """
+    estimand = checked_estimand(
+        kind=kind,
+        likelihood=likelihood,
+        loss=loss,
+        per=per,
+        draws=draws,
+        class_dim=class_dim,
+        ignore_index=ignore_index,
+        floor=floor,
+    )
+    wanted, names = select(model, parameters)
+    squares = Squares(wanted.values())
+    job = Job(wanted, squares, with_gradient=False)
+    reader, bar = (
+        Reader(model, estimand, loss=loss, generator=generator),
+        Bar(batches, show=progress),
+    )
+    samples = unit = 0
+    with prepared(model, wanted), CtrlC() as ctrl_c:
+        for given in bar.over(each(batches)):
+            batch = reader.read(given)
+            if batch.size == 0:
+                continue
+            unit = unit or batch.size  # one batch then needs no division
+            passes = record(job, model, batch)
+            scores = reader.scores(batch, passes.logits, scale=unit**-0.5, progress=bar.move)
+            passes.send_back(scores, squares=True, gradient=False, keep=False)
+            squares.end_batch()
+            samples += scores.samples
+            warn_if_slow(passes)
+            if ctrl_c.pressed and samples:
+                break
+    if samples == 0:
+        raise ValueError("batches holds no samples")
+    warn_if_unused(wanted, squares)
+    found = finish(squares, wanted, unit / samples, floor)
+    fisher = Fisher(
+        tensors={name: found[used] for name, used in names.items()},
+        kind=kind,
+        samples=samples,
+        unit=per,
+        likelihood=estimand.likelihood,
+        floor=floor,
+        model=fingerprint(model),
+    )
+    if ctrl_c.pressed:
+        raise Interrupted(fisher)
+    return fisher

@@ -1,0 +1,158 @@
+"""Looked at once, with the first batch: mistakes that would give wrong values in silence."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wpl.fisher.batches import map_tensors, tensors_in
+from wpl.fisher.calling import Samples
+from wpl.fisher.forward import outputs_of
+
+
+def labels_are_ahead(model: nn.Module, batch: Any, ignore_index: int) -> bool:
+    """Find out whether a model compares its outputs at each position with the label of the next.
+
+    Causal language models of Hugging Face shift the labels themselves. The loss that the model
+    computes says so: it is compared with that of labels at their own and at the next positions.
+
+    Args:
+        model: Called with some rows of the batch.
+        batch: With or without ``labels``.
+        ignore_index: Of labels that do not count.
+
+    Returns:
+        Whether labels belong to the outputs one position before.
+
+    Raises:
+        ValueError: If the model's loss is neither.
+    """
+    labels = batch.get("labels") if isinstance(batch, Mapping) else None
+    if not isinstance(labels, Tensor) or labels.ndim != 2 or labels.is_floating_point():
+        return False
+    rows = (labels != ignore_index).sum(1).topk(min(2, len(labels))).indices
+    some = map_tensors(dict(batch), lambda t: t[rows])
+    with torch.no_grad():
+        result = model(**some)
+    loss, logits = getattr(result, "loss", None), outputs_of(result).double()
+    if loss is None or loss.ndim or logits.ndim != 3 or logits.shape[:2] != some["labels"].shape:
+        return False
+    y = some["labels"].where(some["labels"] != ignore_index, -100)
+    here = _gap(logits, y, loss)
+    ahead = _gap(logits[:, :-1], y[:, 1:], loss)
+    if here == ahead or min(here, ahead) > 1e-2 * max(1.0, abs(float(loss))):
+        raise ValueError(
+            "the loss that the model computes is neither that of the labels at their positions nor "
+            "at the next ones; give pairs (inputs, targets), or loss=lambda outputs, batch: "
+            "outputs.loss"
+        )
+    return ahead < here
+
+
+def _gap(logits: Tensor, y: Tensor, loss: Tensor) -> float:
+    found = F.cross_entropy(logits.flatten(0, 1), y.flatten())
+    return float((found - loss).abs().nan_to_num(nan=torch.inf))
+
+
+def shifted(labels: Tensor, ignore_index: int) -> Tensor:
+    """Move labels one position ahead; the last position then has none.
+
+    Args:
+        labels: ``(batch, time)``.
+        ignore_index: The label of the last position.
+
+    Returns:
+        Labels ``(batch, time)``.
+    """
+    return F.pad(labels[:, 1:], (0, 1), value=ignore_index)
+
+
+def check_samples_come_first(model: nn.Module, batch: Samples) -> None:
+    """Refuse a model whose layers take time first: its rows are not samples.
+
+    A layer with ``batch_first=False`` may also stand in a model that turns its inputs; so the
+    outputs of a row alone are compared with those beside another one.
+
+    Args:
+        model: In eval mode.
+        batch: The first one.
+
+    Raises:
+        ValueError: If the outputs of a row depend on the row before.
+    """
+    layers = [m for m in model.modules() if getattr(m, "batch_first", True) is False]
+    if not layers or batch.size < 2:
+        return
+
+    def outputs(rows: slice) -> Tensor:
+        return outputs_of(batch.call(map_tensors(batch.inputs, lambda t: t[rows])))
+
+    with torch.no_grad():
+        both, alone = outputs(slice(0, 2)), outputs(slice(1, 2))
+    if both.shape[1:] != alone.shape[1:] or not torch.allclose(
+        both[-1], alone[-1], rtol=1e-3, atol=1e-3 * float(alone.abs().max())
+    ):
+        raise ValueError(
+            f"the outputs of a row depend on the other rows: {type(layers[0]).__name__} has "
+            "batch_first=False, and takes the first dimension for time; a row of the inputs and "
+            "of the outputs must be a sample"
+        )
+
+
+def check_outputs(outputs: Tensor, batch: Samples, likelihood: str) -> None:
+    """Warn of probabilities in place of logits, and refuse padding that nothing marks.
+
+    Args:
+        outputs: Of the first batch.
+        batch: The first batch.
+        likelihood: Of the outputs.
+
+    Raises:
+        ValueError: If there is padding, and no labels that say which positions count.
+    """
+    if likelihood == "categorical":
+        first = outputs.detach()[0].double()
+        sums = first.sum(0 if outputs.ndim > 3 else -1)
+        if (first >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+            warnings.warn(
+                "the outputs are not negative and sum to one: probabilities? Expected logits, the "
+                "outputs before softmax",
+                stacklevel=3,
+            )
+    mask = batch.inputs.get("attention_mask") if isinstance(batch.inputs, Mapping) else None
+    padded = isinstance(mask, Tensor) and mask.ndim == 2 and not mask.all()
+    if padded and batch.targets is None and outputs.ndim == 3:
+        raise ValueError(
+            "the batch has padding (attention_mask) and no labels: give labels, with -100 where a "
+            "position does not count, for every kind"
+        )
+
+
+def explained(error: Exception, batch: Samples) -> Exception:
+    """Find out whether the model itself fails with a batch, and say how it was called.
+
+    Args:
+        error: What was raised during an estimate.
+        batch: The batch that it was raised for.
+
+    Returns:
+        A ValueError in one line if the model cannot be called, else the error as it is.
+    """
+    try:
+        with torch.no_grad():
+            batch.call(batch.inputs)
+    except ValueError:
+        return error
+    except Exception as reason:
+        given = ", ".join(_described(t) for t in tensors_in(batch.inputs))
+        first = (str(reason).strip().splitlines() or [type(reason).__name__])[0]
+        return ValueError(f"the model cannot be called with the batch ({given}): {first}")
+    return error
+
+
+def _described(tensor: Tensor) -> str:
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return f"{kind} {tuple(tensor.shape)} on {tensor.device}"

@@ -1,0 +1,75 @@
+"""Cells called step by step, such as ``nn.LSTMCell``, written as their two layers and the rest.
+
+Their arguments have the names that they have in torch.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wpl.fisher.layers.registry import COMPOSED
+
+
+def lstm_cell(
+    input: Tensor,  # noqa: A002
+    hx: Sequence[Tensor],
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Write ``torch.lstm_cell`` out.
+
+    Returns:
+        The next state and memory.
+    """
+    gates = F.linear(input, w_ih, b_ih) + F.linear(hx[0], w_hh, b_hh)
+    entry, keep, new, shown = gates.chunk(4, -1)
+    memory = keep.sigmoid() * hx[1] + entry.sigmoid() * new.tanh()
+    return shown.sigmoid() * memory.tanh(), memory
+
+
+def gru_cell(
+    input: Tensor,  # noqa: A002
+    hx: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:
+    """Write ``torch.gru_cell`` out.
+
+    Returns:
+        The next state.
+    """
+    of_x = F.linear(input, w_ih, b_ih).chunk(3, -1)
+    of_h = F.linear(hx, w_hh, b_hh).chunk(3, -1)
+    reset, update = ((a + b).sigmoid() for a, b in zip(of_x[:2], of_h[:2], strict=True))
+    new = torch.tanh(of_x[2] + reset * of_h[2])
+    return new + update * (hx - new)
+
+
+def rnn_cell(
+    activation: Callable[[Tensor], Tensor],
+    input: Tensor,  # noqa: A002
+    hx: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:
+    """Write ``torch.rnn_tanh_cell`` or ``rnn_relu_cell`` out.
+
+    Returns:
+        The next state.
+    """
+    return activation(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
+
+
+COMPOSED[torch.lstm_cell] = lstm_cell
+COMPOSED[torch.gru_cell] = gru_cell
+COMPOSED[torch.rnn_tanh_cell] = partial(rnn_cell, torch.tanh)
+COMPOSED[torch.rnn_relu_cell] = partial(rnn_cell, torch.relu)

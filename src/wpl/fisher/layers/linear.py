@@ -1,0 +1,55 @@
+"""Products with a matrix of weights."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wpl.fisher.accumulation.dense import Dense
+from wpl.fisher.accumulation.outer import Outer
+from wpl.fisher.layers.registry import Form, Samples, positions, register
+
+
+@register(F.linear, samples=Samples.LEADING)
+def linear(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    bias: Tensor | None = None,
+) -> list[Form] | None:
+    """Know ``F.linear``: y_t = W x_t + b."""
+    if weight.ndim != 2:
+        return None
+    return [
+        (weight, lambda g: Outer(positions(input), positions(g))),
+        (bias, lambda g: Dense(positions(g).sum(1))),
+    ]
+
+
+@register(torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__matmul__)
+def product(
+    input: Tensor,  # noqa: A002
+    other: Tensor,
+) -> list[Form] | None:
+    """Know ``x @ W``, a layer transposed, and ``W @ x``."""
+    if other.ndim == 2 and input.ndim > 2:
+        return [(other, lambda g: Outer(positions(g), positions(input)))]
+    if input.ndim == 2 and other.ndim > 2:
+        return [(input, lambda g: Outer(positions(other.mT), positions(g.mT)))]
+    return None
+
+
+@register(torch.addmm, Tensor.addmm)
+def shifted_product(
+    input: Tensor,  # noqa: A002
+    mat1: Tensor,
+    mat2: Tensor,
+    *,
+    beta: float = 1,
+    alpha: float = 1,
+) -> list[Form] | None:
+    """Know ``b + x @ W``, as GPT-2 calls it."""
+    if input.ndim != 1 or mat2.ndim != 2 or alpha != 1 or beta != 1:
+        return None
+    return [
+        (mat2, lambda g: Outer(positions(g), positions(mat1))),
+        (input, lambda g: Dense(positions(g).sum(1))),
+    ]

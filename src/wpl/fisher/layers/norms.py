@@ -1,0 +1,134 @@
+"""Scale and shift after a normalisation: Σ_t g_t ∘ x̂_t and Σ_t g_t of each sample."""
+
+from collections.abc import Callable, Sequence
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from wpl.fisher.accumulation.dense import Dense
+from wpl.fisher.accumulation.precision import precise
+from wpl.fisher.layers.convolution import sum_over_image
+from wpl.fisher.layers.registry import Form, Samples, register
+
+
+@register(F.layer_norm, samples=Samples.LEADING)
+def layer_norm(
+    input: Tensor,  # noqa: A002
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> list[Form]:
+    """Know ``F.layer_norm``."""
+    shape = list(normalized_shape)
+    return _over_last(
+        input, lambda x: F.layer_norm(x, shape, None, None, eps), len(shape), weight, bias
+    )
+
+
+@register(F.rms_norm, samples=Samples.LEADING)
+def rms_norm(
+    input: Tensor,  # noqa: A002
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> list[Form]:
+    """Know ``F.rms_norm``."""
+    shape = list(normalized_shape)
+    return _over_last(input, lambda x: F.rms_norm(x, shape, None, eps), len(shape), weight, None)
+
+
+def _over_last(
+    x: Tensor,
+    normalise: Callable[[Tensor], Tensor],
+    count: int,
+    weight: Tensor | None,
+    bias: Tensor | None,
+) -> list[Form]:
+    def summed(t: Tensor) -> Dense:
+        return Dense(precise(t).reshape(len(t), -1, *t.shape[-count:]).sum(1))
+
+    return [(weight, lambda g: summed(normalise(x) * g)), (bias, summed)]
+
+
+@register(F.group_norm, samples=Samples.BATCH)
+def group_norm(
+    input: Tensor,  # noqa: A002
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> list[Form]:
+    """Know ``F.group_norm``."""
+    return _over_channels(
+        input, lambda x: F.group_norm(x, num_groups, None, None, eps), weight, bias
+    )
+
+
+@register(F.batch_norm, samples=Samples.BATCH)
+def batch_norm(
+    input: Tensor,  # noqa: A002
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> list[Form]:
+    """Know ``F.batch_norm`` on running statistics.
+
+    Returns:
+        The forms.
+
+    Raises:
+        ValueError: If the statistics are those of the batch.
+    """
+    if training or running_mean is None or running_var is None:
+        raise ValueError(
+            "a batch norm uses the statistics of the batch: its samples depend on each other, and "
+            "a per-sample gradient does not exist"
+        )
+    mean, variance = running_mean.detach(), running_var.detach()
+
+    def normalise(x: Tensor) -> Tensor:
+        return F.batch_norm(x, mean, variance, None, None, False, momentum, eps)
+
+    return _over_channels(input, normalise, weight, bias)
+
+
+def batch_norm_written_out(
+    input: Tensor,  # noqa: A002
+    running_mean: Tensor,
+    running_var: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Write ``F.batch_norm`` on running statistics out.
+
+    For a batch of one, torch 2.15 differentiates it wrongly on a CPU where the output is flattened
+    and transposed.
+
+    Returns:
+        Its output.
+    """
+    batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    shape = (-1, *[1] * (input.ndim - 2))
+    out = (input - running_mean.view(shape)) * (running_var + eps).rsqrt().view(shape)
+    out = out if weight is None else out * weight.view(shape)
+    return out if bias is None else out + bias.view(shape)
+
+
+def _over_channels(
+    x: Tensor,
+    normalise: Callable[[Tensor], Tensor],
+    weight: Tensor | None,
+    bias: Tensor | None,
+) -> list[Form]:
+    def summed(t: Tensor) -> Dense:
+        return sum_over_image(t if t.ndim > 2 else t.unsqueeze(2))
+
+    return [(weight, lambda g: summed(normalise(x) * g)), (bias, summed)]

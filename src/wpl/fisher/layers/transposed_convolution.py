@@ -1,0 +1,32 @@
+"""Transposed convolutions: a convolution whose input and output have changed places."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from wpl.fisher.accumulation.convolved import Convolved, Geometry
+from wpl.fisher.accumulation.precision import precise
+from wpl.fisher.layers.convolution import Numbers, each, sum_over_image
+from wpl.fisher.layers.registry import Form, Samples, register
+
+
+@register(F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d, samples=Samples.BATCH)
+def transposed_convolution(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Numbers = 1,
+    padding: Numbers = 0,
+    output_padding: Numbers = 0,
+    groups: int = 1,
+    dilation: Numbers = 1,
+) -> list[Form] | None:
+    """Know ``F.conv_transpose2d`` and its kin: the roles of input and output are swapped."""
+    n = weight.ndim - 2
+    strides = zip(each(output_padding, n), each(stride, n), strict=True)
+    if input.ndim != weight.ndim or any(more >= step for more, step in strides):
+        return None
+    geometry = Geometry(each(stride, n), each(padding, n), each(dilation, n), groups)
+    return [
+        (weight, lambda g: Convolved(precise(g), precise(input), weight.shape, geometry)),
+        (bias, sum_over_image),
+    ]

@@ -1,0 +1,1 @@
+"""The distributions of labels given a model's outputs; a file for each."""

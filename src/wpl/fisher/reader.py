@@ -1,0 +1,134 @@
+"""From batches as people have them to samples and the vectors that are sent back for them."""
+
+import math
+from collections.abc import Callable
+from typing import Any, get_args
+
+import torch
+from torch import Tensor, nn
+
+from wpl.fisher.calling import Loss, Samples, read
+from wpl.fisher.first_batch import (
+    check_outputs,
+    check_samples_come_first,
+    labels_are_ahead,
+    shifted,
+)
+from wpl.fisher.scores import Estimand, Scores
+from wpl.kinds import Kind, LikelihoodName, Unit
+
+
+class Reader:
+    """Reads the batches of one estimate, and looks closely at the first."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        estimand: Estimand,
+        *,
+        loss: Loss | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Start before the first batch.
+
+        Args:
+            model: In eval mode when batches are read.
+            estimand: What is estimated.
+            loss: As in ``diagonal_fisher``.
+            generator: As in ``diagonal_fisher``.
+        """
+        self._model, self._estimand = model, estimand
+        self._loss, self._generator = loss, generator
+        self._ahead: bool | None = None  # whether labels are one position ahead, once it is known
+        self._seen = False  # whether outputs were looked at
+
+    def read(self, batch: Any) -> Samples:
+        """Tell inputs from targets; see ``read``.
+
+        Returns:
+            The samples, with their targets where the outputs have them.
+        """
+        samples = read(self._model, batch, self._loss)
+        if samples.size == 0:
+            return samples
+        ignore = self._estimand.ignore_index
+        if self._ahead is None:
+            self._ahead = self._loss is None and labels_are_ahead(self._model, batch, ignore)
+            check_samples_come_first(self._model, samples)
+        if self._ahead and samples.targets is not None:
+            return samples._replace(targets=shifted(samples.targets, ignore))
+        return samples
+
+    def scores(
+        self,
+        samples: Samples,
+        outputs: Tensor,
+        *,
+        scale: float,
+        empirical: bool = False,
+        progress: Callable[[float], None] | None = None,
+    ) -> Scores:
+        """Choose what is sent back from the outputs.
+
+        Args:
+            samples: As read.
+            outputs: ``(batch, ...)``, of the samples.
+            scale: Factor of all vectors.
+            empirical: Whether to take the labels given, whatever the kind.
+            progress: Called with each vector's share of the batch.
+
+        Returns:
+            The vectors.
+        """
+        if not self._seen:
+            check_outputs(outputs, samples, self._estimand.likelihood)
+            self._seen = True
+        estimand = self._estimand._replace(kind="empirical") if empirical else self._estimand
+        return Scores(
+            estimand,
+            outputs,
+            samples.targets,
+            generator=self._generator,
+            scale=scale,
+            progress=progress,
+        )
+
+
+def checked_estimand(
+    *,
+    kind: Kind,
+    likelihood: LikelihoodName,
+    loss: Loss | None,
+    per: Unit,
+    draws: int,
+    class_dim: int | None,
+    ignore_index: int,
+    floor: float = 0.0,
+) -> Estimand:
+    """Check the arguments that say what is estimated.
+
+    Returns:
+        What is estimated.
+
+    Raises:
+        ValueError: If one is unknown, or does not go with the others.
+    """
+    for name, given, known in (
+        ("kind", kind, get_args(Kind)),
+        ("likelihood", likelihood, get_args(LikelihoodName)),
+        ("per", per, get_args(Unit)),
+    ):
+        if given not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}; got {given!r}")
+    if draws < 1:
+        raise ValueError(f"draws must be at least 1; got {draws}")
+    if not 0 <= floor < math.inf:
+        raise ValueError(f"floor must be finite and not negative; got {floor}")
+    if loss is None:
+        return Estimand(kind, likelihood, per, draws, class_dim, ignore_index)
+    if kind != "empirical" or likelihood != "categorical":
+        raise ValueError(
+            "loss= takes the place of a likelihood, and says nothing about the distribution of "
+            f"labels: expected kind='empirical' and no likelihood; got {kind!r} and {likelihood!r}"
+        )
+    return Estimand(kind, "loss", per, draws, class_dim, ignore_index)

@@ -1,0 +1,155 @@
+"""What is back-propagated from the outputs: Σ_k (Jᵀ v_k)² is the squared score of a sample."""
+
+from collections.abc import Callable, Iterator
+from copy import copy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from wpl.fisher.accumulation.precision import precise
+from wpl.fisher.likelihoods.bernoulli import BERNOULLI
+from wpl.fisher.likelihoods.categorical import CATEGORICAL
+from wpl.fisher.likelihoods.gaussian import GAUSSIAN
+from wpl.fisher.likelihoods.given_loss import LOSS
+from wpl.fisher.likelihoods.likelihood import signs
+
+LIKELIHOODS = {
+    "categorical": CATEGORICAL,
+    "bernoulli": BERNOULLI,
+    "gaussian": GAUSSIAN,
+    "loss": LOSS,
+}
+
+
+class Estimand(NamedTuple):
+    """What is estimated, as the arguments of ``diagonal_fisher`` say."""
+
+    kind: str = "empirical"
+    likelihood: str = "categorical"
+    per: str = "sequence"
+    draws: int = 1
+    class_dim: int | None = None
+    ignore_index: int = -100
+
+
+class Scores:
+    """Vectors v_k for the outputs of a batch, in the shape of the outputs.
+
+    The score of a sample is Jᵀ v for a label; its square has the mean Σ_k (Jᵀ v_k)² over labels.
+    Positions are independent, so each has vectors of its own; those that do not count have none.
+    Iterating again gives the same vectors.
+    """
+
+    def __init__(
+        self,
+        estimand: Estimand,
+        outputs: Tensor,
+        targets: Tensor | None,
+        *,
+        generator: torch.Generator | None = None,
+        scale: float = 1.0,
+        progress: Callable[[float], None] | None = None,
+    ) -> None:
+        """Draw what is random.
+
+        Args:
+            estimand: What the vectors are for.
+            outputs: ``(batch, ...)``.
+            targets: In the shape that the likelihood says. Positions of ``ignore_index`` do not
+                count, for any kind; other labels are used by ``"empirical"`` only.
+            generator: Source of drawn labels (``"mc"``) and signs (``"sketch"``).
+            scale: Factor of all vectors.
+            progress: Called when a vector is done, with its share of the batch.
+
+        Raises:
+            ValueError: If the targets do not fit the outputs, or are missing.
+        """
+        self._kind, self._law = estimand.kind, LIKELIHOODS[estimand.likelihood]
+        self._dtype, self._progress, self._batch = outputs.dtype, progress, len(outputs)
+        self._z, y, self._restore = self._law.standard(
+            outputs.detach(), targets, estimand.class_dim
+        )
+        if y is None and self._kind == "empirical":
+            raise ValueError(
+                "kind 'empirical' needs targets; got None (the kinds 'mc', 'exact' and 'sketch' "
+                "do without)"
+            )
+        counted = None if y is None else y != estimand.ignore_index
+        if counted is None or counted.all():
+            counted = None
+        self.samples = len(self._z) if counted is None else int(counted.any(1).sum())
+        self._weight = self._weights(counted, scale, estimand)
+        self._drawn = self._labels(y, counted, estimand.draws, generator)
+
+    def _weights(self, counted: Tensor | None, scale: float, estimand: Estimand) -> Tensor | float:
+        """Compute the factors of all vectors: a number, or ``(batch, position, 1)``."""
+        if estimand.kind in {"mc", "sketch"}:
+            scale /= estimand.draws**0.5
+        if counted is None:
+            return scale / self._z.shape[1] if estimand.per == "token" else scale
+        weight = counted.to(precise(self._z).dtype).mul_(scale)
+        if estimand.per == "token":
+            weight /= counted.sum(1, keepdim=True).clamp(min=1)
+        return weight.unsqueeze(-1)
+
+    def _labels(
+        self,
+        y: Tensor | None,
+        counted: Tensor | None,
+        draws: int,
+        generator: torch.Generator | None,
+    ) -> Tensor | None:
+        """Give the labels, or the signs, of each draw: ``(batch, draw, position, ...)``."""
+        if self._kind == "mc":
+            return self._law.draw(self._z, draws, generator)
+        if self._kind == "sketch":
+            batch, *rest = self._z.shape
+            return signs((batch, draws, *rest), self._z, generator)
+        if self._kind == "exact":
+            self._law.number(self._z)
+            return None
+        assert y is not None
+        self._law.check_labels(self._z, y if counted is None else y[counted])
+        return (y if counted is None else y.where(counted, 0)).unsqueeze(1)
+
+    def rows(self, rows: slice | Tensor) -> "Scores":
+        """Take some samples.
+
+        Returns:
+            Their vectors.
+        """
+        some = copy(self)
+        some._z = self._z[rows]
+        some._drawn = None if self._drawn is None else self._drawn[rows]
+        some._weight = self._weight[rows] if isinstance(self._weight, Tensor) else self._weight
+        return some
+
+    def __len__(self) -> int:
+        """Number of vectors."""
+        return self._law.number(self._z) if self._drawn is None else self._drawn.shape[1]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Give one vector after the other."""
+        z = precise(self._z)
+        if self._drawn is None:
+            vectors = self._law.factors(z)
+        else:
+            of_one = self._law.sketch if self._kind == "sketch" else self._law.error
+            vectors = (of_one(z, drawn) for drawn in self._drawn.unbind(1))
+        for vector in vectors:
+            yield self._restore(vector.mul_(self._weight)).to(self._dtype)
+            if self._progress is not None:
+                self._progress(len(z) / self._batch / len(self))
+
+    def loss(self) -> Tensor:
+        """Sum −log p of the labels given over the samples, each with the factor of its vectors.
+
+        Returns:
+            A scalar, without constants.
+        """
+        assert self._kind == "empirical"
+        assert self._drawn is not None
+        each = self._law.loss(self._z, self._drawn.squeeze(1))
+        weight = self._weight
+        return (each * (weight.squeeze(-1) if isinstance(weight, Tensor) else weight)).sum()

@@ -1,0 +1,120 @@
+"""The gradient of a batch's loss and the Fisher information, from one pass."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from wpl.fisher.accumulation.squares import Squares
+from wpl.fisher.calling import Loss
+from wpl.fisher.engines.recording import Job
+from wpl.fisher.explain import warn_if_slow, warn_if_unused
+from wpl.fisher.information import Fisher, fingerprint
+from wpl.fisher.passes import finish, record
+from wpl.fisher.preparation import prepared
+from wpl.fisher.reader import Reader, checked_estimand
+from wpl.fisher.selection import select
+from wpl.kinds import Kind, LikelihoodName, Unit
+
+
+class GradientAndFisher(NamedTuple):
+    """What ``gradient_and_fisher`` returns."""
+
+    loss: Tensor  # a scalar
+    gradient: dict[str, Tensor]  # of the loss
+    fisher: Fisher
+
+
+def gradient_and_fisher(
+    model: nn.Module,
+    inputs: Any,
+    targets: Tensor | None = None,
+    *,
+    kind: Kind = "empirical",
+    likelihood: LikelihoodName = "categorical",
+    loss: Loss | None = None,
+    per: Unit = "sequence",
+    parameters: Iterable[str] | None = None,
+    generator: torch.Generator | None = None,
+    draws: int = 1,
+    floor: float = 0.0,
+    class_dim: int | None = None,
+    ignore_index: int = -100,
+) -> GradientAndFisher:
+    """Differentiate the loss of a batch and estimate the Fisher information on it, in one pass.
+
+    The loss is the mean over samples of the negative log-likelihood, −log p(y | x, θ), which sums
+    over time, or is its mean over time (``per``). As for the Fisher information, the model is in
+    eval mode meanwhile (dropout off, batch norm on its running statistics), so the gradient is that
+    of ``cross_entropy(model(inputs), targets)`` in eval mode.
+
+    Args:
+        model: As in ``diagonal_fisher``.
+        inputs: Of the batch; a dictionary may hold the targets as ``labels``.
+        targets: Of the batch; the loss is theirs for every kind.
+        kind: As in ``diagonal_fisher``; all but ``"empirical"`` take backward passes of their own.
+        likelihood: As in ``diagonal_fisher``.
+        loss: As in ``diagonal_fisher``; called with the batch ``(inputs, targets)``.
+        per: As in ``diagonal_fisher``, also for the loss.
+        parameters: As in ``diagonal_fisher``, also for the gradient.
+        generator: As in ``diagonal_fisher``.
+        draws: As in ``diagonal_fisher``.
+        floor: As in ``diagonal_fisher``.
+        class_dim: As in ``diagonal_fisher``.
+        ignore_index: As in ``diagonal_fisher``, also for the loss.
+
+    Returns:
+        The loss; by name, its gradient, and F.
+
+    Raises:
+        ValueError: As ``diagonal_fisher``.
+    """
+    estimand = checked_estimand(
+        kind=kind,
+        likelihood=likelihood,
+        loss=loss,
+        per=per,
+        draws=draws,
+        class_dim=class_dim,
+        ignore_index=ignore_index,
+        floor=floor,
+    )
+    wanted, names = select(model, parameters)
+    squares = Squares(wanted.values())
+    job = Job(wanted, squares, with_gradient=True)
+    reader = Reader(model, estimand, loss=loss, generator=generator)
+    once = kind == "empirical"
+    with prepared(model, wanted):
+        batch = reader.read(inputs if targets is None else (inputs, targets))
+        if batch.size == 0:
+            raise ValueError("the batch holds no samples")
+        passes = record(job, model, batch)
+        scale = batch.size**-0.5
+        labelled = reader.scores(batch, passes.logits, scale=scale, empirical=True)
+        if labelled.samples == 0:
+            raise ValueError("the batch holds no targets that count")
+        gradient = passes.send_back(labelled, squares=once, gradient=True, keep=not once)
+        if not once:
+            scores = reader.scores(batch, passes.logits, scale=scale)
+            passes.send_back(scores, squares=True, gradient=False, keep=False)
+        squares.end_batch()
+        warn_if_slow(passes)
+    warn_if_unused(wanted, squares)
+    mean = 1 / (scale * labelled.samples)
+    each = {
+        name: gradient[id(p)].mul_(mean) if id(p) in gradient else torch.zeros_like(p)
+        for name, p in wanted.items()
+    }
+    found = finish(squares, wanted, batch.size / labelled.samples, floor)
+    fisher = Fisher(
+        tensors={name: found[used] for name, used in names.items()},
+        kind=kind,
+        samples=labelled.samples,
+        unit=per,
+        likelihood=estimand.likelihood,
+        floor=floor,
+        model=fingerprint(model),
+    )
+    gradients = {name: each[used] for name, used in names.items()}
+    return GradientAndFisher(labelled.loss() * mean, gradients, fisher)
