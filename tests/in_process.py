@@ -45,7 +45,9 @@ def plan(config, target, folder):
             workdir=folder,
         )
         made.dag(dag_settings=DAGSettings(targets={target}, forceall=True)).printrulegraph()
-        return [job for level in made._workflow.dag.toposorted() for job in level]
+        jobs = [job for level in made._workflow.dag.toposorted() for job in level]
+        made._workflow.sourcecache.runtime_cache.cleanup()
+        return jobs
 
 
 def execute(job, folder):
