@@ -17,6 +17,7 @@ from typing import Any
 from snakemake.exceptions import WorkflowError
 
 PROJECTS = {"wpl", "wpl_lab"}
+CHOSEN = "<chosen>"  # a module that is known at run time only
 
 
 @cache
@@ -60,7 +61,10 @@ def executed(script: str, root: Path, chosen: str | None = None) -> tuple[set[Pa
             packages.update(_distributions().get(name.partition(".")[0], []))
         elif file not in files:
             files.add(file)
-            todo += _imports(name, file, root, chosen)
+            for needed in _imports(name, file, root):
+                if needed == CHOSEN and chosen is None:
+                    raise WorkflowError(f"{file}: import_module() hides which module it needs")
+                todo.append(chosen if needed == CHOSEN else needed)
     if not files:
         raise WorkflowError(f"there is no script {script}.py in {root / 'workflow/scripts'}")
     return files, packages - PROJECTS
@@ -112,15 +116,18 @@ def _find(module: str, root: Path) -> Path | None:
     return None
 
 
-def _imports(module: str, file: Path, root: Path, chosen: str | None) -> Iterator[str]:
+@cache
+def _imports(module: str, file: Path, root: Path) -> list[str]:
+    return list(_find_imports(module, file, root))
+
+
+def _find_imports(module: str, file: Path, root: Path) -> Iterator[str]:
     if "." in module:
         yield module.rpartition(".")[0]  # the package is executed first
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(_parsed(file)):
         if isinstance(node, ast.Call) and _called(node) == "import_module":
-            if chosen is None:
-                raise WorkflowError(f"{file}: import_module() hides which module it needs")
-            yield chosen
+            yield CHOSEN
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
