@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run test test-slurm params lint report docs verify lock
+.PHONY: run test test-slurm params lint report check claims docs verify lock
 
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
@@ -24,6 +24,14 @@ params: .venv/installed
 
 report: .venv/installed
 	$(ACTIVATE) && snakemake --report report.html
+
+# What a finished run says, against the committed results; an error if a primary verdict changed.
+check: .venv/installed
+	$(ACTIVATE) && python workflow/support/check.py
+
+# Puts what the results say into README.md and REPRODUCIBILITY.md.
+claims: .venv/installed
+	$(ACTIVATE) && python workflow/support/claims.py
 
 # The documentation as a site: site/index.html.
 docs: .venv/installed

@@ -35,6 +35,7 @@ jobs.complete(workflow, ROOT)
 rule two_models:
     input:
         expand(rules.prepare_data.output, section="data"),
+        expand(rules.evaluate_data.output, prepared="data"),
         rules.train_first.output,
         rules.estimate_fisher.output,
         rules.estimate_importance.output if ESTIMATED else [],
@@ -47,12 +48,14 @@ rule two_models:
 rule search_text:
     input:
         rules.prepare_text.output,
+        expand(rules.evaluate_data.output, prepared="text"),
         searched("text"),
 
 
 rule search_images:
     input:
         expand(rules.prepare_data.output, section="images"),
+        expand(rules.evaluate_data.output, prepared="images"),
         searched("images"),
 
 

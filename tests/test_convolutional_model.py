@@ -7,15 +7,40 @@ import torch.nn.functional as F
 from wpl.fisher import diagonal_fisher
 from wpl_lab.search.protocol import draw
 from wpl_lab.search.spaces.convolutional import ConvolutionalGenotype, ConvolutionalSpace
-from wpl_lab.search.spaces.convolutional_model import ConvolutionalModel
+from wpl_lab.search.spaces.convolutional_model import (
+    ConvolutionalChild,
+    initial_weights,
+    layout,
+    side_by_side,
+    used_weights,
+)
+from wpl_lab.search.spaces.convolutional_pass import Norm, Pass
 from wpl_lab.seeding import generator
 
 SPACE = ConvolutionalSpace(2, alike=False)
 
 
-def model(**changed):
-    settings = {"nodes": 2, "width": 3, "stages": 2, "stacked": 1, "repeats": 1}
-    return ConvolutionalModel(2, 4, generator=generator(0), **settings | changed).double()
+class Model:
+    """The weights of one run, of double precision, and passes with them."""
+
+    def __init__(self, *, dropout=0.0, drop_path=0.0, stages=2, stacked=1, repeats=1):
+        self.layout = layout(
+            stages=stages, stacked=stacked, repeats=repeats, dropout=dropout, drop_path=drop_path
+        )
+        made = initial_weights(self.layout, 2, 4, nodes=2, width=3, generator=generator(0))
+        self.weights = {name: weight.double() for name, weight in made.items()}
+
+    def __call__(self, x, genotype, statistics=None, *, random=None, weights=None):
+        laid = side_by_side({n: w[None] for n, w in (weights or self.weights).items()})
+        norm = Norm(statistics)
+        (logits,) = Pass(self.layout, laid, norm, [random] if random else None)(x, genotype)
+        return logits
+
+    def measure(self, x, genotype):
+        norm = Norm(keep=True)
+        laid = side_by_side({name: weight[None] for name, weight in self.weights.items()})
+        Pass(self.layout, laid, norm)(x, genotype)
+        return norm.kept
 
 
 def images(count=6, size=8):
@@ -29,7 +54,7 @@ def norm(x):
 
 def plainly(shared, x, genotype):
     """What the model computes in training, without dropping: the oracle."""
-    p = dict(shared.named_parameters())
+    p = shared.weights
 
     def branch(cell, node, state, operation, x):
         if operation == "identity":
@@ -43,7 +68,7 @@ def plainly(shared, x, genotype):
             padded = F.pad(x, [1] * 4, value=-torch.inf)
             return padded.unfold(2, 3, 1).unfold(3, 3, 1).amax((4, 5))
         size = int(operation[-1])
-        for i in range(shared.repeats):
+        for i in range(shared.layout.repeats):
             edge = f"edge.{cell}_{node}_{state}_{operation}_{i}"
             depth = p[f"{edge}_depth"]
             columns = F.pad(x.relu(), [size // 2] * 4).unfold(2, size, 1).unfold(3, size, 1)
@@ -56,7 +81,7 @@ def plainly(shared, x, genotype):
 
     x = norm(F.conv2d(x, p["stem"], padding=1))
     before, last = x, x
-    for number, reduces in enumerate(shared.reduces):
+    for number, reduces in enumerate(shared.layout.reduces):
         cell = genotype.reduction if reduces else genotype.normal
         size = last.shape[-1] // (2 if reduces else 1)
         states = []
@@ -81,23 +106,24 @@ def plainly(shared, x, genotype):
 )
 @pytest.mark.parametrize("seed", range(4))
 def test_it_computes_what_is_written_out(settings, seed):
-    shared, genotype = model(**settings), draw(SPACE, generator(seed))
+    shared, genotype = Model(**settings), draw(SPACE, generator(seed))
     x = images()
     assert torch.allclose(shared(x, genotype), plainly(shared, x, genotype), atol=1e-10)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_used_weights_are_those_with_a_gradient(seed):
-    shared, genotype = model(), draw(SPACE, generator(seed))
-    shared(images(), genotype).square().sum().backward()
-    used = shared.used(genotype)
+    shared, genotype = Model(), draw(SPACE, generator(seed))
+    leaves = {name: w.clone().requires_grad_() for name, w in shared.weights.items()}
+    shared(images(), genotype, weights=leaves).square().sum().backward()
+    used = used_weights(shared.layout, genotype)
     assert len(used) == len(set(used))
-    assert set(used) == {n for n, p in shared.named_parameters() if p.grad is not None}
+    assert set(used) == {name for name, leaf in leaves.items() if leaf.grad is not None}
 
 
 def test_measured_statistics_are_those_of_the_batch():
     """On the batch they were measured on, a child predicts as in training; and so alone."""
-    shared, genotype = model(), draw(SPACE, generator(3))
+    shared, genotype = Model(), draw(SPACE, generator(3))
     x = images()
     statistics = shared.measure(x, genotype)
     together = shared(x, genotype, statistics)
@@ -111,17 +137,14 @@ def test_dropping_is_in_training_only_and_keeps_the_mean():
         "0:sep3+1:max3 2:avg3+1:sep5 / 0:sep3+1:max3 2:avg3+1:sep5"
     )
     for settings in ({"dropout": 0.5}, {"drop_path": 0.5}):
-        shared = model(**settings)
+        shared = Model(**settings)
         x = images()
-        dropped = shared(x, genotype, generator=generator(0))
+        dropped = shared(x, genotype, random=generator(0))
         assert not torch.allclose(dropped, plainly(shared, x, genotype), atol=1e-3)
-        assert torch.equal(dropped, shared(x, genotype, generator=generator(0)))
-        shared.eval()
-        assert torch.allclose(
-            shared(x, genotype, generator=generator(0)), plainly(shared, x, genotype)
-        )
-    shared = model(dropout=0.5)
-    draws = torch.stack([shared(x, genotype, generator=generator(s)) for s in range(2000)])
+        assert torch.equal(dropped, shared(x, genotype, random=generator(0)))
+        assert torch.allclose(shared(x, genotype), plainly(shared, x, genotype))
+    shared = Model(dropout=0.5)
+    draws = torch.stack([shared(x, genotype, random=generator(s)) for s in range(2000)])
     expected = plainly(shared, x, genotype)
     assert torch.allclose(draws.mean(0), expected, atol=5 * (draws.std() / 2000**0.5).item())
 
@@ -135,14 +158,13 @@ def test_dropping_is_in_training_only_and_keeps_the_mean():
 )
 def test_its_fisher_information_is_that_of_a_loop(genotype):
     """Also where both branches of a node use one weight."""
-    from wpl_lab.search.spaces.image_task import ConvolutionalChild
-
-    shared, genotype = model(), ConvolutionalGenotype.parse(genotype)
+    shared, genotype = Model(), ConvolutionalGenotype.parse(genotype)
     x, y = images(), torch.tensor([0, 1, 2, 3, 0, 1])
-    child = ConvolutionalChild(shared, genotype, shared.measure(x, genotype)).eval()
-    names = [f"shared.{name}" for name in shared.used(genotype)]
-    fisher = diagonal_fisher(child, [(x, y)], parameters=names)
-    parameters = [child.get_parameter(name) for name in names]
+    own = {name: shared.weights[name] for name in used_weights(shared.layout, genotype)}
+    child = ConvolutionalChild(shared.layout, own, genotype, shared.measure(x, genotype))
+    fisher = diagonal_fisher(child, [(x, y)])
+    names, parameters = zip(*child.named_parameters(), strict=True)
+    assert {name.replace("/", ".") for name in names} == set(own)
     squares = [torch.zeros_like(p) for p in parameters]
     for i in range(len(x)):
         loss = F.cross_entropy(child(x[i : i + 1]), y[i : i + 1])

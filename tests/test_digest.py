@@ -88,6 +88,34 @@ def test_code_counts_and_text_does_not(tree, change):
     assert (compute("train_it", tree) == before) == (change in SAME)
 
 
+TABLE = """
+_ENTRIES = (
+    Arm(name="none", title="no remedy", trains="second"),
+    Arm(name="wpl", title="WPL", colour="red", importance=lambda fisher: fisher),
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ('"red"', '"blue"', {None}),
+        ('"WPL"', '"plasticity"', {None}),
+        ("lambda fisher: fisher", "lambda fisher: fisher.sqrt()", {None, "wpl"}),
+        ('"second"', '"both"', {None, "none"}),
+        ("_ENTRIES = (", '_ENTRIES = (Arm(name="new", title="new"),', {None}),
+        ("_ENTRIES", "_OTHERS", {None, "none", "wpl"}),
+    ],
+)
+def test_a_job_depends_on_the_entry_of_its_arm_alone(tree, old, new, changes):
+    table = tree / "src/pack/top.py"
+    table.write_text(TABLE)
+    before = {arm: compute("train_it", tree, arm) for arm in (None, "none", "wpl")}
+    table.write_text(TABLE.replace(old, new))
+    after = {arm: compute("train_it", tree, arm) for arm in before}
+    assert {arm for arm in before if before[arm] != after[arm]} == changes
+
+
 @pytest.fixture
 def tree(tmp_path):
     files = {
@@ -109,11 +137,11 @@ def tree(tmp_path):
 FRESH = (digest.code_digest, digest._parsed, digest._code, digest._imports)
 
 
-def compute(script, root):
+def compute(script, root, arm=None):
     """The digest, as a run of Snakemake that has just begun finds it."""
     for function in FRESH:
         function.cache_clear()
-    return digest.code_digest(script, root)
+    return digest.code_digest(script, root, arm=arm)
 
 
 def test_follows_every_form_of_import(tree):

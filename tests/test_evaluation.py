@@ -78,6 +78,48 @@ def test_bootstrap_interval_is_reproducible():
     assert len(intervals) == 1
 
 
+def test_holm_rejects_what_the_step_down_procedure_rejects():
+    """Step by step, smallest first, until one is not below level / (number that remain)."""
+    rng = np.random.default_rng(0)
+    for level in (0.01, 0.05, 0.2):
+        p = rng.uniform(size=6) ** 3
+        rejected = set()
+        for remaining, i in zip(range(6, 0, -1), np.argsort(p), strict=True):
+            if p[i] >= level / remaining:
+                break
+            rejected.add(i)
+        assert set(np.flatnonzero(evaluation.holm(p) < level)) == rejected
+    assert evaluation.holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
+    assert evaluation.holm([0.9, 0.8]).tolist() == [1, 1]
+    assert evaluation.holm([]).size == 0
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        evaluation.holm([0.5, math.nan])
+
+
+@pytest.mark.parametrize(("pairs", "level"), [(8, 0.05), (10, 0.05 / 5)])
+def test_a_detectable_difference_is_shown_as_often_as_the_power_says(pairs, level):
+    rng = np.random.default_rng(0)
+    zero = np.zeros(pairs)
+    spread = np.sqrt(np.mean([detectable(rng, pairs, level) ** 2 for _ in range(300)]))
+    shown = [
+        evaluation.paired_test(rng.normal(loc=spread, size=pairs), zero) < level for _ in range(300)
+    ]
+    assert np.mean(shown) == pytest.approx(0.8, abs=0.08)
+
+
+def detectable(rng, pairs, level):
+    return evaluation.detectable_difference(rng.normal(size=pairs), np.zeros(pairs), level=level)
+
+
+def test_detectable_differences_scale_and_need_enough_pairs():
+    a = np.random.default_rng(0).normal(size=9)
+    once = evaluation.detectable_difference(a, np.zeros(9))
+    assert evaluation.detectable_difference(3 * a + 1, np.ones(9)) == pytest.approx(3 * once)
+    assert evaluation.detectable_difference(a, a) == 0
+    assert evaluation.detectable_difference(a, np.zeros(9), power=0.9) > once
+    assert evaluation.detectable_difference(a[:5], np.zeros(5)) == math.inf, "2^-4 > .05"
+
+
 @pytest.mark.parametrize(
     ("samples", "message"),
     [

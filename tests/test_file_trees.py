@@ -66,22 +66,69 @@ def test_files_are_read_in_any_order(tmp_path):
             assert tree.read(str(i)) == bytes([i]) * 100_000
 
 
-def test_a_loop_of_links_ends(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/x").write_bytes(b"")
-    (tmp_path / "a/up").symlink_to(tmp_path)
-    assert "a/x" in names(tmp_path)
+def test_a_loop_of_links_is_named(tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/up").symlink_to(tmp_path / "a")
+    with pytest.raises(DataError, match="a/b/up is a link to a folder that it is in"):
+        names(tmp_path)
+
+
+def test_a_folder_that_is_linked_to_is_read(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/x").write_bytes(b"1")
+    (tmp_path / "tree/a").mkdir(parents=True)
+    for name in ("a/b", "c"):
+        (tmp_path / "tree" / name).symlink_to(tmp_path / "elsewhere")
+    assert names(tmp_path / "tree") == {"a/b/x": b"1", "c/x": b"1"}
+
+
+def test_deep_files_are_read(tmp_path):
+    deep = tmp_path / "/".join("abcdefghij")
+    deep.mkdir(parents=True)
+    (deep / "x").write_bytes(b"1")
+    assert names(tmp_path) == {"a/b/c/d/e/f/g/h/i/j/x": b"1"}
+
+
+def test_hidden_files_are_told(tmp_path):
+    members = [(".git/a", b""), ("b/._c", b""), ("__MACOSX/b/c", b""), ("b/c", b"1")]
+    for name, content in members:
+        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(content)
+    for root in (tmp_path / "folder", zipped(tmp_path / "t.zip", *members)):
+        assert names(root) == {"b/c": b"1"}
+        with open_tree(root) as tree:
+            assert {path.split("/")[0] for path in tree.hidden} == {".git", "b", "__MACOSX"}
+
+
+def test_backslashes_of_windows_are_slashes(tmp_path):
+    archive = zipped(tmp_path / "t.zip", (r"a\b\x", b"1"), ("a\\c\\", b""))
+    with zipfile.ZipFile(archive) as raw:
+        assert raw.namelist() == [r"a\b\x", "a\\c\\"]
+    assert names(archive) == {"a/b/x": b"1"}
+    with open_tree(archive) as tree:
+        assert tree.folders == {"a/c"}
+    zipped(archive, (r"a\..\..\x", b"1"))
+    with pytest.raises(DataError, match=r"'a/\.\./\.\./x' escapes from the archive"):
+        names(archive)
+
+
+@pytest.mark.parametrize("end", [".ZIP", ".Zip", ".TAR", ".TAR.GZ", ".TGZ", ".Tar.Xz"])
+def test_types_are_known_in_any_case(tmp_path, end):
+    archive = tmp_path / f"t{end}"
+    mode = {".TAR": "w", ".TAR.GZ": "w:gz", ".TGZ": "w:gz", ".Tar.Xz": "w:xz"}.get(end)
+    zipped(archive, ("a", b"1")) if mode is None else tar(archive, ("a", b"1"), mode=mode)
+    assert names(archive) == {"a": b"1"}
 
 
 ESCAPES = ["../x", "a/../../x", "/etc/x"]
 
 
 @pytest.mark.parametrize("name", ESCAPES)
-def test_a_path_that_leads_out_is_refused(tmp_path, name):
+def test_a_path_that_escapes_is_refused(tmp_path, name):
     for archive in (tar(tmp_path / "t.tar.gz", (name, b"x"), mode="w:gz"), tmp_path / "t.zip"):
         if archive.suffix == ".zip":
             zipped(archive, (name, b"x"))
-        with pytest.raises(DataError, match=rf"t\.\S+: '{name}' leads out of the archive"):
+        with pytest.raises(DataError, match=rf"t\.\S+: '{name}' escapes from the archive"):
             names(archive)
 
 
@@ -106,10 +153,10 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_path_that_stands_there_twice_is_refused(tmp_path):
+def test_a_duplicate_path_is_refused(tmp_path):
     members = [("a", b"1"), ("a", b"2")]
     for archive in (tar(tmp_path / "t.tar.xz", *members), zipped(tmp_path / "t.zip", *members)):
-        with pytest.raises(DataError, match="'a' stands there twice"):
+        with pytest.raises(DataError, match="'a' is a duplicate path"):
             names(archive)
 
 

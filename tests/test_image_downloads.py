@@ -11,14 +11,13 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from image_folders import read
 from torchvision import datasets
 
 from wpl_lab.data import image_downloads
 from wpl_lab.data.data_files import DataError
-from wpl_lab.data.image_sources import read_images
-from wpl_lab.data.images import PARTS
+from wpl_lab.data.parts import PARTS
 
-SPLIT = {"valid_share": 0.1, "test_share": 0.2, "seed": 0}
 IDX = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 
 
@@ -70,7 +69,7 @@ def small_mnist(request, server, monkeypatch):
 
 def test_mnist_is_downloaded_once(small_mnist, tmp_path):
     source, served, content = small_mnist
-    images = read_images(source, root=tmp_path / "data", **SPLIT)
+    images = read(source, tmp_path / "data")
     assert [len(images.labels[p]) for p in PARTS] == [180, 20, 50]
     assert images.pixels["test"].shape == (50, 1, 28, 28)
     raw = content["t10k-images-idx3-ubyte"][16:]
@@ -78,7 +77,7 @@ def test_mnist_is_downloaded_once(small_mnist, tmp_path):
     assert images.labels["test"].tolist() == [i % 10 for i in range(50)]
     for archive in served.iterdir():
         archive.unlink()
-    read_images(source, root=tmp_path / "data", **SPLIT)
+    read(source, tmp_path / "data")
 
 
 def test_mnist_from_a_folder_of_unpacked_files(small_mnist, tmp_path, monkeypatch):
@@ -89,7 +88,7 @@ def test_mnist_from_a_folder_of_unpacked_files(small_mnist, tmp_path, monkeypatc
     raw.mkdir(parents=True)
     for name, bytes_ in content.items():
         (raw / name).write_bytes(bytes_)
-    assert read_images(source, root=tmp_path / "data", **SPLIT).classes == 10
+    assert read(source, tmp_path / "data").classes == 10
 
 
 def test_what_torchvision_once_pickled_is_not_read(small_mnist, tmp_path):
@@ -98,15 +97,15 @@ def test_what_torchvision_once_pickled_is_not_read(small_mnist, tmp_path):
     processed.mkdir(parents=True)
     for name in ("training.pt", "test.pt"):
         torch.save((torch.zeros(3, 28, 28), torch.zeros(3)), processed / name)
-    images = read_images(source, root=tmp_path / "data", **SPLIT)
+    images = read(source, tmp_path / "data")
     assert len(images.labels["test"]) == 50
 
 
 def test_images_of_a_data_set_are_resized(small_mnist, tmp_path):
     source, *_ = small_mnist
-    images = read_images(source, root=tmp_path / "data", size=7, **SPLIT)
+    images = read(source, tmp_path / "data", size=7)
     assert images.pixels["train"].shape == (180, 1, 7, 7)
-    whole = read_images(source, root=tmp_path / "data", **SPLIT).pixels["test"].double()
+    whole = read(source, tmp_path / "data").pixels["test"].double()
     smaller = images.pixels["test"].double()
     assert (smaller.mean((2, 3)) - whole.mean((2, 3))).abs().max() < 3
     assert smaller.std() < whole.std() / 2, "noise is averaged out"
@@ -117,18 +116,18 @@ def test_a_damaged_download_is_refused(small_mnist, tmp_path):
     archive = served / "t10k-labels-idx1-ubyte.gz"
     archive.write_bytes(archive.read_bytes()[:-1] + b"\1")
     with pytest.raises(DataError, match=r"labels-idx1-ubyte.gz is missing and cannot be downl"):
-        read_images(source, root=tmp_path / "data", **SPLIT)
+        read(source, tmp_path / "data")
     assert not (tmp_path / "data" / IDX[source] / "raw" / archive.name).exists()
 
 
 @pytest.mark.parametrize("spoil", [lambda raw: raw[:-1], lambda raw: raw[:-1] + b"\x07"])
 def test_a_damaged_file_is_named(small_mnist, tmp_path, spoil):
     source, *_ = small_mnist
-    read_images(source, root=tmp_path / "data", **SPLIT)
+    read(source, tmp_path / "data")
     file = tmp_path / "data" / IDX[source] / "raw/t10k-labels-idx1-ubyte"
     file.write_bytes(spoil(file.read_bytes()))
     with pytest.raises(DataError, match="t10k-labels-idx1-ubyte: expected MD5"):
-        read_images(source, root=tmp_path / "data", **SPLIT)
+        read(source, tmp_path / "data")
 
 
 def test_a_damaged_archive_is_named(small_mnist, tmp_path):
@@ -138,7 +137,7 @@ def test_a_damaged_archive_is_named(small_mnist, tmp_path):
     content = (served / "t10k-labels-idx1-ubyte.gz").read_bytes()
     (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(content[:-9])
     with pytest.raises(DataError, match=r"labels-idx1-ubyte.gz is damaged: .*; delete the file"):
-        read_images(source, root=tmp_path / "data", **SPLIT)
+        read(source, tmp_path / "data")
 
 
 @pytest.mark.parametrize("source", IDX)
@@ -146,7 +145,7 @@ def test_no_network_says_what_to_do(tmp_path, monkeypatch, source):
     monkeypatch.setattr(getattr(datasets, IDX[source]), "mirrors", ["http://127.0.0.1:9/"])
     expected = rf"is missing and cannot be downloaded .* set root to .* {IDX[source]}/raw"
     with pytest.raises(DataError, match=expected):
-        read_images(source, root=tmp_path, **SPLIT)
+        read(source, tmp_path)
 
 
 def cifar10(path, *, each=20):
@@ -177,7 +176,7 @@ def small_cifar10(server, monkeypatch):
 
 def test_cifar10_is_downloaded_once(small_cifar10, tmp_path):
     archive, records = small_cifar10
-    images = read_images("cifar10", root=tmp_path / "data", **SPLIT)
+    images = read("cifar10", tmp_path / "data")
     assert [len(images.labels[p]) for p in PARTS] == [90, 10, 20]
     test = records["test_batch.bin"]
     assert np.array_equal(images.pixels["test"].numpy().reshape(20, -1), test[:, 1:])
@@ -186,7 +185,7 @@ def test_cifar10_is_downloaded_once(small_cifar10, tmp_path):
     batches = np.concatenate([records[f"data_batch_{i}.bin"] for i in range(1, 6)])
     assert sorted(map(bytes, both)) == sorted(map(bytes, batches[:, 1:]))
     archive.unlink()
-    read_images("cifar10", root=tmp_path / "data", **SPLIT)
+    read("cifar10", tmp_path / "data")
     assert [p.name for p in (tmp_path / "data").iterdir()] == [archive.name], "nothing unpacked"
 
 
@@ -194,7 +193,7 @@ def test_a_damaged_cifar10_is_named(small_cifar10, tmp_path):
     archive, _ = small_cifar10
     (tmp_path / archive.name).write_bytes(archive.read_bytes()[:-1])
     with pytest.raises(DataError, match=r"cifar-10-binary.tar.gz: expected MD5 \w+, found \w+"):
-        read_images("cifar10", root=tmp_path, **SPLIT)
+        read("cifar10", tmp_path)
 
 
 def test_cifar10_without_a_network_says_what_to_do(tmp_path, monkeypatch):
@@ -202,4 +201,4 @@ def test_cifar10_without_a_network_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(image_downloads, "_CIFAR10_URL", address)
     expected = r"cannot be downloaded .* set root to the folder of cifar-10-binary.tar.gz"
     with pytest.raises(DataError, match=expected):
-        read_images("cifar10", root=tmp_path, **SPLIT)
+        read("cifar10", tmp_path)

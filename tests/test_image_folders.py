@@ -1,25 +1,25 @@
 """Images by class, from a folder or an archive of it, and what is said when they are no good."""
 
-import logging
+import os
 import shutil
 import struct
 import zlib
 
+import image_folders
 import numpy as np
 import pytest
 import torch
-from image_folders import encoded, fill, pixels, write
-from PIL import Image
+from image_folders import encoded, fill, pixels, png_chunk, write
 
 from wpl_lab.data.data_files import DataError
-from wpl_lab.data.image_sources import read_images
-from wpl_lab.data.images import PARTS, load_images, save_images
+from wpl_lab.data.images import load_images, save_images
+from wpl_lab.data.parts import PARTS
 
-SPLIT = {"valid_share": 0.25, "test_share": 0.25, "seed": 0}
+SPLIT = {"valid_share": 0.25, "test_share": 0.25}
 
 
 def read(root, **changed):
-    return read_images("folder", root=root, **SPLIT | changed)
+    return image_folders.read("folder", root, **SPLIT | changed)
 
 
 def rows(images, part):
@@ -89,10 +89,62 @@ def test_an_archive_is_read_like_its_folder(tmp_path, kind, wrapped):
         assert torch.equal(found.labels[part], expected.labels[part])
 
 
-def test_hidden_files_are_no_images(tmp_path):
-    for name in (".DS_Store", "train/.DS_Store", "train/cat/._0.png", "__MACOSX/train/cat/0.png"):
+def test_files_beside_the_images_are_left_out(tmp_path):
+    hidden = [".DS_Store", "train/.DS_Store", "train/cat/._0.png", "__MACOSX/train/cat/0.png"]
+    others = ["Thumbs.db", "train/desktop.ini", "test/cat/Thumbs.db", "README", "labels.csv"]
+    for name in [*hidden, *others]:
         write(tmp_path, name, raw=b"no image")
-    assert len(read(fill(tmp_path)).labels["train"]) == 8
+    images = read(fill(tmp_path))
+    assert all(len(images.labels[part]) == 8 for part in PARTS)
+    notes = {fact["name"]: fact["note"] for fact in images.about["facts"]}
+    assert notes["left out, no image"] == f"5: {', '.join(sorted(others))}"
+    assert notes["left out, hidden"].startswith("4: ")
+    assert all(name in notes["left out, hidden"] for name in hidden[:3])
+
+
+def test_an_image_without_a_suffix_is_one(tmp_path):
+    fill(tmp_path)
+    (tmp_path / "train/cat/0.png").rename(tmp_path / "train/cat/0")
+    (tmp_path / "train/cat/1.png").rename(tmp_path / "train/cat/1.PNG")
+    assert len(read(tmp_path).labels["train"]) == 8
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("train", "val", "test"), ("Training", "validation", "testing"), ("TRAIN", "dev", "Test")],
+)
+def test_parts_have_other_names(tmp_path, names):
+    fill(tmp_path / "a")
+    for old, new in zip(PARTS, names, strict=True):
+        shutil.copytree(tmp_path / "a" / old, tmp_path / "b" / new)
+    found, expected = read(tmp_path / "b"), read(tmp_path / "a")
+    assert all(torch.equal(found.pixels[part], expected.pixels[part]) for part in PARTS)
+
+
+def test_folders_around_all_are_left_out_of_the_names(tmp_path):
+    fill(tmp_path / "a/b/c/d/e/f/g/h", parts=())
+    write(tmp_path, "a/README.md", raw=b"#")
+    assert read(tmp_path).about["classes"] == ("cat", "dog")
+
+
+def test_names_that_are_not_utf_8_are_read(tmp_path):
+    fill(tmp_path / "pets")
+    for part in PARTS:
+        (tmp_path / "pets" / part / "cat").rename(
+            os.fsdecode(os.fsencode(tmp_path / "pets" / part) + b"/ca\xff")
+        )
+    images = read(tmp_path / "pets")
+    assert images.about["classes"] == ("ca\\xff", "dog")
+    save_images(tmp_path / "images", images)
+    assert load_images(tmp_path / "images").about["classes"] == ["ca\\xff", "dog"]
+    archive = shutil.make_archive(str(tmp_path / "archive"), "tar", tmp_path / "pets")
+    assert read(tmp_path / archive).about["classes"] == ("ca\\xff", "dog")
+
+
+def test_a_class_is_the_same_however_its_name_is_composed(tmp_path):
+    fill(tmp_path, classes=["dog", "\u00e9l\u00e9phant"], parts=["train"])
+    fill(tmp_path, classes=["dog", "e\u0301le\u0301phant"], parts=["valid", "test"])
+    assert read(tmp_path).about["classes"] == ("dog", "\u00e9l\u00e9phant")
 
 
 def test_one_colour_image_makes_all_of_them_rgb(tmp_path):
@@ -105,20 +157,6 @@ def test_one_colour_image_makes_all_of_them_rgb(tmp_path):
     grey = torch.from_numpy(pixels("test/cat/0.png"))
     assert torch.equal(images.pixels["test"][0], grey.expand(3, 6, 6))
     assert torch.equal(images.pixels["train"][0, 1], torch.from_numpy(pixels("train/cat/0.png")))
-
-
-@pytest.mark.parametrize(
-    ("mode", "channels"), [("1", 1), ("LA", 1), ("P", 3), ("RGBA", 3), ("CMYK", 3)]
-)
-def test_any_mode_of_eight_bits_is_grey_or_rgb(tmp_path, mode, channels):
-    image = Image.fromarray(pixels("x", shape=(6, 6, 3))).convert(mode)
-    fill(tmp_path, each=1)
-    path = tmp_path / "train/cat/0.tif"
-    image.save(path)
-    found = read(tmp_path).pixels["train"][1].numpy()
-    assert found.shape == (channels, 6, 6)
-    expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-    assert np.array_equal(np.broadcast_to(found, expected.shape), expected)
 
 
 def test_images_are_resized(tmp_path):
@@ -134,10 +172,10 @@ def test_images_are_resized(tmp_path):
 
 @pytest.mark.parametrize("source", ["digits", "folder"])
 def test_a_limit_draws_from_each_class_of_train_only(tmp_path, source):
+    root = fill(tmp_path, each=12)
+
     def limited(limit, seed=0):
-        return read_images(
-            source, root=fill(tmp_path, each=12), **SPLIT | {"limit": limit, "seed": seed}
-        )
+        return image_folders.read(source, root, limit=limit, seed=seed)
 
     whole, few, more = limited(None), limited(3), limited(5)
     assert few.labels["train"].bincount().tolist() == [3] * whole.classes
@@ -167,39 +205,11 @@ def test_the_checksum_is_of_names_and_contents(tmp_path):
     assert len({first, renamed, read(tmp_path).about["sha256"]}) == 3
 
 
-def test_images_that_are_in_train_too_are_counted(tmp_path, caplog):
-    fill(tmp_path)
-    for i in range(3):
-        shutil.copy(tmp_path / f"train/cat/{i}.png", tmp_path / f"test/dog/{i}.png")
-    shutil.copy(tmp_path / "train/dog/0.png", tmp_path / "valid/dog/9.png")
-    with caplog.at_level(logging.WARNING):
-        read(tmp_path)
-    assert [record.getMessage() for record in caplog.records] == [
-        "warning: 1 of 9 valid images are in train too, byte for byte; one is valid/dog/9.png",
-        "warning: 3 of 8 test images are in train too, byte for byte; one is test/dog/0.png",
-    ]
-
-
-def test_parts_that_share_nothing_are_not_warned_of(tmp_path, caplog):
-    with caplog.at_level(logging.WARNING):
-        read(fill(tmp_path))
-    assert not caplog.records
-
-
 def huge_png():
     """A PNG that says it has 30,000 by 30,000 pixels, in 60 bytes."""
-
-    def chunk(kind, content):
-        body = kind + content
-        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-
     head = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
-    parts = [chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(b"")), chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
-def sixteen_bits():
-    return encoded(np.arange(36, dtype=np.uint16).reshape(6, 6) * 1000)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
 def spoil(raw=None, name="train/dog/2.png"):
@@ -226,7 +236,7 @@ FAULTS = [
     (spoil(b""), r"train/dog/2.png cannot be used: not an image"),
     (spoil(b"text"), r"train/dog/2.png cannot be used: not an image"),
     (spoil(huge_png()), r"train/dog/2.png cannot be used: .*decompression bomb"),
-    (spoil(sixteen_bits()), r"train/dog/2.png cannot be used: mode I;16; expected 8 bits"),
+    (spoil(encoded(np.zeros((6, 6), "f4"), "TIFF")), r"cannot be used: mode F; expected 8 or 16"),
     (
         lambda root: write(root, "train/dog/2.png", np.zeros((6, 7), np.uint8)),
         r"test/cat/0.png has 6×6 pixels, \S+train/dog/2.png has 6×7; set size",
@@ -239,9 +249,12 @@ FAULTS = [
     (without("train"), r"has test but not train; expected train/<class>/<image>"),
     (without("train", "valid", "test"), r"pets holds no image; expected"),
     (spoil(b"x", "train/x.png"), r"train/x.png is not where an image can be; expected"),
-    (spoil(b"x", "train/cat/a/x.png"), r"train/cat/a/x.png is not where an image can be"),
-    (spoil(b"x", "val/cat/x.png"), r"val/cat/x.png is not where an image can be"),
-    (spoil(b"x", "README"), r"README is not where an image can be"),
+    (spoil(b"x", "train/cat/a/x.png"), r"train/cat/a/x.png is deeper than a class's folder"),
+    (spoil(b"x", "train/cat/1/2/3/4/5/x.png"), r"4/5/x.png is deeper than a class's folder"),
+    (spoil(b"x", "more/cat/x.png"), r"more/cat/x.png is not where an image can be"),
+    (spoil(b"x", "val/cat/x.png"), r"val and valid are both the part valid"),
+    (spoil(b"x", "Train/cat/x.png"), r"Train and train are both the part train"),
+    (spoil(b"x", "train/cat/x.heic"), r"train/cat/x.heic cannot be used: not an image"),
     (
         lambda root: (root / "train/dog/2.png").symlink_to("gone"),
         r"train/dog/2.png cannot be read: No such file",
@@ -274,6 +287,14 @@ def test_a_truncated_image_is_refused_wherever_it_ends(tmp_path, kind):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DataError, match=r"nowhere is missing: expected a folder or an archive"):
         read(tmp_path / "nowhere")
+
+
+def test_a_class_of_one_image_is_named(tmp_path):
+    fill(tmp_path, ())
+    for i in range(3):
+        (tmp_path / f"cat/{i}.png").unlink()
+    with pytest.raises(DataError, match=r"class 'cat' has 1 image; .* test_share cuts from train"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize("key", ["valid_share", "test_share"])

@@ -8,7 +8,10 @@ import torch
 import torch.nn.functional as F
 from tiny_search import plasticity, policy, run
 
-from wpl_lab.data.images import PARTS, Images
+from wpl_lab.data.images import Images
+from wpl_lab.data.parts import PARTS
+from wpl_lab.search.spaces.convolutional_model import side_by_side
+from wpl_lab.search.spaces.convolutional_pass import Norm, Pass
 from wpl_lab.search.spaces.image_task import ImageTask
 from wpl_lab.search.standalone import train_alone
 from wpl_lab.seeding import generator
@@ -29,32 +32,45 @@ def squares(counts=(60, 40, 30), size=6):
     return Images(pixels, labels, {})
 
 
-def image_task(images=None, *, seed=0, **changed):
+def image_task(images=None, **changed):
     settings = {"nodes": 1, "alike": True, "operations": ["identity", "sep3", "max3"], "width": 4}
     settings |= {"stages": 2, "stacked": 1, "repeats": 1, "batch_size": 10, "measured": 30}
     settings |= {"shift": 0, "flip": False, "dropout": 0.0, "drop_path": 0.0}
-    return ImageTask(images or squares(), seed=seed, **settings | changed)
+    return ImageTask(images or squares(), **settings | changed)
 
 
 def cell_of(task, number=8):
     return next(itertools.islice(task.space.cells(), number, None))
 
 
+def child_of(task, number=8, *, seed=0, change=lambda weights: None):
+    """A child with the initial weights of a seed."""
+    weights = {name: weight[None].clone() for name, weight in task.weights(seed).items()}
+    change(weights)
+    return task.children(weights, [(0, cell_of(task, number))])
+
+
+def score(task, part):
+    (found,) = child_of(task).scores(part)
+    return found
+
+
 def test_batches_go_around_all_images_in_an_order_of_the_seed():
     task = image_task()
-    inputs, labels = zip(*itertools.islice(task.batches(0, 0), 12), strict=True)
+    both = list(itertools.islice(task.batches(0, [0, 1]), 12))
+    inputs, labels = zip(*((x[0], y[0]) for x, y in both), strict=True)
     for around in (inputs[:6], inputs[6:]):
         assert len(torch.cat(around).flatten(1).unique(dim=0)) == 60
     assert not torch.equal(inputs[0], inputs[6]), "in a new order"
     assert torch.bincount(torch.cat(labels[:6])).tolist() == [20, 20, 20]
-    resumed, _ = next(task.batches(8, 0))
-    assert torch.equal(resumed, inputs[8]), "from any number on"
-    assert not torch.equal(next(task.batches(0, 1))[0], inputs[0])
+    resumed, _ = next(task.batches(8, [0]))
+    assert torch.equal(resumed[0], inputs[8]), "from any number on"
+    assert not torch.equal(both[0][0][1], inputs[0]), "another seed"
 
 
 def test_inputs_are_standardised_by_the_training_part():
     images = squares()
-    x = torch.cat([x for x, _ in itertools.islice(image_task(images).batches(0, 0), 6)])
+    x = torch.cat([x for x, _ in itertools.islice(image_task(images).batches(0, [0]), 6)])
     assert x.mean().item() == pytest.approx(0, abs=1e-5)
     assert x.std().item() == pytest.approx(1, abs=1e-2)
 
@@ -64,48 +80,102 @@ def test_validation_images_are_cut_in_two_disjoint_halves():
     for part in ("reward", "select"):
         images = squares()
         task = image_task(images)
-        before = task.score(task.child(cell_of(task)), "select")
-        drawn = {
-            tuple(x.flatten().tolist()) for s in range(20) for x in task.sample(generator(s))[0]
-        }
+        before = score(task, "select")
+        inputs, _ = task.sample([generator(s) for s in range(20)])
+        drawn = {tuple(x.flatten().tolist()) for x in inputs.flatten(0, 1)}
         rewarded[part] = drawn
         half = task._halves[part]
         images.pixels["valid"][half] = 0
-        assert (task.score(task.child(cell_of(task)), "select") == before) == (part == "reward")
+        assert (score(task, "select") == before) == (part == "reward")
     assert len(rewarded["reward"]) == 20
+
+
+def logits_of(task, images, *, measured, change=lambda weights: None):
+    """Logits of a child, normalised with what is measured on other images."""
+    weights = {name: weight[None].clone() for name, weight in task.weights(0).items()}
+    change(weights)
+    laid, norm = side_by_side(weights), Norm(keep=True)
+    Pass(task.layout, laid, norm)(measured, cell_of(task))
+    return Pass(task.layout, laid, Norm(norm.kept))(images, cell_of(task))[0]
 
 
 def test_scores_are_those_of_each_image_alone():
     task = image_task()
-    child = task.child(cell_of(task))
     x, y = task._batch("test", torch.arange(30))
-    logits = torch.cat([child(image[None]) for image in x])
-    nats, error = task.score(child, "test")
+    logits = torch.cat([logits_of(task, image[None], measured=task.measured) for image in x])
+    nats, error = score(task, "test")
     assert nats == pytest.approx(F.cross_entropy(logits, y).item(), rel=1e-5)
     assert error == pytest.approx(100 * (logits.argmax(1) != y).double().mean().item())
     assert task.predictions("test") == 30
-    assert task.reward(child, x, y) == pytest.approx(1 - error / 100)
+    assert child_of(task).rewards(x[None], y[None]) == [pytest.approx(1 - error / 100)]
     assert task.guessing == pytest.approx(math.log(3))
 
 
 def test_a_child_is_measured_with_the_weights_it_has_now():
     task = image_task()
-    old = task.child(cell_of(task))
-    with torch.no_grad():
-        task.model.stem[0] *= 3
-    x, _ = task.sample(generator(0))
-    assert torch.allclose(task.child(cell_of(task))(x), task.model(x, cell_of(task)), atol=2.0)
-    assert not torch.allclose(old(x), task.child(cell_of(task))(x), atol=1e-2)
+
+    def change(weights):
+        weights["stem"][0, 0] *= 3
+        weights["stem"][0, 1] += 0.5
+
+    x, y = task._batch("valid", torch.arange(20))
+    expected = logits_of(task, x, measured=task.measured, change=change)
+    reward = (expected.argmax(1) == y).double().mean().item()
+    assert child_of(task, change=change).rewards(x[None], y[None]) == [reward]
+
+
+CELLS = (8, 3, 8, 15, 8)
+
+
+def stacked(task, runs):
+    each = [task.weights(run) for run in range(runs)]
+    return {name: torch.stack([of[name] for of in each]) for name in each[0]}
+
+
+def test_children_side_by_side_are_those_of_each_alone():
+    """Of several architectures, some of them alike, and with all that is dropped."""
+    task = image_task(dropout=0.3, drop_path=0.3)
+    weights, cells = stacked(task, 5), [cell_of(task, number) for number in CELLS]
+    inputs, targets = next(task.batches(0, range(5)))
+    both = task.children(weights, list(enumerate(cells)))
+    losses, gradients = both.gradients(inputs, targets, [generator(s) for s in range(5)])
+    fisher = both.fisher(inputs, targets, kind="empirical", randoms=[generator(0)] * 5)
+    rewards, scores = both.rewards(inputs, targets), both.scores("select")
+    for at, cell in enumerate(cells):
+        own = {name: weight[at : at + 1] for name, weight in weights.items()}
+        batch = inputs[at : at + 1], targets[at : at + 1]
+        alone = task.children(own, [(0, cell)])
+        loss, expected = alone.gradients(*batch, [generator(at)])
+        torch.testing.assert_close(losses[at], loss[0])
+        assert set(expected) == set(task.used(cell))
+        for name, gradient in expected.items():
+            torch.testing.assert_close(gradients[name][at], gradient[0], rtol=1e-4, atol=1e-6)
+        f = alone.fisher(*batch, kind="empirical", randoms=[generator(0)])
+        for name, own_fisher in f.items():
+            torch.testing.assert_close(fisher[name][at], own_fisher[0], rtol=1e-4, atol=1e-9)
+        assert rewards[at] == alone.rewards(*batch)[0]
+        assert scores[at] == pytest.approx(alone.scores("select")[0], rel=1e-5)
+
+
+def test_the_gradient_of_a_run_is_of_the_mean_over_its_children():
+    task = image_task()
+    weights, cells = stacked(task, 1), [cell_of(task, number) for number in (8, 3, 8)]
+    batch = next(task.batches(0, [0]))
+    _, mean = task.children(weights, [(0, c) for c in cells]).gradients(*batch, [generator(0)])
+    each = [task.children(weights, [(0, c)]).gradients(*batch, [generator(0)])[1] for c in cells]
+    for name, found in mean.items():
+        expected = sum(one.get(name, torch.zeros_like(found)) for one in each) / 3
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_images_are_shifted_and_mirrored_and_nothing_else():
     images = squares((60, 40, 30))
-    plain = next(image_task(images).batches(0, 0))[0]
-    shifted = next(image_task(images, shift=2).batches(0, 0))[0]
+    plain = next(image_task(images).batches(0, [0]))[0][0]
+    shifted = next(image_task(images, shift=2).batches(0, [0]))[0][0]
     padded = F.pad(plain, [2] * 4)
     windows = [padded[:, :, i : i + 6, j : j + 6] for i in range(5) for j in range(5)]
     assert any(torch.equal(shifted, window) for window in windows)
-    mirrored = next(image_task(images, flip=True).batches(0, 0))[0]
+    mirrored = next(image_task(images, flip=True).batches(0, [0]))[0][0]
     same = [torch.equal(a, b) for a, b in zip(mirrored, plain, strict=True)]
     turned = [torch.equal(a, b.flip(2)) for a, b in zip(mirrored, plain, strict=True)]
     assert all(a or b for a, b in zip(same, turned, strict=True))
@@ -114,11 +184,10 @@ def test_images_are_shifted_and_mirrored_and_nothing_else():
 
 def test_an_architecture_learns_alone():
     task = image_task()
-    before = task.score(task.child(cell_of(task)), "test")
-    row = train_alone(
+    before = score(task, "test")
+    (row,) = train_alone(
         task,
-        cell_of(task),
-        seed=0,
+        [(0, cell_of(task))],
         batches=60,
         learning_rate=0.5,
         gradient_norm=5.0,

@@ -5,17 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from image_folders import read
 
 from wpl_lab.data.data_files import DataError
-from wpl_lab.data.image_sources import read_images
-from wpl_lab.data.images import PARTS, Images, load_images, save_images
-
-SPLIT = {"valid_share": 0.1, "test_share": 0.2, "seed": 0}
+from wpl_lab.data.images import Images, load_images, save_images
+from wpl_lab.data.parts import PARTS
 
 
 @pytest.fixture(scope="module")
 def digits():
-    return read_images("digits", root=Path("unused"), **SPLIT)
+    return read("digits", "unused")
 
 
 def test_digits_are_split_without_overlap_or_loss(digits):
@@ -36,8 +35,8 @@ def test_classes_have_the_same_share_in_every_part(digits):
 
 
 def test_the_split_depends_on_its_seed_only(digits):
-    again = read_images("digits", root=Path("elsewhere"), **SPLIT)
-    other = read_images("digits", root=Path("unused"), **SPLIT | {"seed": 1})
+    again = read("digits", "elsewhere")
+    other = read("digits", "unused", seed=1)
     assert all(torch.equal(again.pixels[p], digits.pixels[p]) for p in PARTS)
     assert not torch.equal(other.pixels["test"], digits.pixels["test"])
 
@@ -108,10 +107,10 @@ def test_an_unknown_source_is_named():
         DataError,
         match="no data source 'minst'; known are digits, mnist, fashion_mnist, cifar10, folder",
     ):
-        read_images("minst", root=Path("unused"), **SPLIT)
+        read("minst", "unused")
 
 
 @pytest.mark.parametrize("key", ["valid_share", "test_share"])
 def test_a_share_too_small_for_all_classes_is_named(key):
     with pytest.raises(DataError, match=rf"{key}: 0\.001 of \d+ images"):
-        read_images("digits", root=Path("unused"), **SPLIT | {key: 0.001})
+        read("digits", "unused", **{key: 0.001})

@@ -4,35 +4,43 @@ import pytest
 import torch
 from tiny_search import plasticity, training
 
-from wpl_lab.search.descent import ExplodedError, check, step
+from wpl_lab.arms import ARMS
+from wpl_lab.search.descent import clip_, divergence, step_, used_by
 from wpl_lab.search.memory import Memory
 from wpl_lab.seeding import generator
 
 SHAPES = {"a": (3, 2), "b": (4,), "c": (2,)}
+RUNS = 2
 
 
 def tensors(seed, *, positive=False):
+    """Of two runs."""
     random = generator(seed)
-    made = {name: torch.randn(shape, generator=random) for name, shape in SHAPES.items()}
+    made = {n: torch.randn(RUNS, *shape, generator=random) for n, shape in SHAPES.items()}
     return {name: t.square() for name, t in made.items()} if positive else made
 
 
 def memory(**changed):
-    return Memory(tensors(0), **{"rate": 0.3, "largest_norm": 100.0, "uniform": False} | changed)
+    settings = {"rate": 0.3, "largest_norm": 100.0, "arm": ARMS["wpl"]} | changed
+    nothing = {name: torch.zeros_like(t) for name, t in tensors(0).items()}
+    return Memory(nothing, tensors(0), **settings)
+
+
+def used(first="abc", second=None):
+    """Of both runs, weights that are used."""
+    return used_by([list(first), list(first if second is None else second)], tensors(0))
 
 
 def test_it_starts_with_nothing_to_protect():
-    made = memory()
-    assert not any(f.any() for f in made.fisher.values())
-    assert made.penalty(SHAPES, 1e6).loss(tensors(1)) == 0
+    assert memory().penalty(used(), 1e6).loss(tensors(1)) == 0
 
 
 def test_importance_is_a_running_average():
     """F ← (1 − η) F + η F̂, twice, by hand."""
     made = memory()
     first, second = (tensors(seed, positive=True) for seed in (1, 2))
-    made.renew(tensors(3), first)
-    made.renew(tensors(4), second)
+    made.renew(tensors(3), first, used())
+    made.renew(tensors(4), second, used())
     for name in SHAPES:
         torch.testing.assert_close(made.fisher[name], 0.7 * 0.3 * first[name] + 0.3 * second[name])
 
@@ -42,59 +50,64 @@ def test_a_tensor_of_the_average_is_kept_from_growing_beyond_its_norm():
     estimate = tensors(1, positive=True)
     estimate["c"] *= 1e-3
     for one in (made, bare):
-        one.renew(tensors(2), estimate)
-    norms = {name: torch.linalg.vector_norm(f) for name, f in made.fisher.items()}
-    assert norms["a"] == pytest.approx(0.5)
-    torch.testing.assert_close(
-        made.fisher["a"] / 0.5, torch.nn.functional.normalize(bare.fisher["a"], dim=(0, 1))
-    )
-    assert norms["c"] < 0.5
+        one.renew(tensors(2), estimate, used())
+    for run in range(RUNS):
+        norms = {name: torch.linalg.vector_norm(f[run]) for name, f in made.fisher.items()}
+        assert norms["a"] == pytest.approx(0.5)
+        wanted = bare.fisher["a"][run] / torch.linalg.vector_norm(bare.fisher["a"][run]) / 2
+        torch.testing.assert_close(made.fisher["a"][run], wanted)
+        assert norms["c"] < 0.5
     assert torch.equal(made.fisher["c"], bare.fisher["c"]), "a short one is left alone"
-    made.renew(tensors(2), {"b": torch.zeros(4)})
+    made.renew(tensors(2), {"b": torch.zeros(RUNS, 4)}, used("b"))
     assert made.fisher["b"].isfinite().all()
 
 
-def test_only_what_a_child_uses_is_taken_in():
+def test_only_what_the_child_of_a_run_uses_is_taken_in():
     made = memory()
-    made.renew(tensors(1), tensors(1, positive=True))
+    made.renew(tensors(1), tensors(1, positive=True), used())
     before = {name: (made.fisher[name].clone(), made.anchor[name].clone()) for name in SHAPES}
     now = tensors(2)
-    made.renew(now, {"b": torch.ones(4)})
-    assert torch.equal(made.anchor["b"], now["b"])
-    assert not torch.equal(made.fisher["b"], before["b"][0])
-    for name in ("a", "c"):
-        assert torch.equal(made.fisher[name], before[name][0])
-        assert torch.equal(made.anchor[name], before[name][1])
+    made.renew(now, {"b": torch.ones(RUNS, 4), "c": torch.ones(RUNS, 2)}, used("b", "c"))
+    for run, taken in enumerate("bc"):
+        assert torch.equal(made.anchor[taken][run], now[taken][run])
+        assert not torch.equal(made.fisher[taken][run], before[taken][0][run])
+        for name in {*"abc"} - {taken}:
+            assert torch.equal(made.fisher[name][run], before[name][0][run])
+            assert torch.equal(made.anchor[name][run], before[name][1][run])
 
 
 def test_the_anchor_is_a_copy():
     made, weights = memory(), tensors(1)
-    made.renew(weights, tensors(1, positive=True))
+    made.renew(weights, tensors(1, positive=True), used())
     weights["a"] += 1
     assert torch.equal(made.anchor["a"], tensors(1)["a"])
 
 
-def test_the_penalty_is_that_of_the_weights_named_each_once():
-    """α/2 Σ F (θ − θ̂)² over ``a`` and ``b``; α is in the penalty, not in what is stored."""
+def test_the_penalty_is_that_of_the_weights_that_each_run_uses():
+    """α/2 Σ F (θ − θ̂)²; α is in the penalty, not in what is stored."""
     made, estimate, now = memory(), tensors(1, positive=True), tensors(3)
-    made.renew(tensors(2), estimate)
+    made.renew(tensors(2), estimate, used())
     anchor = tensors(2)
-    expected = sum((0.3 * estimate[n] * (now[n] - anchor[n]).square()).sum() for n in "ab")
+    expected = sum(
+        (0.3 * estimate[n][run] * (now[n][run] - anchor[n][run]).square()).sum()
+        for run, names in enumerate(("ab", "bc"))
+        for n in names
+    )
     for alpha in (1.0, 10.0, 1.0):
-        loss = made.penalty(["a", "unprotected", "b"], alpha).loss(now)
+        loss = made.penalty(used("ab", "bc"), alpha).loss(now)
         torch.testing.assert_close(loss, alpha / 2 * expected)
 
 
-def test_a_uniform_importance_has_the_same_mean():
-    own, even = memory(), memory(uniform=True)
+def test_a_uniform_importance_has_the_same_mean_in_each_run():
+    own, even = memory(), memory(arm=ARMS["l2"])
     for one in (own, even):
-        one.renew(tensors(2), tensors(1, positive=True))
-    mean = torch.cat([own.fisher[name].flatten() for name in "ab"]).mean()
-    away = {name: anchor + 1 for name, anchor in own.anchor.items()}  # Σ F: all are 1 away
-    losses = [one.penalty(["a", "b"], 2.0).loss(away) for one in (own, even)]
-    torch.testing.assert_close(losses[1], losses[0])
-    moved = {"a": even.anchor["a"].clone(), "b": even.anchor["b"] + torch.tensor([3.0, 0, 0, 0])}
-    torch.testing.assert_close(even.penalty(["a", "b"], 2.0).loss(moved), 9 * mean)
+        one.renew(tensors(2), tensors(1, positive=True), used())
+    for run, names in enumerate(("ab", "bc")):
+        mean = torch.cat([own.fisher[name][run].flatten() for name in names]).mean()
+        moved = {name: anchor.clone() for name, anchor in even.anchor.items()}
+        moved["b"][run, 1] += 3.0
+        loss = even.penalty(used("ab", "bc"), 2.0).loss(moved)
+        torch.testing.assert_close(loss, 9 * mean)
 
 
 @pytest.mark.parametrize(
@@ -116,34 +129,30 @@ def test_the_learning_rate_decays_after_the_first_epochs():
     assert [made.learning_rate_at(epoch) for epoch in range(6)] == [2, 2, 2, 1, 0.5, 0.25]
 
 
-@pytest.mark.parametrize("shortened", [False, True])
-def test_a_step_descends_and_weight_decay_is_not_shortened(shortened):
-    start = tensors(0)
-    parameters = {name: t.clone().requires_grad_() for name, t in start.items()}
-    gradient = torch.cat([t.flatten() for t in start.values()]) * 2  # of Σ θ²
-    step(
-        parameters,
-        sum(p.square().sum() for p in parameters.values()),
-        learning_rate=0.1,
-        gradient_norm=gradient.norm().item() / 4 if shortened else 1e3,
-        weight_decay=0.5,
-    )
-    factor = 0.25 if shortened else 1.0
-    for name, parameter in parameters.items():
-        moved = start[name] - 0.1 * (factor * 2 * start[name] + 0.5 * start[name])
-        torch.testing.assert_close(parameter.detach(), moved)
-
-
-def test_the_gradient_of_an_earlier_step_is_forgotten():
-    parameter = torch.ones(3, requires_grad=True)
-    parameter.grad = torch.full((3,), 1e3)
-    settings = {"learning_rate": 0.5, "gradient_norm": 100.0, "weight_decay": 0.0}
-    step({"a": parameter}, parameter.sum(), **settings)
-    assert torch.equal(parameter.detach(), torch.full((3,), 0.5))
+@pytest.mark.parametrize("clipped", [False, True])
+def test_a_step_descends_and_weight_decay_is_not_clipped(clipped):
+    """The first of two runs has a gradient long enough to be clipped; ``c`` it does not use."""
+    weights, start = tensors(0), tensors(0)
+    gradients = {name: 2 * t for name, t in start.items()}
+    gradients["c"][0] = 0
+    length = torch.cat([g[0].flatten() for g in gradients.values()]).norm().item()
+    gradients = {n: torch.stack([g[0], g[1] / 1e3]) for n, g in gradients.items()}
+    expected = {n: g.clone() for n, g in gradients.items()}
+    clip_(gradients, length / 4 if clipped else 1e3)
+    step_(weights, gradients, used("ab", "abc"), learning_rate=0.1, weight_decay=0.5)
+    for name, before in start.items():
+        factors = torch.tensor([0.25 if clipped else 1.0, 1.0]).view(-1, *[1] * (before.ndim - 1))
+        decay = 0.5 * before
+        if name == "c":
+            decay[0] = 0
+        moved = before - 0.1 * (factors * expected[name] + decay)
+        torch.testing.assert_close(weights[name], moved)
+    assert torch.equal(weights["c"][0], start["c"][0])
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 3.1])
-def test_an_explosion_names_the_genotype(bad):
-    assert check("0:tanh", 3.0, 3.0) == 3.0
-    with pytest.raises(ExplodedError, match=r"0:tanh: the cross-entropy is .* nats, above 3"):
-        check("0:tanh", bad, 3.0)
+def test_a_divergence_names_the_genotype(bad):
+    assert divergence(4, "0:tanh", 3.0, 3.0) is None
+    found = divergence(4, "0:tanh", bad, 3.0)
+    assert found.child == 4
+    assert found.error == f"0:tanh: the cross-entropy is {bad:g} nats, above 3"

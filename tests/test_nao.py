@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from tiny_search import PairSpace
+from tiny_search import PairSpace, drive
 
 from wpl_lab.io.artifact import load_tensors, save_tensors
 from wpl_lab.search.settings import Population
@@ -38,7 +38,7 @@ def learn(nao, reward, epochs, *, start=0):
     return [
         row
         for epoch in range(start, start + epochs)
-        for row in nao.learn(reward, epoch=epoch, random=generator(epoch, "learn"))
+        for row in drive(nao.learn(epoch=epoch, random=generator(epoch, "learn")), reward)
     ]
 
 
@@ -284,7 +284,7 @@ def test_other_random_numbers_lead_elsewhere():
     left = []
     for purpose in "ab":
         nao = strategy()
-        nao.learn(additive(0), epoch=0, random=generator(0, purpose))
+        drive(nao.learn(epoch=0, random=generator(0, purpose)), additive(0))
         left.append(nao.population)
     assert left[0][:7] == left[1][:7]
     assert left[0] != left[1]

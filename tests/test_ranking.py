@@ -50,8 +50,21 @@ def test_a_rank_correlation_sees_the_order_and_nothing_else(correlation):
 def test_precision_counts_the_best_by_both():
     score, truth = [1.0, 2.0, 3.0, 4.0], [1.0, 4.0, 2.0, 3.0]
     assert [ranking.precision_at(k, score, truth) for k in (1, 2, 3, 4)] == [1, 1 / 2, 2 / 3, 1]
-    assert ranking.precision_at(2, [0.0, 0.0, 0.0], [1.0, 2.0, 0.0]) == 1 / 2, "the first two"
-    assert ranking.precision_at(1, [3.0, 1.0, 1.0], [2.0, 1.0, 1.0]) == 1
+    assert ranking.precision_at(1, [3.0, 1.0, 1.0], [3.0, 1.0, 2.0]) == 1 / 2, "one of two ties"
+
+
+def orders(values):
+    """Yield every ranking of the values: equal ones in each of their orders."""
+    for shuffled in itertools.permutations(range(len(values))):
+        if all(values[i] <= values[j] for i, j in itertools.pairwise(shuffled)):
+            yield list(shuffled)
+
+
+@pytest.mark.parametrize("k", range(1, 6))
+def test_precision_with_ties_is_the_mean_over_their_orders(k):
+    score, truth = [1.0, 0.0, 1.0, 1.0, 2.0], [0.0, 0.0, 3.0, 3.0, 1.0]
+    hits = [len({*a[:k]} & {*b[:k]}) / k for a in orders(score) for b in orders(truth)]
+    assert ranking.precision_at(k, score, truth) == pytest.approx(np.mean(hits))
 
 
 def test_precision_of_a_random_score_is_k_over_n_in_expectation():
@@ -67,7 +80,8 @@ def test_precision_of_a_random_score_is_k_over_n_in_expectation():
 def test_expected_best_of_is_the_mean_over_all_draws(k, ties):
     score, truth = scores(7, ties=ties)
     draws = [list(draw) for draw in itertools.combinations(range(7), k)]
-    by_score = np.mean([truth[min(draw, key=lambda i: (score[i], i))] for draw in draws])
+    # Of equal scores, any may be taken.
+    by_score = np.mean([truth[draw][score[draw] == score[draw].min()].mean() for draw in draws])
     assert ranking.expected_best_of(k, truth, score) == pytest.approx(by_score)
     by_truth = np.mean([truth[draw].min() for draw in draws])
     assert ranking.expected_best_of(k, truth) == pytest.approx(by_truth)

@@ -1,4 +1,4 @@
-"""The space of recurrent cells, and a cell run over time against one written with plain loops."""
+"""The space of recurrent cells, and cells run side by side against one written with plain loops."""
 
 import itertools
 import math
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from wpl_lab.search.protocol import draw
-from wpl_lab.search.spaces.recurrence import LARGEST_NORM, fused, unrolled
+from wpl_lab.search.spaces.recurrence import LARGEST_NORM, Cells
 from wpl_lab.search.spaces.recurrent import ACTIVATIONS, RecurrentGenotype, RecurrentSpace
 from wpl_lab.seeding import generator
 
@@ -93,7 +93,7 @@ def test_a_role_has_the_choices_of_its_node():
     assert by_role == {"activation": [4] * 12, "predecessor": list(range(2, 13))}
 
 
-def test_cells_are_drawn_evenly():
+def test_cells_are_drawn_uniformly():
     space = RecurrentSpace(2)
     random = generator(0)
     drawn = [draw(space, random) for _ in range(3200)]
@@ -120,7 +120,7 @@ def plain(inputs, state, genotype, weights, paths=None):
     functions = {
         "tanh": torch.tanh,
         "relu": lambda z: z * (z > 0),
-        "sigmoid": lambda z: 1 / (1 + (-z).exp()),
+        "sigmoid": torch.sigmoid,
         "identity": lambda z: z,
     }
     hidden, rows = state.shape[1], []
@@ -128,20 +128,20 @@ def plain(inputs, state, genotype, weights, paths=None):
         h, row = state[b], []
         for x in inputs[:, b]:
             z = weights[0] @ h + x
-            gate = 1 / (1 + (-z[:hidden]).exp())
+            gate = z[:hidden].sigmoid()
             outputs = [gate * z[hidden:].tanh() + (1 - gate) * h]
             loose = {0}
             for i, (source, activation) in enumerate(genotype.nodes, start=1):
                 s = outputs[source]
                 z = weights[i] @ s
-                gate = 1 / (1 + (-z[:hidden]).exp())
+                gate = z[:hidden].sigmoid()
                 if paths is not None:
                     gate = gate * paths[i - 1, b]
                 outputs.append(gate * functions[activation](z[hidden:]) + (1 - gate) * s)
                 loose = (loose - {source}) | {i}
             h = sum(outputs[i] for i in loose) / len(loose)
-            norm = math.sqrt(h.square().sum().item())
-            row.append(h * min(1.0, LARGEST_NORM / norm))
+            norm = h.square().sum().clamp(min=1e-300).sqrt()
+            row.append(h * (LARGEST_NORM / norm).clamp(max=1))
             h = row[-1]
         rows.append(torch.stack(row))
     return torch.stack(rows, 1)
@@ -166,78 +166,120 @@ def arguments(text, *, dropped, scale=0.6, seed=0):
     )
 
 
-def value_and_gradients(run, inputs, state, genotype, weights, paths):
-    leaves = [t.clone().requires_grad_() for t in (inputs, state, *weights)]
-    states = run(leaves[0], leaves[1], genotype, leaves[2:], paths)
-    direction = torch.randn(states.shape, generator=generator(7), dtype=states.dtype)
-    return [states, *torch.autograd.grad((states * direction).sum(), leaves)]
+def beside(given):
+    """The arguments of several plain cells as those of ``Cells``."""
+    inputs, states, genotypes, weights, paths = zip(*given, strict=True)
+    return (
+        Cells(genotypes),
+        torch.stack(inputs, 1).transpose(2, 3),  # (time, cell, 2 hidden, batch)
+        torch.stack(states).transpose(1, 2),
+        [torch.stack(of_node) for of_node in zip(*weights, strict=True)],
+        None if paths[0] is None else torch.stack(paths, 1).transpose(2, 3),
+    )
 
 
-@pytest.mark.parametrize("run", [unrolled, fused])
+def run_beside(given):
+    """Hidden states ``(cell, time, batch, hidden)`` and what else ``forward`` computes."""
+    cells, *rest = beside(given)
+    trace = cells.forward(*rest)
+    return cells, trace, trace.states.permute(1, 0, 3, 2)
+
+
+def gradients_beside(given, directions):
+    """Of each cell, the gradient of its inputs and of the matrix of each node."""
+    cells, trace, _ = run_beside(given)
+    grad = torch.stack(directions, 1).transpose(2, 3)
+    products = cells.backward(trace, grad)
+    of_inputs = cells.unsorted(0, products[0].transpose(0, 1)).permute(
+        0, 1, 3, 2
+    )  # (cell, time, batch, 2 hidden)
+    of_weights = [
+        cells.unsorted(i, torch.einsum("tcob,tchb->coh", grad_z, source))
+        for i, (grad_z, source) in enumerate(zip(products, trace.sources, strict=True))
+    ]
+    return [[of_inputs[c], *(w[c] for w in of_weights)] for c in range(len(given))]
+
+
 @pytest.mark.parametrize("dropped", [False, True])
-@pytest.mark.parametrize("text", [*SMALL[::5], *LARGE])
-def test_a_cell_computes_what_the_plain_one_does(run, dropped, text):
-    given = arguments(text, dropped=dropped)
-    with torch.no_grad():
-        torch.testing.assert_close(run(*given), plain(*given), rtol=1e-12, atol=1e-13)
+@pytest.mark.parametrize("texts", [SMALL, LARGE, SMALL[7:8]])
+def test_cells_side_by_side_compute_what_each_plain_one_does(texts, dropped):
+    given = [arguments(text, dropped=dropped) for text in texts]
+    _, _, states = run_beside(given)
+    for found, one in zip(states, given, strict=True):
+        torch.testing.assert_close(found, plain(*one), rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("scale", [0.6, 1.5])
 @pytest.mark.parametrize("dropped", [False, True])
-@pytest.mark.parametrize("text", [*SMALL, *LARGE])
-def test_fused_is_unrolled_in_value_and_every_gradient(dropped, text):
-    given = arguments(text, dropped=dropped)
-    expected = value_and_gradients(unrolled, *given)
-    for found, wanted in zip(value_and_gradients(fused, *given), expected, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-12)
+@pytest.mark.parametrize("texts", [SMALL, LARGE])
+def test_the_written_gradients_are_those_of_autograd_through_the_plain_cell(texts, dropped, scale):
+    """At the larger scale some hidden states, not all, are scaled down to the largest norm."""
+    given = [arguments(text, dropped=dropped, scale=scale) for text in texts]
+    if scale > 1:
+        far = torch.tensor([[0.01], [1.0], [30.0]])
+        given = [(inputs, state * far, *rest) for inputs, state, *rest in given]
+    random = generator(1)
+    directions = [
+        torch.randn(TIME, BATCH, HIDDEN, generator=random, dtype=torch.float64) for _ in given
+    ]
+    scaled = []
+    for found, one, direction in zip(
+        gradients_beside(given, directions), given, directions, strict=True
+    ):
+        leaves = [t.clone().requires_grad_() for t in (one[0], *one[3])]
+        states = plain(leaves[0], one[1], one[2], leaves[1:], one[4])
+        expected = torch.autograd.grad((states * direction).sum(), leaves)
+        norms = torch.linalg.vector_norm(states.detach(), dim=2)
+        scaled.append((norms > LARGEST_NORM - 1e-9).double().mean().item())
+        for mine, true in zip(found, expected, strict=True):
+            torch.testing.assert_close(mine, true, rtol=1e-7, atol=1e-9)
+    assert (max(scaled) > 0) == (scale > 1)
+    assert max(scaled) < 1
 
 
-@pytest.mark.parametrize("text", ["0:identity", "0:relu 0:identity", LARGE[0], LARGE[3]])
-def test_long_hidden_states_are_shortened_alike(text):
-    """Some rows at some times; ``torch.renorm`` divides by the norm plus 1e-7."""
-    inputs, state, genotype, weights, paths = arguments(text, dropped=False, scale=1.5)
-    state = state * torch.tensor([[0.01], [1.0], [30.0]])
-    given = (inputs * torch.tensor([[0.1], [1.0], [1.0]]), state, genotype, weights, paths)
-    expected = value_and_gradients(unrolled, *given)
-    long = torch.linalg.vector_norm(expected[0], dim=2) > LARGEST_NORM - 1e-6
-    assert long.any(), "some are shortened"
-    assert not long.all(), "and some are not"
-    torch.testing.assert_close(expected[0], plain(*given), rtol=1e-11, atol=1e-12)
-    for found, wanted in zip(value_and_gradients(fused, *given), expected, strict=True):
-        assert (found - wanted).norm() < 1e-6 * wanted.norm()
+def test_without_memory_for_gradients_the_states_are_the_same():
+    cells, *rest = beside([arguments(text, dropped=True) for text in LARGE])
+    assert torch.equal(cells.forward(*rest, keep=False).states, cells.forward(*rest).states)
+
+
+@pytest.mark.parametrize(("hidden", "batch"), [(16, 16), (32, 16), (16, 200)])
+def test_a_cell_has_the_same_bits_whichever_cells_are_beside_it(hidden, batch):
+    random = generator(0)
+    texts = ["0:tanh 1:relu", "0:sigmoid 0:identity", "0:relu 0:tanh", *SMALL[::3]]
+    given = [
+        (
+            torch.randn(TIME, batch, 2 * hidden, generator=random),
+            torch.randn(batch, hidden, generator=random),
+            RecurrentGenotype.parse(text),
+            [torch.randn(2 * hidden, hidden, generator=random) for _ in range(3)],
+            None,
+        )
+        for text in texts
+    ]
+    cells, trace, states = run_beside(given)
+    direction = torch.randn(states.shape, generator=random).permute(1, 0, 3, 2)
+    products = cells.backward(trace, direction)
+    for at in range(len(given)):
+        alone, own, of_one = run_beside(given[at : at + 1])
+        assert torch.equal(of_one[0], states[at])
+        for i, (one, many) in enumerate(
+            zip(alone.backward(own, direction[:, at : at + 1]), products, strict=True)
+        ):
+            assert torch.equal(one[:, 0], cells.unsorted(i, many.transpose(0, 1))[at])
 
 
 def test_a_shut_path_hands_its_source_on():
     inputs, state, genotype, weights, _ = arguments("0:relu 1:tanh", dropped=False)
     shut = torch.zeros(2, BATCH, 1, dtype=torch.float64)
     first = RecurrentGenotype.parse("0:relu")
-    only_node_0 = unrolled(inputs, state, first, weights[:2], shut[:1])
-    for run in (unrolled, fused):
-        torch.testing.assert_close(run(inputs, state, genotype, weights, shut), only_node_0)
-
-
-def test_a_frozen_weight_gets_no_gradient():
-    inputs, state, genotype, weights, _ = arguments("0:relu 1:tanh", dropped=False)
-    free = weights[1].clone().requires_grad_()
-    fused(inputs, state, genotype, [weights[0], free, weights[2]]).sum().backward()
-    expected = torch.autograd.grad(
-        unrolled(inputs, state, genotype, [weights[0], free, weights[2]]).sum(), free
-    )[0]
-    torch.testing.assert_close(free.grad, expected)
-    assert weights[0].grad is None
-
-
-def test_a_second_derivative_of_the_fused_cell_is_refused():
-    """Its backward pass is not differentiable: better an error than a wrong number."""
-    inputs, state, genotype, weights, _ = arguments("0:relu 1:tanh", dropped=False)
-    leaf = weights[1].clone().requires_grad_()
-    value = fused(inputs, state, genotype, [weights[0], leaf, weights[2]]).square().sum()
-    with pytest.raises(RuntimeError):
-        torch.autograd.grad(value, leaf, create_graph=True)[0].sum().backward()
+    _, _, two = run_beside([(inputs, state, genotype, weights, shut)])
+    _, _, one = run_beside([(inputs, state, first, weights[:2], shut[:1])])
+    torch.testing.assert_close(two, one)
 
 
 def test_the_activations_differ():
-    first = [arguments(f"0:{name}", dropped=False) for name in ACTIVATIONS]
-    weights = first[0][3]
-    values = [unrolled(*first[0][:2], given[2], weights) for given in first]
-    for a, b in itertools.combinations(values, 2):
+    shared = arguments("0:tanh", dropped=False)
+    given = [(*shared[:2], RecurrentGenotype.parse(f"0:{a}"), *shared[3:]) for a in ACTIVATIONS]
+    _, _, states = run_beside(given)
+    for a, b in itertools.combinations(states, 2):
         assert (a - b).abs().max() > 0.01

@@ -12,8 +12,10 @@ from tiny_search import (
     plasticity,
     policy,
     run,
+    run_seeds,
     text_task,
     tiny_text,
+    training,
 )
 
 from wpl_lab.io.artifact import load_tensors
@@ -29,15 +31,12 @@ def group(checkpoint, name):
     return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
 
 
-def restored(checkpoint):
-    """A fresh task with the shared weights of a checkpoint."""
+def select(checkpoint, genotypes):
+    """Score with the shared weights of a checkpoint."""
     task = text_task()
-    task.model.load_state_dict(group(checkpoint, "shared"))
-    return task
-
-
-def select(task, genotype):
-    return task.score(task.child(task.space.parse(genotype)), "select").nats
+    weights = {name: weight[None] for name, weight in group(checkpoint, "shared").items()}
+    children = task.children(weights, [(0, task.space.parse(g)) for g in genotypes])
+    return [score.nats for score in children.scores("select")]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -74,40 +73,53 @@ def test_err1_is_the_score_of_the_shared_model_right_after_training(count, tmp_p
     whole = run(text_task(), tmp_path / "whole", epochs=1)["children"]
     run(text_task(), tmp_path / "cut", epochs=1, children=count)
     row = whole.iloc[count - 1]
-    assert row["err1"] == select(restored(tmp_path / "cut"), row["genotype"])
+    assert [row["err1"]] == select(tmp_path / "cut", [row["genotype"]])
 
 
 def test_err2_and_scores_are_those_of_the_shared_model_at_the_end(tmp_path):
     tables = run(text_task(), tmp_path / "state", exhaustive=32, protect=plasticity())
-    end = restored(tmp_path / "state")
     last = {name: tables[name].query("epoch == 2") for name in ("children", "scores")}
     for column, table in (("err2", last["children"]), ("cross_entropy", last["scores"])):
-        assert table[column].tolist() == [select(end, g) for g in table["genotype"]]
+        assert table[column].tolist() == select(tmp_path / "state", table["genotype"])
     assert last["children"].iloc[-1]["err1"] == last["children"].iloc[-1]["err2"]
     assert (last["children"]["err1"] != last["children"]["err2"]).any(), "others were overwritten"
 
 
+class Counted:
+    """A task that counts the predictions made with gradients and without, but for scores."""
+
+    def __init__(self, task):
+        self._task, self.work = task, 0
+
+    def __getattr__(self, name):
+        return getattr(self._task, name)
+
+    def children(self, weights, children):
+        made = self._task.children(weights, children)
+        for name, price in (("gradients", 3), ("fisher", 3), ("rewards", 1)):
+            setattr(made, name, self._counted(getattr(made, name), price * len(children)))
+        return made
+
+    def _counted(self, function, price):
+        def counted(inputs, targets, *rest, **named):
+            self.work += price * targets[0].numel()
+            return function(inputs, targets, *rest, **named)
+
+        return counted
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_work_counts_every_prediction_that_a_search_needs(case, tmp_path):
-    """Against a count of all that goes through the model, three for a pass with gradients.
-
-    But for what only shows how the search fares: both scores of each child, and the ranking.
-    """
-    task, settings = text_task(), CASES[case]()
-    counted = 0
-
-    def count(module, given, output):
-        nonlocal counted
-        counted += given[0].numel() * (3 if torch.is_grad_enabled() else 1)
-
-    task.model.register_forward_hook(count)
+    """Three for a pass with gradients; scores count where candidates are chosen by them only."""
+    task, settings = Counted(text_task()), CASES[case]()
     work = []
     for epochs in (1, 2):
         tables = run(task, tmp_path / "state", **settings, epochs=epochs)
-        work.append(tables["children"].query(f"epoch == {epochs - 1}")["work"].unique().tolist())
-        watched = 2 * len(tables["children"]) + (tables["scores"]["candidates"] == 0).sum()
-        assert work[-1] == [counted - watched * task.predictions("select")]
-        assert set(tables["scores"]["work"]) <= {w for (w,) in work}
+        (now,) = tables["children"].query(f"epoch == {epochs - 1}")["work"].unique()
+        drawn = (tables["scores"]["candidates"] > 0).sum()
+        assert now == task.work + drawn * task.predictions("select")
+        work.append(now)
+        assert set(tables["scores"]["work"]) <= set(work)
     assert work[0] < work[1]
 
 
@@ -117,8 +129,9 @@ def test_test_data_is_never_read(tmp_path):
         task = text_task(replace(text, test=test))
         run(task, tmp_path / str(number), protect=plasticity(), learn=policy(), exhaustive=32)
     assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
+    weights = {name: weight[None] for name, weight in task.weights(0).items()}
     with pytest.raises(IndexError):
-        task.score(task.child(task.space.parse("0:tanh 0:tanh")), "test")
+        task.children(weights, [(0, task.space.parse("0:tanh 0:tanh"))]).scores("test")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -131,7 +144,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(case, tmp_path)
 
 
 class Watched:
-    """A task that keeps the weights as each training loss, and each score, finds them."""
+    """A task that keeps the weights as each training step finds them, and whom it trains."""
 
     def __init__(self, task):
         self._task, self.seen = task, []
@@ -139,31 +152,30 @@ class Watched:
     def __getattr__(self, name):
         return getattr(self._task, name)
 
-    def loss(self, child, *rest):
-        self._keep(child)
-        return self._task.loss(child, *rest)
+    def children(self, weights, children):
+        made = self._task.children(weights, children)
+        gradients = made.gradients
 
-    def score(self, child, part):
-        self._keep(child)
-        return self._task.score(child, part)
+        def watched(*given):
+            self.seen.append(([g for _, g in children], {n: w.clone() for n, w in weights.items()}))
+            return gradients(*given)
 
-    def _keep(self, child):
-        weights = {n: p.detach().clone() for n, p in self.model.named_parameters()}
-        self.seen.append((child, weights))
+        made.gradients = watched
+        return made
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_training_a_child_changes_what_it_uses_and_nothing_else(case, tmp_path):
+def test_a_step_changes_what_its_children_use_and_nothing_else(case, tmp_path):
     """With weight decay and a penalty of all weights, too."""
     task = Watched(text_task())
     run(task, tmp_path / "state", **CASES[case]())
     trained = 0
-    for (child, before), (next_child, after) in zip(task.seen, task.seen[1:], strict=False):
+    for (genotypes, before), (_, after) in zip(task.seen, task.seen[1:], strict=False):
         changed = {name for name in before if not torch.equal(before[name], after[name])}
-        same = child.genotype == next_child.genotype
-        assert changed <= (set(task.used(child.genotype)) if same else set())
+        assert changed <= {name for genotype in genotypes for name in task.used(genotype)}
         trained += len(changed) > 0
-    assert trained == 3 * 3 * 2, "each batch of each child trains"
+    steps = 3 * 2 if case == "three together" else 3 * 3 * 2
+    assert trained == steps - 1, "each batch of each turn trains"
 
 
 @pytest.mark.parametrize("silent", [plasticity(alpha=0.0), plasticity(warmup=3)])
@@ -239,6 +251,50 @@ def test_children_are_drawn_from_the_controller():
     random = state.generator("children")
     drawn = [str(state.strategy.sample(random)) for _ in range(200)]
     assert 180 < drawn.count("0:tanh 0:tanh") < 200
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_seed_ends_with_the_same_bytes_whichever_seeds_are_beside_it(case, tmp_path):
+    """Where matrices fill whole cache lines: products depend on how they are aligned."""
+    settings = CASES[case]()
+    task = text_task(tiny_text(valid=200, test=40), hidden=16, batch_size=16, score_rows=16)
+    for seeds in ([0, 1, 2, 3, 4], [3], [4, 2]):
+        folder = tmp_path / "-".join(map(str, seeds))
+        tables = run_seeds(task, {s: folder / str(s) for s in seeds}, **settings)
+        assert tables["children"]["seed"].unique().tolist() == seeds
+    for seed, folders in ((3, ("0-1-2-3-4", "3")), (2, ("0-1-2-3-4", "4-2"))):
+        one, other = ((tmp_path / folder / str(seed)).read_bytes() for folder in folders)
+        assert one == other
+
+
+def test_children_of_a_turn_share_their_steps_and_are_none_the_later(tmp_path):
+    """Six children, two at a time: the mean gradient of both, which is a step of either alone."""
+    children = run(text_task(), tmp_path / "state", epochs=1, children=6, together=2)["children"]
+    assert children["child"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert children["later"].tolist() == [4, 4, 2, 2, 0, 0]
+    last = children[children["later"] == 0]
+    assert last["err1"].tolist() == last["err2"].tolist()
+    with pytest.raises(ValueError, match="children: 6 cannot be trained 4 at a time"):
+        training(children=6, together=4)
+
+
+def test_every_second_batch_replays_one_of_the_latest_children(tmp_path):
+    task = Watched(text_task())
+    children = run(task, tmp_path / "state", epochs=2, children=4, batches=6, replay=2)["children"]
+    genotypes = [str(genotype) for (genotype,), _ in task.seen]
+    turns = [genotypes[at : at + 6] for at in range(0, len(genotypes), 6)]
+    assert len(turns) == 8
+    own = children["genotype"].tolist()
+    for turn, steps in enumerate(turns):
+        assert set(steps[::2]) == {own[turn]}
+        past = own[max(0, turn - 2) : turn] or own[:1]  # of the epoch before, too
+        assert set(steps[1::2]) <= set(past)
+    assert len({step for steps in turns for step in steps[1::2]}) > 2
+
+
+def test_the_learning_rate_is_lower_after_the_first_epochs():
+    made = training(learning_rate=2.0, slow=0.25, slow_from=2)
+    assert [made.learning_rate_at(epoch) for epoch in range(4)] == [2.0, 2.0, 0.45, 0.405]
 
 
 def test_a_search_knows_no_text_and_finds_a_planted_best_pair(tmp_path):

@@ -7,33 +7,28 @@ import signal
 import subprocess
 import sys
 import time
-from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
 from pandas.testing import assert_frame_equal
-from tiny_search import CASES, PairTask, plasticity, policy, run, text_task
+from tiny_search import (
+    CASES,
+    Altered,
+    PairTask,
+    plasticity,
+    policy,
+    run,
+    run_seeds,
+    text_task,
+    tiny_text,
+)
 
 from wpl_lab.io.artifact import ArtifactError, load_tensors, save_tensors
 
 
 class InterruptedSearch(Exception):  # noqa: N818
     """What stops a search."""
-
-
-class Altered:
-    """A task whose n-th training loss in this process is what a function makes of it."""
-
-    def __init__(self, task, at, change):
-        self._task, self._at, self._change, self._calls = task, at, change, count()
-
-    def __getattr__(self, name):
-        return getattr(self._task, name)
-
-    def loss(self, *given):
-        loss = self._task.loss(*given)
-        return self._change(loss) if next(self._calls) in self._at else loss
 
 
 def stop(loss):
@@ -52,12 +47,12 @@ def assert_same(found, expected):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_search_that_is_stopped_in_each_epoch_ends_with_the_same_bytes(case, tmp_path):
-    """An epoch has 6 losses: a process that stops at its 9th ends one epoch, and part of one."""
+    """A process that stops within its second epoch ends one epoch, and part of one."""
     whole = run(text_task(), tmp_path / "whole", **CASES[case]())
-    stops = 0
+    stops, steps = 0, 2 if case == "three together" else 6
     while True:
         try:
-            task = Altered(text_task(), [8 - stops], stop)
+            task = Altered(text_task(), [steps + 1], stop)
             broken = run(task, tmp_path / "broken", **CASES[case]())
             break
         except InterruptedSearch:
@@ -87,15 +82,13 @@ def test_a_longer_search_goes_on_from_a_shorter_one(tmp_path):
 SLOW = """
 import sys, time, torch
 from pathlib import Path
-from tiny_search import CASES, run, text_task
+from tiny_search import CASES, Altered, run, text_task
 
 torch.set_num_threads(1)
-task = text_task()
-quick = task.loss
-def loss(*given):
+def wait(losses):
     time.sleep(0.02)
-    return quick(*given)
-task.loss = loss
+    return losses
+task = Altered(text_task(), range(1000), wait)
 run(task, Path(sys.argv[1]), epochs=8, **CASES["enas and wpl"]())
 """
 
@@ -156,11 +149,12 @@ def test_a_checkpoint_of_another_kind_is_not_overwritten(tmp_path):
 def test_one_explosion_goes_back_once_and_ends_well(case, change, tmp_path, caplog):
     """In the second epoch; the first one stands."""
     whole = run(text_task(), tmp_path / "whole", **CASES[case]())
-    task = Altered(text_task(), [9], change)
+    steps = 2 if case == "three together" else 6
+    task = Altered(text_task(), [steps], change)
     tables = run(task, tmp_path / "state", **CASES[case]())
     warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     (warning,) = warnings
-    assert warning.startswith("epoch 1, 0:")
+    assert warning.startswith("seed 0, epoch 1, 0:")
     assert warning.endswith("nats, above 14.9787: back to the start of the epoch")
     children = tables["children"]
     assert children["epoch"].tolist() == whole["children"]["epoch"].tolist()
@@ -173,25 +167,109 @@ def test_one_explosion_goes_back_once_and_ends_well(case, change, tmp_path, capl
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
-def test_lasting_explosions_name_epoch_and_genotype(epoch, tmp_path):
+def test_a_search_that_diverges_again_ends_with_a_row_that_says_so(epoch, tmp_path, caplog):
     task = Altered(text_task(), range(6 * epoch, 1000), nan)
-    message = rf"epoch {epoch}, 0:\w+ \d:\w+: the cross-entropy is nan nats, .*, a second time"
-    with pytest.raises(FloatingPointError, match=message):
-        run(task, tmp_path / "state", protect=plasticity(), learn=policy())
+    tables = run(task, tmp_path / "state", protect=plasticity(), learn=policy())
+    children = tables["children"]
+    assert children["diverged"].tolist() == [False] * 3 * epoch + [True]
+    last = children.iloc[-1]
+    assert (last["epoch"], last["child"]) == (epoch, 0)
+    assert re.fullmatch(r"0:\w+ \d:\w+", last["genotype"])
+    assert last[["err1", "err2"] if epoch else ["work"]].isna().all() or not epoch
+    assert tables["scores"].empty
+    warning = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"][-1]
+    assert re.match(
+        rf"seed 0, epoch {epoch}, 0:.* is nan nats, .*, a second time: .* ends", warning
+    )
+    before = (tmp_path / "state").read_bytes()
+    again = run(
+        Altered(text_task(), [0], stop), tmp_path / "state", protect=plasticity(), learn=policy()
+    )
+    assert_same(again, tables)
+    assert (tmp_path / "state").read_bytes() == before
+
+
+def of_run(number, change):
+    """Change the loss of one of the runs side by side; once it is alone, no loss."""
+
+    def changed(losses):
+        if len(losses) == 1:
+            return losses
+        return torch.cat(
+            [losses[:number], change(losses[number : number + 1]), losses[number + 1 :]]
+        )
+
+    return changed
+
+
+@pytest.mark.parametrize("case", ["enas and wpl", "replay and wpl"])
+def test_the_seeds_beside_one_that_diverges_do_not_notice(case, tmp_path):
+    """The middle one of three goes back in its second epoch, and catches up alone."""
+    settings = CASES[case]()
+    for name in ("whole", "broken"):
+        task = text_task(tiny_text(valid=200, test=40), hidden=16, batch_size=16, score_rows=16)
+        if name == "broken":
+            task = Altered(task, [6], of_run(1, nan))
+        checkpoints = {seed: tmp_path / name / str(seed) for seed in range(3)}
+        tables = run_seeds(task, checkpoints, **settings)
+        assert tables["children"].groupby("seed")["epoch"].max().tolist() == [2, 2, 2]
+        assert not tables["children"]["diverged"].any()
+    same = [
+        (tmp_path / "whole" / str(s)).read_bytes() == (tmp_path / "broken" / str(s)).read_bytes()
+        for s in range(3)
+    ]
+    assert same == [True, False, True]
+    _, about = load_tensors(tmp_path / "broken" / "1", "search")
+    assert (about["rollbacks"], about["epoch"]) == (1, 3)
+
+
+def test_a_fisher_information_that_is_not_finite_is_a_divergence(tmp_path, caplog):
+    task, calls = text_task(), iter(range(1000))
+    children = task.children
+
+    def poisoned(*given):
+        made = children(*given)
+        fisher = made.fisher
+
+        def estimate(*batch, **settings):
+            found = fisher(*batch, **settings)
+            if next(calls) == 4:
+                found["bias"][0, 3] = torch.inf
+            return found
+
+        made.fisher = estimate
+        return made
+
+    task.children = poisoned
+    tables = run(task, tmp_path / "state", protect=plasticity())
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "epoch 1" in warning
+    assert "the Fisher information is not finite: back to the start" in warning
+    assert len(tables["children"]) == 9
+    assert all(t.isfinite().all() for t in load_tensors(tmp_path / "state", "search")[0].values())
 
 
 @pytest.mark.parametrize("at", [4, 10])
 def test_a_search_that_went_back_remembers_it_when_it_is_resumed(at, tmp_path):
-    """Exploded at once, stopped in the same epoch or the next; a second explosion is too many."""
-    task = Altered(Altered(text_task(), [0], nan), [at], stop)
+    """Diverged at once, stopped in the same epoch or the next; a second time is too many."""
+    task = Altered(Altered(text_task(), [0], nan), [6 + at], stop)
     with pytest.raises(InterruptedSearch):
         run(task, tmp_path / "state")
-    with pytest.raises(FloatingPointError, match="a second time"):
-        run(Altered(text_task(), [3], nan), tmp_path / "state")
+    (tmp_path / "copy").write_bytes((tmp_path / "state").read_bytes())
+    assert run(Altered(text_task(), [3], nan), tmp_path / "copy")["children"]["diverged"].any()
     resumed = run(text_task(), tmp_path / "state")
     whole = run(Altered(text_task(), [0], nan), tmp_path / "whole")
     assert_same(resumed, whole)
     assert (tmp_path / "state").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_seeds_that_were_stopped_in_different_epochs_go_on(tmp_path):
+    whole = {seed: tmp_path / "whole" / str(seed) for seed in range(3)}
+    tables = run_seeds(text_task(), whole, learn=policy())
+    broken = {seed: tmp_path / "broken" / str(seed) for seed in range(3)}
+    run_seeds(text_task(), {1: broken[1]}, learn=policy(), epochs=1, candidates=0)
+    run_seeds(text_task(), {2: broken[2]}, learn=policy(), epochs=2, candidates=0)
+    assert_same(run_seeds(text_task(), broken, learn=policy()), tables)
 
 
 def test_an_error_of_another_kind_is_no_explosion(tmp_path):
@@ -205,5 +283,5 @@ def test_a_checkpoint_is_whole_with_every_part_of_the_state(tmp_path):
     tensors, about = load_tensors(tmp_path / "state", "search")
     groups = {name.partition(".")[0] for name in tensors}
     assert groups == {"shared", "fisher", "anchor", "strategy"}
-    assert (about["epoch"], about["batch"]) == (3, 18)
+    assert about["epoch"] == 3
     assert tensors["strategy.reinforce.baseline"].dtype == torch.float64

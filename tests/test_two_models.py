@@ -8,18 +8,17 @@ from torch import nn
 
 from wpl import WeightPlasticity, diagonal_fisher, exact_omega
 from wpl_lab.adam import Adam
+from wpl_lab.arms import ARMS
 from wpl_lab.data.images import Images
 from wpl_lab.seeding import batch_order, generator
 from wpl_lab.two_models import mlp
-from wpl_lab.two_models import second_model_effects as comparison
-from wpl_lab.two_models.anchors import DenseAnchor, uniform
+from wpl_lab.two_models.dense_anchor import DenseAnchor
 from wpl_lab.two_models.first import train_first
 from wpl_lab.two_models.importance import estimate_fisher
 from wpl_lab.two_models.path_integral import PathIntegral
-from wpl_lab.two_models.remedies import estimate_mas, estimate_omega, path_importance, scaled
-from wpl_lab.two_models.second import train_second
+from wpl_lab.two_models.remedies import estimate_mas, estimate_omega
+from wpl_lab.two_models.second import Strengths, train_second
 from wpl_lab.two_models.split import train_split
-from wpl_lab.two_models.two_models_findings import findings, split_findings
 
 TRAINING = {"batch_size": 16, "learning_rate": 5e-3, "weight_decay": 1e-3}
 FIRST = {"stops": [0.4, 0.6], "check_every": 5, "depth": 4, "width": 6, "iterations": 120}
@@ -53,11 +52,17 @@ def trained(images):
     return models, table, fisher
 
 
-def second(images, trained, arm, alphas=(0.0,), shared=2, **changes):
-    settings = {"seeds": [0, 1, 2], "stops": STOPS, **SECOND, **TRAINING, **changes}
+def second(images, trained, arm, alphas=(0.0,), shared=2, estimates=None, numbers=None, **changes):
+    """Train by an arm, whose own strength is the first of them."""
     models, _, fisher = trained
     return train_second(
-        images, models, fisher, arm=arm, alphas=list(alphas), shared=shared, **settings
+        images,
+        models,
+        {"fisher": fisher, **(estimates or {})},
+        arm=ARMS[arm],
+        strengths=Strengths(alpha=alphas[0], alphas=alphas, numbers=numbers or {}),
+        shared=shared,
+        **{"seeds": [0, 1, 2], "stops": STOPS, **SECOND, **TRAINING, **changes},
     )
 
 
@@ -69,7 +74,9 @@ def test_a_seed_is_the_same_whichever_seeds_it_is_trained_with(images, trained):
     models, _, fisher = trained
     alone, way, _ = first(images, [1])
     swapped, swapped_way, _ = first(images, [5, 2, 1])
-    assert all(torch.equal(w[:, 0], swapped_way[name][:, 2]) for name, w in way.items())
+    for kind in ("fall", "moved"):
+        for name, w in way[kind].items():
+            assert torch.equal(w[:, 0], swapped_way[kind][name][:, 2])
     for name, p in models.items():
         assert torch.equal(p[:, 1], alone[name][:, 0])
         assert torch.equal(p[:, 1], swapped[name][:, 2])
@@ -83,7 +90,8 @@ def test_a_seed_is_the_same_whichever_seeds_it_is_trained_with(images, trained):
     for name, p in many.items():
         assert torch.equal(p[:, 1, 1], few[name][:, 0, 0])
     mine = history[(history["seed"] == 1) & (history["alpha"] == 100.0)]
-    pd.testing.assert_frame_equal(mine.reset_index(drop=True), alone)
+    pd.testing.assert_frame_equal(mine.reset_index(drop=True).assign(own=True), alone)
+    assert (history["own"] == (history["alpha"] == 1.0)).all()
 
 
 def one_at_a_time(model, images, purpose, iterations, after_backward=None):
@@ -238,16 +246,6 @@ def test_arms_are_paired(images, trained):
     pd.testing.assert_frame_equal(*(s[columns] for s in starts))
 
 
-def test_uniform_importance_has_the_mean_of_the_fisher_information():
-    fisher = {"layer1.weight": torch.rand(3, 4, 5), "layer1.bias": torch.rand(3, 4)}
-    flat = uniform(fisher)
-    for run in range(3):
-        values = torch.cat([f[run].flatten() for f in flat.values()])
-        assert (values == values[0]).all()
-        mean = torch.cat([f[run].flatten() for f in fisher.values()]).mean()
-        torch.testing.assert_close(values.mean(), mean)
-
-
 @pytest.mark.parametrize("kind", ["empirical", "mc", "exact"])
 def test_importance_is_the_fisher_information_of_its_kind(images, trained, kind):
     models, _, _ = trained
@@ -317,34 +315,15 @@ def test_path_integral_is_summed_step_by_step(images):
     torch.testing.assert_close(fall, losses[0] - end, rtol=0.05, atol=0)
 
 
-def test_path_importance_is_its_formula():
-    way = {"fall.w": torch.tensor([0.6, -0.5, 0.0]), "moved.w": torch.tensor([2.0, 0.1, 0.0])}
-    found = path_importance(way, damping=0.5)
-    assert found.keys() == {"w"}
-    torch.testing.assert_close(found["w"], torch.tensor([0.6 / 4.5, 0.0, 0.0]))
-
-
 def test_a_stop_keeps_the_path_that_led_to_it(images, trained):
     _, table, _ = trained
     _, way, _ = first(images, [0, 1, 2])
     reached = table[(table["stop"] == "0.6") & (table["seed"] == 1)]["iteration"].item()
     settings = FIRST | {"stops": [], "iterations": reached}
     _, short, _ = train_first(images, seeds=[1], **settings, **TRAINING)
-    for name, w in short.items():
-        assert torch.equal(w[0, 0], way[name][2, 1]), name
-
-
-def test_scaled_importance_has_the_mean_of_the_fisher_information(trained):
-    _, _, fisher = trained
-    importance = {name: torch.rand_like(f) for name, f in fisher.items()}
-    shared = {name: fisher[name] for name in mlp.layer_names(2)}
-    found = scaled(importance, shared)
-    assert found.keys() == shared.keys()
-    for stop in range(3):
-        of = [torch.cat([d[n][stop, 1].flatten() for n in shared]) for d in (found, shared)]
-        torch.testing.assert_close(of[0].mean(), of[1].mean())
-    ratio = found["layer1.weight"] / importance["layer1.weight"]
-    torch.testing.assert_close(ratio, ratio[..., :1, :1].expand_as(ratio))
+    for kind in ("fall", "moved"):
+        for name, w in short[kind].items():
+            assert torch.equal(w[0, 0], way[kind][name][2, 1]), name
 
 
 def test_omega_of_every_model_is_that_of_the_library(images, trained):
@@ -384,21 +363,31 @@ def test_dense_anchor_is_the_gradient_of_its_quadratic_form():
 
 
 def test_a_diagonal_omega_is_wpl(images, trained):
-    models, _, fisher = trained
+    """As strong as WPL at the same α, whatever its scale was."""
+    _, _, fisher = trained
     rows = torch.cat([fisher[name].flatten(2) for name in mlp.layer_names(2)], 2)
-    dense = (models, None, {"omega": torch.diag_embed(rows)})
+    omega = {"omega": {"omega": 7 * torch.diag_embed(rows)}}
     wpl, _ = second(images, trained, "wpl", [5.0, 50.0])
-    omega, _ = second(images, dense, "omega", [5.0, 50.0])
+    dense, _ = second(images, trained, "omega", [5.0, 50.0], estimates=omega)
     for name, p in wpl.items():
-        torch.testing.assert_close(omega[name], p, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(dense[name], p, rtol=1e-3, atol=1e-4)
 
 
-def test_a_floor_is_added_to_the_fisher_information(images, trained):
+def test_an_arm_is_anchored_by_what_its_entry_says(images, trained):
+    """By hand: the importance of the two shared layers, with the mean of their F, run by run."""
     models, _, fisher = trained
-    raised = (models, None, {name: f + 0.02 for name, f in fisher.items()})
-    wpl, _ = second(images, raised, "wpl", [50.0])
-    floor, _ = second(images, trained, "floor", [50.0], floor=0.02)
-    assert all(torch.equal(p, floor[name]) for name, p in wpl.items())
+    _, path, _ = first(images, [0, 1, 2])
+    own = {
+        name: path["fall"][name].clamp(min=0) / (path["moved"][name].square() + 0.1)
+        for name in mlp.layer_names(2)
+    }
+    total, wanted = (sum(of[n].flatten(2).sum(2) for n in own) for of in (own, fisher))
+    factor = wanted / total  # (stop, seed)
+    by_hand = {n: o * factor.reshape(3, 3, *[1] * (o.ndim - 2)) for n, o in own.items()}
+    expected, _ = second(images, (models, None, {**fisher, **by_hand}), "wpl", [50.0])
+    found, _ = second(images, trained, "si", [50.0], estimates=path, numbers={"damping": 0.1})
+    for name, p in expected.items():
+        torch.testing.assert_close(found[name], p, rtol=1e-3, atol=1e-4)
 
 
 SPLIT = {
@@ -407,7 +396,14 @@ SPLIT = {
     "first": {"stops": [0.4], "check_every": 5, "depth": 3, "iterations": 120, **TRAINING},
     "second": {"depth": 5, "iterations": 200, "record_every": 100, **TRAINING},
     "fisher": {"kind": "empirical", "samples": 500},
-    "si_damping": 0.1,
+}
+STRENGTHS = {
+    "none": Strengths(alpha=0.0, alphas=[0.0]),
+    "ewc": Strengths(alpha=1.0, alphas=[1.0, 30.0]),
+    "l2": Strengths(alpha=1e6, alphas=[1e6]),
+    "si": Strengths(alpha=1e6, alphas=[1e6], numbers={"damping": 0.1}),
+    "mas": Strengths(alpha=1e6, alphas=[1e6]),
+    "joint": Strengths(alpha=0.0, alphas=[0.0]),
 }
 
 
@@ -422,14 +418,15 @@ def opposed(images):
 
 def test_split_is_the_two_models_experiment_with_every_layer_shared(opposed):
     images = opposed
-    arms = {"none": [0.0], "ewc": [1.0, 30.0], "l2": [30.0], "joint": [0.0]}
-    history = train_split(images, arms=arms, **SPLIT)
+    history = train_split(images, arms=STRENGTHS, **SPLIT)
     assert set(history["shared"]) == {3}
     ends = history[history["iteration"] == 200].set_index(["arm", "alpha", "seed"])
     start = history[history["iteration"] == 0].set_index(["arm", "alpha", "seed"])
     assert (start["accuracy_first"] > 0.6).all()
     mean = ends.groupby(["arm", "alpha"])["accuracy_first"].mean()
     assert mean["none", 0.0] < 0.3
+    for arm in ("l2", "si", "mas"):
+        assert mean[arm, 1e6] > mean["none", 0.0], arm
     assert mean["joint", 0.0] == pytest.approx(0.5, abs=0.15), "it sees both labels"
 
     # By hand: labels 0, 1 are the first task; 2, 3 the second, on the same two outputs.
@@ -451,136 +448,6 @@ def test_split_is_the_two_models_experiment_with_every_layer_shared(opposed):
     row = ends.loc["ewc", 30.0, 1]
     assert row["accuracy_first"] == pytest.approx(score(network, a, "test"))
     assert row["accuracy_second"] == pytest.approx(score(network, b, "test"))
-
-
-def history_of(scores, shared=2, stop="converged"):
-    """Records of runs that begin at .9 and .1 and end at the given scores of A and B, by seed."""
-    return pd.DataFrame(
-        {"shared": shared, "stop": stop, "arm": arm, "alpha": alpha, "seed": seed}
-        | {"iteration": i, "accuracy_first": a, "accuracy_second": b}
-        for (arm, alpha), pairs in scores.items()
-        for seed, pair in enumerate(pairs)
-        for i, (a, b) in enumerate([(0.9, 0.1), pair])
-    )
-
-
-SCORES = {
-    ("none", 0.0): [(0.5 + 0.01 * s, 0.90) for s in range(6)],
-    ("wpl", 10.0): [(0.9, 0.85)] * 6,
-    ("wpl", 1.0): [(0.7, 0.88)] * 6,
-    ("l2", 10.0): [(0.9, 0.80)] * 6,
-    ("frozen", 0.0): [(0.9, 0.70)] * 6,
-}
-ALPHAS = {"wpl": 10.0, "l2": 10.0}
-FISHER = {"kind": "mc", "samples": 77}
-
-
-def test_comparison_of_known_scores():
-    other = {key: [(0.4, 0.3)] * 6 for key in SCORES}
-    history = pd.concat(
-        [history_of(SCORES), history_of(other, shared=1), history_of(other, stop="0.4")]
-    ).sample(frac=1, random_state=0)
-    scores = comparison.final_scores(history)
-    everything = comparison.compare(scores)
-    assert len(everything) == 3 * len(SCORES)
-    compared = everything[(everything["shared"] == 2) & (everything["stop"] == "converged")]
-    compared = compared.set_index(["arm", "alpha"])
-    lost = 0.9 - (0.5 + 0.01 * 2.5)
-    none, wpl, weak = (compared.loc[k] for k in (("none", 0.0), ("wpl", 10.0), ("wpl", 1.0)))
-    assert none["forgetting"] == pytest.approx(lost)
-    assert wpl["reduction"] == pytest.approx(1)
-    assert weak["reduction"] == pytest.approx(1 - 0.2 / lost)
-    assert weak["reduction_low"] < weak["reduction"] < weak["reduction_high"]
-    assert wpl["cost"] == pytest.approx(0.05)
-    assert wpl["forgetting_p"] == pytest.approx(2 / 2**6)
-    assert wpl["cost_p"] == pytest.approx(2 / 2**6)
-    assert none["cost_p"] == 1
-
-    cases = comparison.headline_runs(everything, ALPHAS)
-    own = set(cases[["arm", "alpha"]].itertuples(index=False, name=None))
-    assert own == set(SCORES) - {("wpl", 1.0)}
-    headline = comparison.headline(cases, 2)["converged"]
-    assert headline == pytest.approx({"forgetting": lost, "reduction": 1.0, "cost": 0.05})
-    curves = comparison.mean_curves(comparison.headline_runs(history, ALPHAS), 2)
-    assert curves["first_none"].tolist() == pytest.approx([0.9, 0.525])
-    assert curves["second_wpl"].tolist() == pytest.approx([0.1, 0.85])
-
-
-def found(**changes):
-    scores = SCORES | {(arm, 10.0): [end] * 6 for arm, end in changes.items()}
-    runs = comparison.final_scores(history_of(scores))
-    return findings(runs, comparison.compare(runs), ALPHAS, FISHER)
-
-
-@pytest.mark.parametrize(
-    ("wpl", "l2", "verdict"),
-    [
-        ((0.9, 0.85), (0.9, 0.80), "Fisher helps"),
-        ((0.9, 0.80), (0.9, 0.85), "the uniform anchor is better"),
-        ((0.9, 0.85), (0.9, 0.85), "no difference is shown"),
-        ((0.6, 0.85), (0.9, 0.80), "only L2 to the anchor does it"),
-        ((0.9, 0.85), (0.6, 0.85), "only WPL does it"),
-        ((0.6, 0.85), (0.6, 0.85), "neither does it"),
-    ],
-)
-def test_findings_say_what_the_scores_say(wpl, l2, verdict):
-    text = found(wpl=wpl, l2=l2)
-    assert f"**Verdict: {verdict}.**" in text
-    assert "it loses 37.5 points" in text
-    assert "Fisher information: mc, of 77 samples" in text
-
-
-def test_findings_compare_with_freezing():
-    assert "WPL forgets 0.0 points and leaves B +15.0 points [+15.0, +15.0], p = 0.031" in found()
-
-
-def test_findings_compare_anchors_where_they_cost_least():
-    scores = SCORES | {("l2", 100.0): [(0.9, 0.84)] * 6, ("l2", 1000.0): [(0.9, 0.89)] * 6}
-    scores |= {("wpl", 100.0): [(0.9, 0.80)] * 6}
-    runs = comparison.final_scores(history_of(scores))
-    text = findings(runs, comparison.compare(runs), ALPHAS, FISHER)
-    assert "with L2 to the anchor (α = 100) it costs B 6.0 points" in text, "both ran at 100"
-
-
-def test_findings_hold_every_remedy():
-    scores = SCORES | {
-        ("floor", 10.0): [(0.85, 0.84)] * 6,
-        ("floor", 99.0): [(0.9, 0.83)] * 6,
-        ("wpl", 99.0): [(0.88, 0.81)] * 6,
-        ("omega", 10.0): [(0.88, 0.88)] * 6,
-        ("mas", 10.0): [(0.6, 0.88)] * 6,
-    }
-    runs = comparison.final_scores(history_of(scores))
-    alphas = ALPHAS | dict.fromkeys(("floor", "omega", "si", "mas"), 10.0)
-    text = findings(runs, comparison.compare(runs), alphas, FISHER)
-    assert "WPL still forgets 2.0 points [2.0, 2.0], with a floor 0.0 points" in text
-    assert "**Verdict: exact Ω is better.**" in text
-    assert "(α = 10) A keeps 90.0% with the diagonal Fisher information and 88.0%" in text
-    assert "it stands for: +2.0 points [+2.0, +2.0], p = 0.031." in text
-    assert "Memory aware synapses (α = 10) removes" in text
-    assert (
-        "memory aware synapses does not at any strength that both tried. **Verdict: only WPL"
-        in text
-    )
-    assert "synaptic intelligence" not in text
-
-
-def test_findings_of_the_split():
-    scores = {("ewc" if arm == "wpl" else arm, alpha): s for (arm, alpha), s in SCORES.items()}
-    scores |= {("joint", 0.0): [(0.95, 0.93)] * 6}
-    runs = comparison.final_scores(history_of(scores))
-    text = split_findings(runs, comparison.compare(runs), {"ewc": 10.0, "l2": 10.0})
-    assert "EWC (α = 10) removes 100.0%" in text
-    assert "**Verdict: Fisher helps.**" in text
-    assert "together A reaches 95.0%, B 93.0%" in text
-
-
-def test_findings_say_when_nothing_is_forgotten():
-    scores = SCORES | {("none", 0.0): [(0.95, 0.9)] * 6}
-    runs = comparison.final_scores(history_of(scores))
-    text = findings(runs, comparison.compare(runs), ALPHAS, FISHER)
-    assert "There is no forgetting to remove." in text
-    assert "Verdict" not in text
 
 
 def test_module_and_stacked_runs_agree():

@@ -55,10 +55,11 @@ def test_everything_runs_and_shows_forgetting(recorded):
     assert case["none"]["forgetting"] > 0.05
     assert case["frozen"]["forgetting"] == 0
     assert case["wpl"]["forgetting"] < case["none"]["forgetting"] / 2
-    assert case["wpl"]["reduction_low"] <= case["wpl"]["reduction"] <= case["wpl"]["reduction_high"]
+    assert case["wpl"]["reduction_low"] is None, "two seeds are too few for an interval"
     assert all(0 <= arm["forgetting_p"] <= 1 for arm in case.values())
     headline = json.loads((results / "evaluate_forgetting/headline.json").read_text())
-    assert headline["converged"]["forgetting"] == case["none"]["forgetting"]
+    assert headline["converged"]["none"]["forgetting"] == case["none"]["forgetting"]
+    assert headline["converged"]["wpl"]["reduction"] == case["wpl"]["reduction"]
     tradeoff = pd.read_csv(results / "evaluate_forgetting/tradeoff.csv")
     assert set(tradeoff[tradeoff["arm"] == "wpl"]["alpha"]) == {10.0, 1000.0}
     for figure in results.glob("plot_*/**/*.png"):

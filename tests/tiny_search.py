@@ -2,15 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from wpl_lab.arms import ARMS
 from wpl_lab.data.text import Text
 from wpl_lab.search.loop import search
 from wpl_lab.search.protocol import Score
-from wpl_lab.search.settings import Plasticity, Policy, Training
+from wpl_lab.search.settings import ArmTraining, Plasticity, Policy
 from wpl_lab.search.spaces.text_task import TextTask
 from wpl_lab.seeding import generator
 
@@ -33,7 +34,6 @@ PLASTICITY = {
     "alpha": 50.0,
     "warmup": 0,
     "decay_from": None,
-    "uniform": False,
     "rate": 0.5,
     "largest_norm": 1.0,
     "kind": "empirical",
@@ -71,8 +71,8 @@ def tiny_text(*, valid=60, test=40):
     return Text(*torch.tensor(tokens).split([200, valid, test]), words=WORDS)
 
 
-def text_task(text=None, *, seed=0, **changed):
-    return TextTask(text or tiny_text(), seed=seed, **TASK | changed)
+def text_task(text=None, **changed):
+    return TextTask(text or tiny_text(), **TASK | changed)
 
 
 def plasticity(**changed):
@@ -84,25 +84,37 @@ def policy(**changed):
 
 
 def training(**changed):
-    return Training(**TRAINING | changed)
+    return ArmTraining(**TRAINING | changed)
 
 
-def run(task, checkpoint, *, seed=0, protect=None, learn=None, **changed):
-    """Search, with the settings above but for what is changed."""
+def run_seeds(task, checkpoints, *, arm="wpl", protect=None, learn=None, **changed):
+    """Search side by side, with the settings above but for what is changed."""
     return search(
         task,
-        seed=seed,
+        arm=ARMS[arm],
         training=training(**changed),
         plasticity=protect,
         strategy=learn,
-        checkpoint=checkpoint,
+        checkpoints=checkpoints,
     )
+
+
+def run(task, checkpoint, *, seed=0, **settings):
+    """Search with one seed."""
+    return run_seeds(task, {seed: checkpoint}, **settings)
 
 
 CASES = {
     "enas and wpl": lambda: {"protect": plasticity(), "learn": policy()},
     "uniform and nothing": lambda: {"exhaustive": 32},
-    "uniform and l2": lambda: {"protect": plasticity(uniform=True, kind="mc", warmup=1)},
+    "uniform and l2": lambda: {"arm": "l2", "protect": plasticity(kind="mc", warmup=1)},
+    "replay and wpl": lambda: {"protect": plasticity(), "replay": 2},
+    "three together": lambda: {"protect": plasticity(), "together": 3},
+    "slow, gradient of the penalty": lambda: {
+        "protect": plasticity(largest_pull=0.1),
+        "slow": 0.5,
+        "slow_from": 1,
+    },
 }
 
 
@@ -134,14 +146,58 @@ class PairSpace:
         return Pair(*map(int, text.split("-")))
 
 
-class PairChild(nn.Module):
-    def __init__(self, shared, pair):
-        super().__init__()
-        self.shared, self.pair = shared, pair
+class PairChildren:
+    """One after the other, by autograd."""
 
-    def forward(self, inputs):
-        hidden = torch.tanh(self.shared.first[self.pair.first](inputs))
-        return self.shared.second[self.pair.second](hidden)
+    def __init__(self, task, weights, children):
+        self.task, self.weights, self.children = task, weights, children
+
+    def logits(self, child, inputs, weights=None):
+        run, pair = self.children[child]
+        w = weights or {name: weight[run] for name, weight in self.weights.items()}
+        first, second = f"first.{pair.first}", f"second.{pair.second}"
+        hidden = torch.tanh(F.linear(inputs, w[f"{first}.weight"], w[f"{first}.bias"]))
+        return F.linear(hidden, w[f"{second}.weight"], w[f"{second}.bias"])
+
+    def gradients(self, inputs, targets, randoms):
+        losses = []
+        total = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
+        runs = [run for run, _ in self.children]
+        for child, (run, pair) in enumerate(self.children):
+            names = self.task.used(pair)
+            leaves = {n: self.weights[n][run].clone().requires_grad_() for n in names}
+            loss = F.cross_entropy(self.logits(child, inputs[run], leaves), targets[run])
+            found = torch.autograd.grad(loss, list(leaves.values()))
+            for name, gradient in zip(names, found, strict=True):
+                total[name][run] += gradient / runs.count(run)
+            losses.append(loss.detach())
+        used = {name for _, pair in self.children for name in self.task.used(pair)}
+        return torch.stack(losses), {n: g for n, g in total.items() if n in used}
+
+    def fisher(self, inputs, targets, *, kind, randoms):
+        total = {}
+        for row in range(inputs.shape[1]):
+            at = slice(row, row + 1)
+            _, gradients = self.gradients(inputs[:, at], targets[:, at], randoms)
+            for name, gradient in gradients.items():
+                total[name] = total.get(name, 0) + gradient.square() / inputs.shape[1]
+        return total
+
+    def rewards(self, inputs, targets):
+        best = self.task.best
+        return [
+            0.5 * (pair.first == best.first) + 0.5 * (pair.second == best.second)
+            for _, pair in self.children
+        ]
+
+    def scores(self, part):
+        found = []
+        for child in range(len(self.children)):
+            logits = self.logits(child, self.task.inputs)
+            wrong = (logits.argmax(1) != self.task.targets).double().mean().item()
+            nats = F.cross_entropy(logits, self.task.targets).item()
+            found.append(Score(nats, 100 * wrong))
+        return found
 
 
 class PairTask:
@@ -149,47 +205,75 @@ class PairTask:
 
     best = Pair(2, 1)
     guessing = math.log(3)
+    device = torch.device("cpu")
 
     def __init__(self):
         self.space = PairSpace()
         random = generator(0, "pairs")
-        self.model = nn.Module()
-        self.model.first = nn.ModuleList(nn.Linear(2, 4) for _ in range(3))
-        self.model.second = nn.ModuleList(nn.Linear(4, 3) for _ in range(3))
-        for parameter in self.model.parameters():
-            nn.init.uniform_(parameter, -0.5, 0.5, generator=random)
-        self._inputs = torch.randn(60, 2, generator=random)
-        self._targets = (self._inputs @ torch.randn(2, 3, generator=random)).argmax(1)
+        self.inputs = torch.randn(60, 2, generator=random)
+        self.targets = (self.inputs @ torch.randn(2, 3, generator=random)).argmax(1)
 
-    def child(self, pair):
-        return PairChild(self.model, pair)
+    def weights(self, seed):
+        random = generator(seed, "pairs", "init")
+        shapes = {f"first.{i}": (4, 2) for i in range(3)} | {
+            f"second.{i}": (3, 4) for i in range(3)
+        }
+        return {
+            f"{layer}.{name}": torch.rand(shape, generator=random) - 0.5
+            for layer, (out, into) in shapes.items()
+            for name, shape in (("weight", (out, into)), ("bias", (out,)))
+        }
 
     def used(self, pair):
         layers = (f"first.{pair.first}", f"second.{pair.second}")
         return [f"{layer}.{weight}" for layer in layers for weight in ("weight", "bias")]
 
-    def batches(self, start, seed):
+    def children(self, weights, children):
+        return PairChildren(self, weights, children)
+
+    def batches(self, start, seeds):
         while True:
             at = start * 10 % 60
-            yield self._inputs[at : at + 10], self._targets[at : at + 10]
+            batch = self.inputs[at : at + 10], self.targets[at : at + 10]
+            yield tuple(t.expand(len(seeds), *t.shape) for t in batch)
             start += 1
 
-    def loss(self, child, inputs, targets, random):
-        return F.cross_entropy(child(inputs), targets)
-
-    def sample(self, random):
-        chosen = torch.randint(60, (10,), generator=random)
-        return self._inputs[chosen], self._targets[chosen]
-
-    def reward(self, child, inputs, targets):
-        pair = child.pair
-        return 0.5 * (pair.first == self.best.first) + 0.5 * (pair.second == self.best.second)
-
-    @torch.no_grad()
-    def score(self, child, part):
-        logits = child(self._inputs)
-        wrong = (logits.argmax(1) != self._targets).double().mean().item()
-        return Score(F.cross_entropy(logits, self._targets).item(), 100 * wrong)
+    def sample(self, randoms):
+        chosen = torch.stack([torch.randint(60, (10,), generator=random) for random in randoms])
+        return self.inputs[chosen], self.targets[chosen]
 
     def predictions(self, part):
         return 60
+
+
+def drive(learning, reward):
+    """Let a strategy learn from a function of genotypes; its rows."""
+    rewards = None
+    while True:
+        try:
+            genotypes = learning.send(rewards)
+        except StopIteration as end:
+            return end.value
+        rewards = [reward(genotype) for genotype in genotypes]
+
+
+class Altered:
+    """A task whose n-th training losses in this process are what a function makes of them."""
+
+    def __init__(self, task, at, change):
+        self._task, self._at, self._change, self._calls = task, at, change, count()
+
+    def __getattr__(self, name):
+        return getattr(self._task, name)
+
+    def children(self, weights, children):
+        made = self._task.children(weights, children)
+        gradients = made.gradients
+
+        def altered(*given):
+            losses, found = gradients(*given)
+            changed = self._change(losses) if next(self._calls) in self._at else losses
+            return changed, found
+
+        made.gradients = altered
+        return made

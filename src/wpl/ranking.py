@@ -42,7 +42,8 @@ def spearman(score: ArrayLike, truth: ArrayLike) -> float:
 def precision_at(k: int, score: ArrayLike, truth: ArrayLike) -> float:
     """Compute the share of the k best by score that are among the k best by truth.
 
-    Here and below, lower is better, as of a cross-entropy; of equals, the first given is best.
+    Here and below, lower is better, as of a cross-entropy. Ties are broken at random: the result is
+    the expectation over all orders of equal values.
 
     Args:
         k: From 1 to the number of models. A random score has k / models in expectation.
@@ -57,7 +58,7 @@ def precision_at(k: int, score: ArrayLike, truth: ArrayLike) -> float:
     """
     a, b = paired(score, truth)
     _check_budget(k, len(a))
-    return len(set(_ranked(a)[:k]) & set(_ranked(b)[:k])) / k
+    return float(_chance_of_top(k, a) @ _chance_of_top(k, b)) / k
 
 
 def expected_best_of(k: int, truth: ArrayLike, score: ArrayLike | None = None) -> float:
@@ -82,7 +83,10 @@ def expected_best_of(k: int, truth: ArrayLike, score: ArrayLike | None = None) -
     n = len(a)
     _check_budget(k, n)
     weights = [math.comb(n - i, k - 1) / math.comb(n, k) for i in range(1, n + 1)]
-    return math.fsum(weights * b[_ranked(a)])
+    order = np.argsort(a, kind="stable")
+    _, group = np.unique(a, return_inverse=True)
+    expected = np.bincount(group, weights=b) / np.bincount(group)  # of the truth, by score
+    return math.fsum(weights * expected[group][order])
 
 
 def _correlation(measure: Callable[..., Any], score: ArrayLike, truth: ArrayLike) -> float:
@@ -92,8 +96,12 @@ def _correlation(measure: Callable[..., Any], score: ArrayLike, truth: ArrayLike
     return float(measure(a, b).statistic)
 
 
-def _ranked(values: _Floats) -> NDArray[np.intp]:
-    return np.argsort(values, kind="stable")
+def _chance_of_top(k: int, values: _Floats) -> _Floats:
+    """Compute the probability that each value is among the k lowest, ties broken at random."""
+    border = np.sort(values)[k - 1]
+    below, equal = values < border, values == border
+    chance: _Floats = np.where(equal, (k - below.sum()) / equal.sum(), below)
+    return chance
 
 
 def _check_budget(k: int, models: int) -> None:

@@ -3,29 +3,28 @@
 from snakemake.io import expand as expand_names
 from support import jobs, stages
 from support.params import validate
-from wpl_lab.search.search_names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES
-from wpl_lab.two_models.arms import CONVERGED, IMPORTANCE
+from wpl_lab.arms import ARMS, chosen
+from wpl_lab.search.search_names import ERROR_NAMES, METHOD_NAMES
+from wpl_lab.two_models.stops import CONVERGED
 
 given = config.copy()
 with plainly():
     config.update(validate(config))
 SEEDS = config["seeds"]
 STOPS = [CONVERGED, *map(str, config["first"]["stops"])]
-ARMS = config["compare"]["arms"]
-REMEDIES = config["compare"]["remedies"]
 HEADLINE = config["compare"]["headline"]
-# Those whose importance is not the Fisher information.
-ESTIMATED = [arm for arm in REMEDIES if arm in IMPORTANCE]
 # The second models: number of shared layers and arm.
-SECOND = [(k, arm) for k in config["compare"]["shared"] for arm in ARMS]
-SECOND += [(HEADLINE, arm) for arm in REMEDIES]
-# An arm has a strength if it has a section with one.
-ALPHAS = {arm: config[arm]["alpha"] for arm in [*ARMS, *REMEDIES] if arm in config}
-SPLIT_ALPHAS = {
-    arm: config["split"]["alpha"]
-    for arm in config["split"]["arms"]
-    if arm not in ("none", "joint")
-}
+SECOND = [
+    (k, arm)
+    for k in config["compare"]["shared"]
+    for arm in chosen(config["compare"]["arms"], "shared")
+]
+SECOND += [(HEADLINE, arm) for arm in chosen(config["compare"]["remedies"], "headline")]
+SECOND = list(dict.fromkeys(SECOND))
+# What their anchors take, beside the Fisher information and the path of the first model.
+ESTIMATED = sorted(
+    {e for _, arm in SECOND for e in ARMS[arm].estimates} & {"mas", "omega"}
+)
 
 SEARCH = config["search"]
 TASKS = list(ERROR_NAMES)
@@ -36,10 +35,11 @@ FIGURES = {
     "tradeoff": ["tradeoff", "split"],
 }
 SEARCH_FIGURES = {
-    "search_forgetting": ["forgetting"],
+    "errors": ["runs"],
+    "search_forgetting": ["forgetting", "later"],
     "reward": ["policy"],
-    "ranking": ["ranking"],
-    "found": ["found", "retrained"],
+    "ranking": ["ranking", "yardsticks"],
+    "found": ["found", "retrained", "yardsticks"],
     "cells": ["found", "retrained"],
 }
 # What a search, or a training alone, asks a cluster for.
@@ -48,8 +48,8 @@ GPUS = int(SEARCH["device"] == "cuda")
 
 wildcard_constraints:
     shared=r"\d+",
-    seed=r"\d+",
-    arm="|".join({*ARMS, *REMEDIES, *ARM_NAMES}),
+    batches=r"\d+",
+    arm="(?:{})(?:@[\\d.e-]+)?".format("|".join(ARMS)),
     method="|".join(METHOD_NAMES),
     space=r"small|full|dropout[\d.]+",
     task="|".join(TASKS),
@@ -78,19 +78,29 @@ def existing(key, files):
     return files
 
 
-def strengths(arm, shared):
-    """The values of α at which an arm is run: its own, and those of the trade-off."""
-    if arm not in ALPHAS:
-        return [0.0]
-    sweep = config["tradeoff"]["remedies" if arm in REMEDIES else "alphas"]
-    return sorted({ALPHAS[arm], *(sweep if shared == HEADLINE else [])})
+def templates(experiment):
+    """What documents claim of its results: a job that fills them in runs again if they change."""
+    return {
+        text: (ROOT / f"workflow/templates/{experiment}_{text}.md").read_text("utf-8")
+        for text in ("claims", "caption")
+    }
 
 
-def split_strengths(arm):
-    """The same, where one network learns one half of the classes after the other."""
-    if arm not in SPLIT_ALPHAS:
-        return [0.0]
-    return sorted({SPLIT_ALPHAS[arm], *config["split"]["alphas"]})
+def strengths(arm, alpha, alphas):
+    """How strongly an arm is run: at its own α, and at those of a trade-off."""
+    entry = ARMS[arm]
+    if entry.importance is None:
+        return {"alpha": 0.0, "alphas": [0.0]}
+    numbers = {name: config[entry.section][name] for name in entry.numbers}
+    return {"alpha": alpha, "alphas": sorted({alpha, *alphas}), "numbers": numbers}
+
+
+def of_two_models(arm, shared):
+    """The same where two models share layers: at the headline number of them, over the trade-off."""
+    alpha = config[ARMS[arm].section]["alpha"] if ARMS[arm].section else 0.0
+    return strengths(
+        arm, alpha, config["tradeoff"]["alphas"] if shared == HEADLINE else []
+    )
 
 
 def of_second(pattern):
@@ -99,8 +109,12 @@ def of_second(pattern):
     return expand(pattern, zip, shared=shared, arm=arm)
 
 
-def importance(arm):
-    """The file of what an arm's anchor is weighted with."""
-    kind = IMPORTANCE.get(arm, "fisher")
-    folder = "estimate_fisher" if kind == "fisher" else "estimate_importance"
-    return f"results/{folder}/{kind}.safetensors"
+def estimates(arm):
+    """The files of what an arm's anchor takes, by estimate."""
+    made = {
+        **rules.estimate_importance.output,
+        "fisher": rules.estimate_fisher.output.fisher,
+        "fall": rules.train_first.output.fall,
+        "moved": rules.train_first.output.moved,
+    }
+    return {estimate: made[estimate] for estimate in ARMS[arm].estimates}

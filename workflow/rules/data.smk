@@ -9,12 +9,10 @@ rule prepare_data:
     output:
         images="results/prepare_data/{section}.safetensors",
     params:
-        source=lambda wc: config[wc.section]["source"],
-        root=lambda wc: config[wc.section]["root"],
-        how=image_settings,
+        settings=lambda wc: source(wc.section),
         content=image_content,
     message:
-        "Reading the images of section {wildcards.section} ({params.source})"
+        "Reading the images of section {wildcards.section} ({params.settings[source]})"
     script:
         "../scripts/prepare_data.py"
 
@@ -25,13 +23,30 @@ rule prepare_text:
     output:
         text="results/prepare_text/text.safetensors",
     params:
-        source=config["text"]["source"],
-        root=config["text"]["root"],
-        vocabulary=config["text"]["vocabulary"],
-        split={k: config["text"][k] for k in ("valid_share", "test_share", "seed")},
+        settings=source("text"),
         # Each release of Python comes with a manual of its own.
         python=platform.python_version(),
     message:
-        "Reading the text ({params.source})"
+        "Reading the text ({params.settings[source]})"
     script:
         "../scripts/prepare_text.py"
+
+
+rule evaluate_data:
+    input:
+        prepared,
+    output:
+        facts=report(
+            "results/evaluate_data/{prepared}.csv",
+            caption="../report/evaluate_data.rst",
+            category="Data",
+        ),
+    wildcard_constraints:
+        prepared="data|images|text",
+    priority: 100  # nothing is trained on too little
+    params:
+        needs=needs,
+    message:
+        "Checking what was read of section {wildcards.prepared}"
+    script:
+        "../scripts/evaluate_data.py"

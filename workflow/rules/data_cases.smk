@@ -1,24 +1,27 @@
 """What readers of data are told: from sections of params.yaml to files and settings."""
 
+import os
+
 from support.folders import folder_digest
+from wpl_lab.data.data_files import DataError
+from wpl_lab.data.text_files import find_text_files
+
+
+def source(section):
+    """The settings of a section that names a source; its root may begin with ~."""
+    return {**config[section], "root": os.path.expanduser(config[section]["root"])}
 
 
 def image_files(wc):
     """An archive of images, whose content may change under the same name."""
-    given = config[wc.section]
+    given = source(wc.section)
     archive = given["source"] == "folder" and Path(given["root"]).is_file()
     return [given["root"]] if archive else []
 
 
-def image_settings(wc):
-    """How images are read."""
-    names = ("size", "limit", "valid_share", "test_share", "seed")
-    return {name: config[wc.section][name] for name in names}
-
-
 def image_content(wc):
     """What a folder of images holds; the other sources are fixed."""
-    given = config[wc.section]
+    given = source(wc.section)
     return folder_digest(given["root"]) if given["source"] == "folder" else None
 
 
@@ -29,9 +32,41 @@ def images(section):
 
 def text_files():
     """Files that may change under the same name; those of the other sources are fixed."""
-    if config["text"]["source"] != "folder":
+    given = source("text")
+    if given["source"] != "folder":
         return []
-    root = config["text"]["root"]
-    return existing(
-        "text.root", [f"{root}/{part}.txt" for part in ("train", "valid", "test")]
-    )
+    try:
+        return list(map(str, find_text_files(Path(given["root"])).values()))
+    except DataError as error:
+        raise SystemExit(f"error: params: {error}")
+
+
+def prepared(wc):
+    """The file of what was read of a section."""
+    text = wc.prepared == "text"
+    return rules.prepare_text.output.text if text else images(wc.prepared)
+
+
+def needs(wc):
+    """What is asked of the data of a section, by the names of ``data_needs.py``."""
+    if wc.prepared == "data":
+        return two_models_needs()
+    names = {
+        "text": ("batch_size", "steps", "score_rows"),
+        "images": ("batch_size", "stages"),
+    }[wc.prepared]
+    return {name: SEARCH[wc.prepared]["model"][name] for name in names}
+
+
+def two_models_needs():
+    """Images of a batch and of the Fisher information, and the size of the matrices Ω."""
+    batches = {
+        f"{model}.batch_size": config[model]["batch_size"]
+        for model in ("first", "second")
+    }
+    omega = {"width": config["width"], "shared": HEADLINE, "seeds": len(SEEDS)}
+    return {
+        "batch_sizes": batches,
+        "samples": config["fisher"]["samples"],
+        "omega": omega if "omega" in ESTIMATED else None,
+    }

@@ -17,7 +17,7 @@ rule search_cells:
         task=lambda wc: wc.task,
         device=SEARCH["device"],
         model=lambda wc: model(wc.task, wc.space, wc.arm),
-        training=lambda wc: SEARCH[wc.task]["training"],
+        training=lambda wc: training(wc.task, wc.arm),
         plasticity=lambda wc: plasticity(wc.task, wc.arm),
         strategy=lambda wc: SEARCH.get(STRATEGIES.get(wc.method)),
     message:
@@ -30,18 +30,18 @@ rule train_standalone:
     input:
         data=data,
     output:
-        scores="results/train_standalone/{task}/seed{seed}/cells{first}.csv",
+        scores="results/train_standalone/{task}/batches{batches}/cells{first}.csv",
     resources:
         gpu=GPUS,
     params:
-        seed=lambda wc: int(wc.seed),
+        seeds=lambda wc: alone_seeds(wc.task, int(wc.batches)),
         cells=lambda wc: [int(wc.first), int(wc.first) + cells(wc.task).step],
         task=lambda wc: wc.task,
         device=SEARCH["device"],
         model=lambda wc: model(wc.task, "small"),
-        training=lambda wc: standalone(wc.task),
+        training=lambda wc: standalone(wc.task, wc.batches),
     message:
-        "Training cells {wildcards.first} and following alone ({wildcards.task}, seed {wildcards.seed})"
+        "Training cells {wildcards.first} and following alone ({wildcards.task}, {wildcards.batches} batches)"
     script:
         "../scripts/train_standalone.py"
 
@@ -99,31 +99,21 @@ rule evaluate_search:
         scores=lambda wc: runs(
             rules.search_cells.output.scores, wc.task, judged(wc.task)
         ),
-        standalone=lambda wc: expand(
-            rules.train_standalone.output.scores,
-            task=wc.task,
-            seed=SEARCH[wc.task]["standalone"]["seeds"],
-            first=cells(wc.task),
-        ),
+        standalone=lambda wc: alone(rules.train_standalone.output.scores, wc.task),
         found=lambda wc: retrained(rules.retrain_found.output.scores, wc.task),
         random=lambda wc: random_cells(rules.retrain_random.output.scores, wc.task),
     output:
         params="results/evaluate_search/{task}/params.json",
-        forgetting="results/evaluate_search/{task}/forgetting.csv",
-        policy="results/evaluate_search/{task}/policy.csv",
-        ranking="results/evaluate_search/{task}/ranking.csv",
-        truth="results/evaluate_search/{task}/truth.csv",
-        found="results/evaluate_search/{task}/found.csv",
-        retrained="results/evaluate_search/{task}/retrained.csv",
-        mean_forgetting="results/evaluate_search/{task}/mean_forgetting.csv",
-        mean_ranking="results/evaluate_search/{task}/mean_ranking.csv",
-        comparison=report(
-            "results/evaluate_search/{task}/comparison.csv",
+        **{table: f"results/evaluate_search/{{task}}/{table}.csv" for table in JUDGED},
+        verdicts=report(
+            "results/evaluate_search/{task}/verdicts.csv",
             caption="../report/evaluate_search.rst",
             category="Architecture search on {task}",
         ),
         headline="results/evaluate_search/{task}/headline.json",
         findings="results/evaluate_search/{task}/findings.md",
+        claims="results/evaluate_search/{task}/claims.md",
+        caption="results/evaluate_search/{task}/caption.md",
         page=report(
             "results/evaluate_search/{task}/findings.html",
             caption="../report/search_findings.rst",
@@ -132,6 +122,9 @@ rule evaluate_search:
     params:
         task=lambda wc: wc.task,
         made_with=lambda wc: params_of(f"search_{wc.task}"),
+        primary=SEARCH["primary"],
+        lengths=lambda wc: lengths(wc.task),
+        templates=templates("search"),
     message:
         "Judging the searches ({wildcards.task})"
     script:
@@ -145,14 +138,16 @@ rule plot_search:
             task=wc.task,
         ),
     output:
-        report(
+        png=report(
             "results/plot_search/{task}/{figure}.png",
             caption="../report/plot_search.rst",
             category="Architecture search on {task}",
         ),
+        svg="results/plot_search/{task}/{figure}.svg",
     params:
         task=lambda wc: wc.task,
         warmup=lambda wc: SEARCH[wc.task]["plasticity"]["warmup"],
+        strengths=lambda wc: own_strengths(wc.task),
     message:
         "Plotting {wildcards.figure} ({wildcards.task})"
     script:

@@ -1,11 +1,15 @@
 """What the searches are told, and which of them run: from parameters to arms and seeds."""
 
 from wpl_lab.search.spaces.convolutional import ConvolutionalSpace
-from wpl_lab.search.search_names import ANCHORED
 from wpl_lab.search.spaces.recurrent import RecurrentSpace
 
 # What a space is made of, beside the arms that search it.
 SPACES = {"text": ["nodes"], "images": ["nodes", "alike", "operations"]}
+# The tables of what searches are judged by, beside the verdicts.
+JUDGED = [
+    *("runs", "arms", "diverged", "forgetting", "later", "mean_forgetting"),
+    *("truth", "yardsticks", "ranking", "mean_ranking", "found", "retrained", "policy"),
+]
 # The sections of the strategies that learn.
 STRATEGIES = {"enas": "policy", "nao": "population"}
 DROPOUT = "dropout"
@@ -27,33 +31,67 @@ def judged(task):
 
 
 def methods(task, space):
-    """The arms that search a space, by method."""
+    """The arms that search a space, by method; with the strengths of a sweep, as arm@strength."""
     if space.startswith(DROPOUT):
-        return {"nao": SEARCH[task]["dropout"]["arms"]}
-    return {name: SEARCH[task][space][name] for name in METHOD_NAMES}
+        return {"nao": chosen(SEARCH[task]["dropout"]["arms"], "nao")}
+    given = SEARCH[task][space]
+    if space == "full":
+        return {m: chosen(given[m], "full") for m in METHOD_NAMES}
+    arms = {m: chosen(given[m], m) for m in METHOD_NAMES}
+    sweep = SEARCH[task]["sweep"].items()
+    arms["uniform"] += [f"{arm}@{x}" for arm, strengths in sweep for x in strengths]
+    return arms
 
 
-def model(task, space, arm="none"):
+def arm_and_strength(arm):
+    """An arm of the table, and at which strength it is run in a sweep."""
+    name, _, strength = arm.partition("@")
+    return ARMS[name], float(strength) if strength else None
+
+
+def model(task, space, arm=None):
     """What a task is made of; paths are dropped in one arm only."""
     own = SEARCH[task][space if space == "full" else "small"]
     made = {**SEARCH[task]["model"], **{key: own[key] for key in SPACES[task]}}
     if space.startswith(DROPOUT):
         made["dropout"] = float(space.removeprefix(DROPOUT))
-    return made if arm == "drop_path" else {**made, "drop_path": 0.0}
+    drops = arm is not None and arm_and_strength(arm)[0].drops_paths
+    return made if drops else {**made, "drop_path": 0.0}
+
+
+def training(task, arm):
+    """How an arm trains the shared weights."""
+    entry, strength = arm_and_strength(arm)
+    remedies = SEARCH[task]["remedies"]
+    changed = {}
+    if entry.slows:
+        changed["slow"] = remedies["slow"] if strength is None else strength
+        changed["slow_from"] = SEARCH[task]["plasticity"]["warmup"]
+    if entry.replays:
+        changed["replay"] = remedies["replay"]
+    if entry.trains_together:
+        changed["together"] = remedies["together"]
+    return SEARCH[task]["training"] | changed
 
 
 def plasticity(task, arm):
     """How an arm protects earlier children, if it does."""
-    if arm not in ANCHORED:
+    entry, strength = arm_and_strength(arm)
+    if entry.importance is None:
         return None
-    settings = SEARCH[task]["plasticity"]
-    decay_from = settings["decay_from"] if arm == "wpl_decay" else None
-    return settings | {"decay_from": decay_from, "uniform": arm == "l2"}
+    settings = dict(SEARCH[task]["plasticity"])
+    if strength is not None:
+        settings["alpha"] = strength
+    if not entry.alpha_decays:
+        settings["decay_from"] = None
+    if entry.adds_gradient:
+        settings["largest_pull"] = SEARCH[task]["remedies"]["largest_pull"]
+    return settings
 
 
 def chunks(task, space, method, arm):
     """The root seeds of an arm, by the first of those that one job runs."""
-    most = space == "small" and method != "nao" and arm in ("none", "wpl")
+    most = space == "small" and method != "nao"
     seeds = SEARCH[task]["seeds" if most else "other_seeds"]
     size = SEARCH[task]["seeds_per_job"]
     return {seeds[i]: seeds[i : i + size] for i in range(0, len(seeds), size)}
@@ -94,12 +132,7 @@ def searched(task):
     """Every file that the searches of a task leave, and what judges and shows them."""
     return [
         [runs(output, task, spaces(task)) for output in rules.search_cells.output],
-        expand(
-            rules.train_standalone.output,
-            task=task,
-            seed=SEARCH[task]["standalone"]["seeds"],
-            first=cells(task),
-        ),
+        alone(rules.train_standalone.output, task),
         retrained(rules.retrain_found.output, task),
         random_cells(rules.retrain_random.output, task),
         expand(rules.evaluate_search.output, task=task),
@@ -112,11 +145,42 @@ def random_cells(pattern, task):
     return expand(pattern, task=task) if any(methods(task, "full").values()) else []
 
 
-def standalone(task):
+def standalone(task, batches=None):
     """How an architecture is trained alone."""
     alone, training = SEARCH[task]["standalone"], SEARCH[task]["training"]
     shared = {k: training[k] for k in ("gradient_norm", "weight_decay", "explosion")}
-    return {k: alone[k] for k in ("batches", "learning_rate")} | shared
+    length = alone["batches"] if batches is None else int(batches)
+    return {"batches": length, "learning_rate": alone["learning_rate"]} | shared
+
+
+def lengths(task):
+    """For how many batches architectures are trained alone: the truth, and what it is held against.
+
+    Random search trains each for as long as a search trains in one epoch: its budget does not depend
+    on how long the truth is trained for.
+    """
+    truth, training = SEARCH[task]["standalone"]["batches"], SEARCH[task]["training"]
+    short = training["children"] * training["batches"]
+    return {"truth": truth, "longer": 2 * truth, "short": short}
+
+
+def alone_seeds(task, batches):
+    """The root seeds of trainings alone of one length; one is enough to see whether the order stands."""
+    seeds, own = SEARCH[task]["standalone"]["seeds"], lengths(task)
+    return seeds[:1] if batches == own["longer"] != own["short"] else seeds
+
+
+def alone(pattern, task):
+    """The files of the architectures of the small space, trained alone."""
+    return expand(
+        pattern, task=task, batches={*lengths(task).values()}, first=cells(task)
+    )
+
+
+def own_strengths(task):
+    """The strengths of arms that are swept over it, at which they run under their own names."""
+    alpha, slow = SEARCH[task]["plasticity"]["alpha"], SEARCH[task]["remedies"]["slow"]
+    return {arm: slow if ARMS[arm].slows else alpha for arm in SEARCH[task]["sweep"]}
 
 
 def cells(task):

@@ -6,7 +6,8 @@ rule train_first:
         images=images("data"),
     output:
         models="results/train_first/models.safetensors",
-        path="results/train_first/path.safetensors",
+        fall="results/train_first/fall.safetensors",
+        moved="results/train_first/moved.safetensors",
         stops="results/train_first/stops.csv",
     params:
         seeds=SEEDS,
@@ -37,19 +38,16 @@ rule estimate_importance:
     input:
         images=images("data"),
         models=rules.train_first.output.models,
-        path=rules.train_first.output.path,
-        fisher=rules.estimate_fisher.output.fisher,
     output:
         **{
-            arm: f"results/estimate_importance/{IMPORTANCE[arm]}.safetensors"
-            for arm in ESTIMATED
+            estimate: f"results/estimate_importance/{estimate}.safetensors"
+            for estimate in ESTIMATED
         },
     params:
         seeds=SEEDS,
-        arms=ESTIMATED,
+        estimates=ESTIMATED,
         shared=HEADLINE,
         samples=config["fisher"]["samples"],
-        si={"damping": config["si"]["damping"]},
         omega={k: config["omega"][k] for k in ("curvature", "damping")}
         | {"precision": config["first"]["weight_decay"]},
     message:
@@ -60,20 +58,19 @@ rule estimate_importance:
 
 rule train_second:
     input:
+        unpack(lambda wc: estimates(wc.arm)),
         images=images("data"),
         models=rules.train_first.output.models,
-        importance=lambda wc: importance(wc.arm),
     output:
         models="results/train_second/shared{shared}/{arm}.safetensors",
         history="results/train_second/shared{shared}/{arm}.csv",
     params:
         arm=lambda wc: wc.arm,
         shared=lambda wc: int(wc.shared),
-        alphas=lambda wc: strengths(wc.arm, int(wc.shared)),
+        strengths=lambda wc: of_two_models(wc.arm, int(wc.shared)),
         seeds=SEEDS,
         # The matrix Ω of a stop costs as much as all other strengths and stops of an arm.
-        stops=lambda wc: STOPS[:1] if wc.arm == "omega" else STOPS,
-        floor=lambda wc: config["floor"]["floor"] if wc.arm == "floor" else 0.0,
+        stops=lambda wc: STOPS[:1] if "omega" in ARMS[wc.arm].estimates else STOPS,
         width=config["width"],
         second=config["second"],
     message:
@@ -89,13 +86,15 @@ rule train_split:
     output:
         history="results/train_split/history.csv",
     params:
-        arms={arm: split_strengths(arm) for arm in config["split"]["arms"]},
+        arms={
+            arm: strengths(arm, config["split"]["alpha"], config["split"]["alphas"])
+            for arm in chosen(config["split"]["arms"], "split")
+        },
         seeds=SEEDS,
         width=config["width"],
         first=config["first"],
         second=config["second"],
         fisher=config["fisher"],
-        si_damping=config["si"]["damping"],
     message:
         "Training one network on half of the classes, then on the others"
     script:
@@ -117,20 +116,22 @@ rule evaluate_forgetting:
         ),
         tradeoff="results/evaluate_forgetting/tradeoff.csv",
         split="results/evaluate_forgetting/split.csv",
+        verdicts="results/evaluate_forgetting/verdicts.csv",
         curves="results/evaluate_forgetting/curves.csv",
         mean_curves="results/evaluate_forgetting/mean_curves.csv",
         findings="results/evaluate_forgetting/findings.md",
+        claims="results/evaluate_forgetting/claims.md",
+        caption="results/evaluate_forgetting/caption.md",
         page=report(
             "results/evaluate_forgetting/findings.html",
             caption="../report/findings.rst",
             category="Two models",
         ),
     params:
-        alphas=ALPHAS,
-        split_alphas=SPLIT_ALPHAS,
         headline=HEADLINE,
         fisher=config["fisher"],
         made_with=params_of("two_models"),
+        templates=templates("two_models"),
     message:
         "Comparing the arms"
     script:
@@ -141,11 +142,12 @@ rule plot_two_models:
     input:
         lambda wc: [rules.evaluate_forgetting.output[t] for t in FIGURES[wc.figure]],
     output:
-        report(
+        png=report(
             "results/plot_two_models/{figure}.png",
             caption="../report/plot_two_models.rst",
             category="Two models",
         ),
+        svg="results/plot_two_models/{figure}.svg",
     params:
         shared=HEADLINE,
     message:

@@ -5,34 +5,37 @@ from markdown_it import MarkdownIt
 
 from job import job
 from wpl_lab.io.files import load_table, save_json, save_table, save_text
+from wpl_lab.io.rendering import render
 from wpl_lab.two_models import second_model_effects as comparison
-from wpl_lab.two_models.two_models_findings import findings, split_findings
+from wpl_lab.two_models.stops import stop_title
+from wpl_lab.two_models.two_models_claims import Claims
+from wpl_lab.two_models.two_models_findings import findings
+from wpl_lab.two_models.two_models_verdicts import verdicts
 
 with job(snakemake):
-    alphas, headline = snakemake.params.alphas, snakemake.params.headline
-    files = [*snakemake.input.history, snakemake.input.split]
-    *tables, of_split = (load_table(file, dtype={"stop": str}) for file in files)
-    history = pd.concat(tables)
-    curves = comparison.headline_runs(history, alphas)
+    params, output = snakemake.params, snakemake.output
+    tables = [load_table(file, dtype={"stop": str}) for file in snakemake.input.history]
+    history = pd.concat(tables, ignore_index=True)
+    of_split = load_table(snakemake.input.split, dtype={"stop": str}).assign(shared="split")
     scores, split_scores = (comparison.final_scores(h) for h in (history, of_split))
     compared, split = (comparison.compare(s) for s in (scores, split_scores))
-    of_headline = compared[compared["shared"] == headline]
-    runs = scores[scores["shared"] == headline]
-    text = findings(runs, of_headline, alphas, snakemake.params.fisher)
-    split_alphas = snakemake.params.split_alphas
-    text += split_findings(split_scores, split, split_alphas)
+    cases = pd.concat([compared[compared["own"]], split[split["own"]]], ignore_index=True)
+    judged = verdicts(pd.concat([scores[scores["shared"] == params.headline], split_scores]))
+    reported = cases[cases["shared"].isin([params.headline, "split"])]
+    text = findings(reported, judged, params.fisher)
+    curves = history[history["own"]]
 
-    cases = comparison.headline_runs(compared, alphas)
-    metrics = comparison.metrics(cases)
-    split_cases = comparison.headline_runs(split.assign(shared="split"), split_alphas)
-    metrics |= comparison.metrics(split_cases)
-    save_json(snakemake.output.params, snakemake.params.made_with)
-    save_table(snakemake.output.curves, curves)
-    save_table(snakemake.output.mean_curves, comparison.mean_curves(curves, headline))
-    save_table(snakemake.output.tradeoff, of_headline)
-    save_table(snakemake.output.split, split)
-    save_table(snakemake.output.cases, cases)
-    save_json(snakemake.output.metrics, metrics)
-    save_json(snakemake.output.headline, comparison.headline(cases, headline))
-    save_text(snakemake.output.findings, text)
-    save_text(snakemake.output.page, MarkdownIt().render(text))
+    save_json(output.params, params.made_with)
+    save_table(output.curves, curves)
+    save_table(output.mean_curves, comparison.mean_curves(curves, params.headline))
+    save_table(output.tradeoff, compared[compared["shared"] == params.headline])
+    save_table(output.split, split)
+    save_table(output.cases, compared[compared["own"]])
+    save_table(output.verdicts, judged)
+    save_json(output.metrics, comparison.metrics(cases))
+    save_json(output.headline, comparison.headline(cases, params.headline))
+    save_text(output.findings, text)
+    save_text(output.page, MarkdownIt().enable("table").render(text))
+    claims = Claims(cases, judged, params.headline)
+    for name, template in params.templates.items():
+        save_text(output[name], render(template, m=claims, stop_title=stop_title))

@@ -3,25 +3,85 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wpl.evaluation import bootstrap_interval
+from wpl.evaluation import FEWEST_SEEDS, bootstrap_interval
 from wpl_lab.io.files import atomic
 
-matplotlib.use("Agg")
+mpl.use("Agg")
 sns.set_theme(context="paper", style="ticks", palette="colorblind")
+# Text of an SVG as text, its ids always the same ones.
+mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "wpl", "legend.frameon": False}
 
 
 def band(values: Any) -> tuple[float, float]:
-    """Give the 95 % bootstrap interval of the mean over seeds, as in the tables."""
+    """Compute the 95 % bootstrap interval of the mean over seeds, as in the tables."""
     return bootstrap_interval(lambda v: v.mean(axis=-1), values)
 
 
-def save(figure: Figure, path: str) -> None:
-    """Write a figure as PNG whose bytes depend on its content only."""
-    with atomic(Path(path)) as temporary:
-        figure.savefig(
-            temporary, format="png", dpi=150, bbox_inches="tight", metadata={"Software": None}
-        )
+def curve(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None:
+    """Draw the mean over seeds as a line, with its interval as a band, or with the single seeds.
+
+    Args:
+        axes: Where to draw.
+        table: Columns ``seed``, ``x`` and ``y``; one row per seed and x.
+        x: Column of the horizontal axis.
+        y: Column of the vertical axis.
+        style: Of the line: color, marker, linestyle, label.
+    """
+    seeds = table.pivot_table(index=x, columns="seed", values=y).dropna(axis="columns")
+    axes.plot(seeds.index, seeds.mean(axis=1), markersize=4, **style)
+    if len(seeds.columns) >= FEWEST_SEEDS:
+        low, high = zip(*map(band, seeds.to_numpy()), strict=True)
+        axes.fill_between(seeds.index, low, high, color=style["color"], alpha=0.15, lw=0)
+    elif len(seeds.columns) > 1:
+        axes.plot(seeds.index, seeds, color=style["color"], lw=0.5, alpha=0.5)
+
+
+def seeds(table: pd.DataFrame) -> str:
+    """Say how many seeds the arms of a table have: one number, or a range.
+
+    Args:
+        table: Columns ``arm`` and ``seed``, or ``seeds`` in place of it.
+
+    Returns:
+        For example ``n = 10`` or ``n = 4 to 10``.
+    """
+    arms = table.groupby("arm")
+    counts = arms["seeds"].max() if "seeds" in table else arms["seed"].nunique()
+    least, most = counts.min(), counts.max()
+    return f"n = {most}" if least == most else f"n = {least} to {most}"
+
+
+def legend(figure: Figure, table: pd.DataFrame | None = None) -> None:
+    """List what all panels show, each once, below them.
+
+    Args:
+        figure: Of constrained layout.
+        table: As for ``seeds``, if their number is to be said here.
+    """
+    handles: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    title = None if table is None else f"means, {seeds(table)} seeds"
+    columns = min(5, len(handles))
+    figure.legend(handles.values(), handles, title=title, loc="outside lower center", ncols=columns)
+
+
+def save(figure: Figure, *paths: str) -> None:
+    """Write a figure as PNG or SVG, by the suffix of each path.
+
+    The bytes depend on what is drawn only, not on the time or the version of Matplotlib.
+    """
+    for path in paths:
+        kind = Path(path).suffix.removeprefix(".")
+        metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
+        with atomic(Path(path)) as temporary:
+            figure.savefig(temporary, format=kind, dpi=150, bbox_inches="tight", metadata=metadata)
+    plt.close(figure)

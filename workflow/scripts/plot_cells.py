@@ -5,16 +5,18 @@ import pandas as pd
 
 from figure import save
 from job import job
+from wpl_lab.arms import TITLES
 from wpl_lab.io.files import load_table
-from wpl_lab.search.search_names import ARM_NAMES, METHOD_NAMES
+from wpl_lab.search.judging.sweep import swept
+from wpl_lab.search.search_names import METHOD_NAMES
 from wpl_lab.search.spaces.convolutional import ConvolutionalGenotype
 from wpl_lab.search.spaces.drawing import draw_convolutional, draw_recurrent
 from wpl_lab.search.spaces.recurrent import RecurrentGenotype
 
 
 def panels(found, task):
-    """Give a title and a function that draws for each cell of what was found."""
-    title = f"{found['space']}, {METHOD_NAMES[found['method']]}, {ARM_NAMES[found['arm']]}"
+    """Pair a title with a function that draws, for each cell of what was found."""
+    title = f"{found['space']}, {METHOD_NAMES[found['method']]}, {TITLES[found['arm']]}"
     if task == "text":
         genotype = RecurrentGenotype.parse(found["genotype"])
         return [(title, lambda axes: draw_recurrent(genotype, axes))]
@@ -30,16 +32,17 @@ def panels(found, task):
 
 with job(snakemake):
     tables = [table for table in map(load_table, snakemake.input) if not table.empty]
-    found = pd.concat(
-        [t[(t["seed"] == t["seed"].min()) & t["arm"].isin(["none", "wpl"])] for t in tables]
-    )
+    found = pd.concat([t[(t["seed"] == t["seed"].min()) & ~swept(t["arm"])] for t in tables])
     drawn = [p for row in found.to_dict("records") for p in panels(row, snakemake.params.task)]
-    columns = 2
+    columns = min(4, len(drawn))
     rows = -(-len(drawn) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(9, 3.2 * rows), squeeze=False)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(3.6 * columns, 2.6 * rows), layout="constrained", squeeze=False
+    )
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, (title, draw) in zip(grid.flat, drawn, strict=False):
         draw(axes)
-        axes.set_title(title)
-    save(figure, snakemake.output[0])
+        axes.set_title(title, fontsize="small")
+    figure.suptitle(f"seed {found['seed'].min()}", fontsize="small")
+    save(figure, *snakemake.output)

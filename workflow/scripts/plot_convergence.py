@@ -1,34 +1,42 @@
-"""Plot both models while the second trains, A trained strictly to loosely, with and without WPL."""
+"""Plot both models while the second trains, by arm, after A was trained strictly to loosely."""
 
-import seaborn as sns
+import matplotlib.pyplot as plt
 
-from figure import band, save
+from figure import curve, legend, save, seeds
 from job import job
+from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
-from wpl_lab.two_models.arms import ARM_NAMES, stop_title
+from wpl_lab.two_models.stops import stop_title
+
+MODELS = {"accuracy_first": "test accuracy of A", "accuracy_second": "test accuracy of B"}
+
+
+def draw(curves):
+    """Draw a column of panels for each stop of A: above it A, below it B, a line for each arm."""
+    cases = list(curves.groupby("stop", sort=False))
+    figure, panels = plt.subplots(
+        2,
+        len(cases),
+        figsize=(2.7 * len(cases), 5),
+        sharex=True,
+        sharey="row",
+        squeeze=False,
+        layout="constrained",
+    )
+    for (stop, of_case), column in zip(cases, panels.T, strict=True):
+        for (quantity, label), axes in zip(MODELS.items(), column, strict=True):
+            for arm in in_order(of_case["arm"]):
+                runs = of_case[of_case["arm"] == arm]
+                curve(axes, runs, "iteration", quantity, **ARMS[arm].style | {"marker": ""})
+            axes.set_ylabel(label if axes in panels[:, 0] else "")
+        start = of_case.loc[of_case["iteration"] == 0, "accuracy_first"].mean()
+        column[0].axhline(start, color="grey", lw=1, ls=":")
+        column[0].set_title(f"{stop_title(stop)}, {seeds(of_case)}")
+        column[1].set_xlabel("iteration of B")
+    legend(figure)
+    return figure
+
 
 with job(snakemake):
     curves = load_table(snakemake.input[0], dtype={"stop": str})
-    curves = curves[curves["shared"] == snakemake.params.shared]
-    curves = curves[curves["arm"].isin(["none", "wpl"])].replace({"arm": ARM_NAMES})
-    long = curves.rename(columns={"accuracy_first": "A", "accuracy_second": "B"}).melt(
-        ["stop", "arm", "seed", "iteration"], ["A", "B"], "model", "accuracy"
-    )
-    grid = sns.relplot(
-        long,
-        x="iteration",
-        y="accuracy",
-        hue="model",
-        style="arm",
-        col="stop",
-        kind="line",
-        errorbar=band,
-        height=3.2,
-        aspect=0.95,
-    )
-    for stop, axes in grid.axes_dict.items():
-        start = curves[(curves["stop"] == stop) & (curves["iteration"] == 0)]
-        axes.axhline(start["accuracy_first"].mean(), color="grey", lw=1, ls=":", label="A before")
-        axes.set_title(stop_title(stop))
-    grid.set_axis_labels("iteration of B", "test accuracy")
-    save(grid.figure, snakemake.output[0])
+    save(draw(curves[curves["shared"] == snakemake.params.shared]), *snakemake.output)

@@ -1,31 +1,38 @@
 """Plot Kendall's τ between shared-weight score and truth over the epochs of a search."""
 
-import seaborn as sns
+import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
-from figure import band, save
+from figure import curve, legend, save, seeds
 from job import job
+from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
-from wpl_lab.search.search_names import ARM_NAMES, METHOD_NAMES, space_name
+from wpl_lab.search.judging.sweep import swept
+from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE
+from wpl_lab.search.search_names import METHOD_NAMES, space_name
+
+HELD_AGAINST = {CEILING: "-", BOUND: "--", CHANCE: ":"}
 
 with job(snakemake):
-    table = load_table(snakemake.input[0])
-    table["case"] = table["method"].map(METHOD_NAMES) + ", " + table["space"].map(space_name)
-    grid = sns.relplot(
-        table.replace({"arm": ARM_NAMES}),
-        x="epoch",
-        y="tau",
-        hue="arm",
-        col="case",
-        col_wrap=min(3, table["case"].nunique()),
-        kind="line",
-        errorbar=band,
-        height=3.2,
-        aspect=1.2,
+    table, yardsticks = map(load_table, snakemake.input)
+    taus = yardsticks.set_index("score")["tau"]
+    cases = list(table[~swept(table["arm"])].groupby(["space", "method"], sort=False))
+    figure, grid = plt.subplots(
+        1,
+        len(cases),
+        figsize=(3.2 * len(cases) + 2, 3.2),
+        layout="constrained",
+        squeeze=False,
+        sharey=True,
     )
-    for axes in grid.axes.flat:
-        axes.axhline(0, color="grey", lw=1, ls=":")
+    for axes, ((space, method), of_case) in zip(grid.flat, cases, strict=True):
+        for arm in in_order(of_case["arm"]):
+            curve(axes, of_case[of_case["arm"] == arm], "epoch", "tau", **ARMS[arm].style)
+        for score, line in HELD_AGAINST.items():
+            axes.axhline(taus[score], color="grey", lw=1, ls=line, label=score)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    grid.set_titles("{col_name}")
-    grid.set_axis_labels("epoch", "Kendall's τ with the truth")
-    save(grid.figure, snakemake.output[0])
+        axes.set_title(f"{METHOD_NAMES[method]}, {space_name(space)}, {seeds(of_case)}")
+        axes.set_xlabel("epoch")
+    grid[0, 0].set_ylabel("Kendall's τ with the truth")
+    legend(figure)
+    save(figure, *snakemake.output)

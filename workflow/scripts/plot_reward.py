@@ -1,11 +1,13 @@
-"""Plot the reward and the entropy of the controller over its steps, with and without WPL."""
+"""Plot the reward and the entropy of the controller over its steps."""
 
-import seaborn as sns
+import matplotlib.pyplot as plt
 
-from figure import band, save
+from figure import curve, legend, save, seeds
 from job import job
+from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
-from wpl_lab.search.search_names import ARM_NAMES
+from wpl_lab.search.judging.sweep import swept
+from wpl_lab.search.search_names import space_name
 
 WINDOW = 10
 REWARD = {"text": "reward, c/perplexity", "images": "reward, accuracy"}
@@ -13,27 +15,24 @@ REWARD = {"text": "reward, c/perplexity", "images": "reward, accuracy"}
 with job(snakemake):
     labels = {"reward": REWARD[snakemake.params.task], "entropy": "entropy, nats"}
     table = load_table(snakemake.input[0])
-    table = table[table["arm"].isin(["none", "wpl"]) & (table["method"] == "enas")]
+    table = table[(table["method"] == "enas") & ~swept(table["arm"])]
     table["step"] = table["step"] // WINDOW * WINDOW
-    run = ["space", "arm", "seed", "step"]
-    means = table.groupby(run, as_index=False)[list(labels)].mean()
-    grid = sns.relplot(
-        means.melt(run, list(labels), "quantity").replace({"arm": ARM_NAMES}),
-        x="step",
-        y="value",
-        hue="arm",
-        row="space",
-        row_order=[s for s in ("small", "full") if s in set(means["space"])],
-        col="quantity",
-        kind="line",
-        errorbar=band,
-        height=2.6,
-        aspect=1.5,
-        facet_kws={"sharey": "col"},
+    means = table.groupby(["space", "arm", "seed", "step"], as_index=False)[list(labels)].mean()
+    spaces = [space for space in ("small", "full") if space in set(means["space"])]
+    figure, grid = plt.subplots(
+        len(spaces),
+        len(labels),
+        figsize=(8.6, 2.6 * len(spaces)),
+        layout="constrained",
+        squeeze=False,
     )
-    grid.set_titles("{row_name} space")
-    grid.set_xlabels("step of the controller")
-    for row in grid.axes:
-        for axes, label in zip(row, labels.values(), strict=True):
-            axes.set_ylabel(label)
-    save(grid.figure, snakemake.output[0])
+    for row, space in zip(grid, spaces, strict=True):
+        of_space = means[means["space"] == space]
+        for axes, (quantity, label) in zip(row, labels.items(), strict=True):
+            for arm in in_order(of_space["arm"]):
+                own = of_space[of_space["arm"] == arm]
+                curve(axes, own, "step", quantity, **ARMS[arm].style | {"marker": ""})
+            axes.set(xlabel="step of the controller", ylabel=label)
+            axes.set_title(f"{space_name(space)}, {seeds(of_space)}")
+    legend(figure)
+    save(figure, *snakemake.output)

@@ -1,41 +1,48 @@
-"""Plot how much worse children get while later ones are trained: mean, best five, maximum."""
+"""Plot how much worse children get while later ones are trained, by epoch and by how many."""
 
-import seaborn as sns
+import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
-from figure import band, save
+from figure import curve, legend, save, seeds
 from job import job
+from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
-from wpl_lab.search.search_names import ARM_NAMES, ERROR_NAMES, METHOD_NAMES, space_name
+from wpl_lab.search.judging.sweep import swept
+from wpl_lab.search.search_names import ERROR_NAMES, METHOD_NAMES, space_name
 
-PANELS = {"mean_points": "mean", "best_points": "the 5 best", "max_points": "maximum"}
+CASE = ["space", "method"]
+
+
+def panel(axes, table, x, y):
+    """Draw every arm."""
+    for arm in in_order(table["arm"]):
+        curve(axes, table[table["arm"] == arm], x, y, **ARMS[arm].style)
+    axes.axhline(0, color="grey", lw=1, ls=":")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if max(map(abs, axes.get_ylim())) > 100:  # a few children explode
+        axes.set_yscale("symlog", linthresh=10)
+
 
 with job(snakemake):
     unit = ERROR_NAMES[snakemake.params.task]
-    panels = {name: f"{title}, {unit}" for name, title in PANELS.items()}
-    panels["mean_nats"] = "mean, nats"
-    table = load_table(snakemake.input[0])
-    table = table[table["arm"].isin(["none", "wpl"])].replace({"arm": ARM_NAMES})
-    table["case"] = table["method"].map(METHOD_NAMES) + ", " + table["space"].map(space_name)
-    grid = sns.relplot(
-        table.melt(["case", "arm", "seed", "epoch"], list(panels), "measure", "difference"),
-        x="epoch",
-        y="difference",
-        hue="arm",
-        row="case",
-        col="measure",
-        kind="line",
-        errorbar=band,
-        height=2.4,
-        aspect=1.2,
-        facet_kws={"sharey": False},
+    panels = {"mean_nats": "mean, nats", "mean_points": f"mean, {unit}"}
+    panels |= {"best_points": f"the 5 best, {unit}", "max_points": f"maximum, {unit}"}
+    by_epoch, by_later = map(load_table, snakemake.input)
+    by_epoch, by_later = (table[~swept(table["arm"])] for table in (by_epoch, by_later))
+    cases = list(by_epoch.groupby(CASE, sort=False))
+    later = dict(list(by_later.groupby(CASE)))
+    figure, grid = plt.subplots(
+        len(cases), 5, figsize=(15.6, 2.5 * len(cases)), layout="constrained", squeeze=False
     )
-    for (case, measure), axes in grid.axes_dict.items():
-        axes.axvspan(-0.5, snakemake.params.warmup - 0.5, color="grey", alpha=0.12, lw=0)
-        axes.axhline(0, color="grey", lw=1, ls=":")
-        if max(map(abs, axes.get_ylim())) > 100:  # a few children explode
-            axes.set_yscale("symlog", linthresh=10)
-            axes.yaxis.get_major_locator().set_params(numticks=6)
-            axes.autoscale_view()
-        axes.set_title(f"{case}\n{panels[measure]}", fontsize="small")
-    grid.set_axis_labels("epoch", "after − before")
-    save(grid.figure, snakemake.output[0])
+    for row, (case, of_case) in zip(grid, cases, strict=True):
+        space, method = case
+        for axes, (quantity, title) in zip(row, panels.items(), strict=False):
+            panel(axes, of_case, "epoch", quantity)
+            axes.axvspan(-0.5, snakemake.params.warmup - 0.5, color="grey", alpha=0.12, lw=0)
+            axes.set(title=title, xlabel="epoch")
+        panel(row[-1], later[case], "later", "nats")
+        row[-1].set(title="by later children, nats", xlabel="children trained later in the epoch")
+        name = f"{METHOD_NAMES[method]}\n{space_name(space)}, {seeds(of_case)}"
+        row[0].set_ylabel(f"{name}\nerr2 − err1")
+    legend(figure)
+    save(figure, *snakemake.output)

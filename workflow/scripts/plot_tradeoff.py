@@ -1,48 +1,88 @@
-"""Plot what A keeps against what B learns, over the strength of the anchor, with the bounds."""
+"""Plot what A loses against what B pays, over the strength of the anchor, with the bounds."""
+
+import math
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from figure import save
 from job import job
+from wpl_lab.arms import ARMS, in_order
 from wpl_lab.io.files import load_table
-from wpl_lab.two_models.arms import ARM_NAMES, stop_title
+from wpl_lab.two_models.stops import stop_title
+
+LEAST = -1
+"""The least loss of A that is drawn to scale, in points; an arm that trains A further is below."""
+NEAR = 12
+"""Labels of α are left out where points are nearer than so many pixels."""
+
+
+def draw(tradeoff, split):
+    """Draw a panel for each stop of A and one for the split, a curve for each arm."""
+    cases = [(stop_title(stop), case) for stop, case in tradeoff.groupby("stop", sort=False)]
+    cases += [("one network, half of the classes each", split)]
+    columns = math.ceil((len(cases) + 1) / 2)
+    figure, panels = plt.subplots(
+        2, columns, figsize=(3.8 * columns, 6.6), squeeze=False, layout="constrained"
+    )
+    for (title, case), axes in zip(cases, panels.flat, strict=False):
+        axes.axhline(0, color="grey", lw=0.8, ls=":")
+        axes.axvline(0, color="grey", lw=0.8, ls=":")
+        axes.set_yscale("symlog", linthresh=1, linscale=0.4)
+        curves = {
+            arm: case[case["arm"] == arm].sort_values("alpha") for arm in in_order(case["arm"])
+        }
+        for arm, rows in curves.items():
+            draw_arm(axes, ARMS[arm], rows)
+        ticks = [t for t in (LEAST, 0, 1, 2, 5, 10, 20, 50) if t <= axes.get_ylim()[1]]
+        axes.set_yticks(ticks, labels=map(str, ticks))
+        axes.minorticks_off()
+        axes.set_ylim(bottom=LEAST - 0.4)
+        axes.set_title(f"{title}, n = {case['seeds'].max()}")
+        axes.set(xlabel="cost to B, points", ylabel="A loses, points")
+        for arm, rows in curves.items():
+            if ARMS[arm].reference:
+                label_strengths(axes, rows)
+    for axes in panels.flat[len(cases) :]:
+        axes.set_axis_off()
+    arms = in_order({*tradeoff["arm"], *split["arm"]})
+    handles = [plt.Line2D([], [], **ARMS[arm].style) for arm in arms]
+    panels.flat[len(cases)].legend(handles=handles, loc="center", labelspacing=0.8)
+    return figure
+
+
+def points(rows):
+    """Where the strengths of an arm are drawn ``(strength, 2)``."""
+    return 100 * np.column_stack([rows["cost"], rows["forgetting"].clip(lower=LEAST / 100)])
+
+
+def draw_arm(axes, arm, rows):
+    """Draw an arm's curve over α, larger markers for larger α."""
+    xy = points(rows)
+    low, high = (
+        100 * rows[[f"cost_{end}", f"forgetting_{end}"]].to_numpy() for end in ("low", "high")
+    )
+    bars = np.where(xy[:, 1:] > LEAST, [xy - low, high - xy], np.nan)  # (end, strength, 2)
+    style = {"color": arm.colour, "elinewidth": 0.5, "alpha": 0.5, "ls": "none"}
+    axes.errorbar(*xy.T, xerr=bars[..., 0], yerr=bars[..., 1], **style)
+    axes.plot(*xy.T, color=arm.colour, ls=arm.line, lw=1)
+    sizes = [6 + 7 * math.log10(alpha) if alpha else 25 for alpha in rows["alpha"]]
+    axes.scatter(*xy.T, s=sizes, color=arm.colour, marker=arm.marker, zorder=3)
+    gain = -100 * rows["forgetting"].iloc[0]
+    if gain > -LEAST:
+        axes.annotate(f"A gains {gain:.0f}", xy[0], (5, -2), textcoords="offset points", size=6)
+
+
+def label_strengths(axes, rows):
+    """Write α beside the points of a curve that are not too near to each other."""
+    last = None
+    for alpha, xy in zip(rows["alpha"], points(rows), strict=True):
+        place = axes.transData.transform(xy)
+        if last is None or np.hypot(*(place - last)) > NEAR:
+            text = f"α = $10^{{{math.log10(alpha):.0f}}}$"
+            axes.annotate(text, xy, (4, 4), textcoords="offset points", size=6)
+            last = place
+
 
 with job(snakemake):
-    table, split = (load_table(file, dtype={"stop": str}) for file in snakemake.input)
-    cases = [(stop_title(stop), case) for stop, case in table.groupby("stop", sort=False)]
-    cases += [("one network: half of the classes each", split)]
-    figure, panels = plt.subplots(
-        1, len(cases), figsize=(3.2 * len(cases), 4), squeeze=False, layout="constrained"
-    )
-    handles = {}
-    for (title, rows_of_case), axes in zip(cases, panels[0], strict=True):
-        case = rows_of_case.sort_values("alpha")
-        for place, arm in enumerate(ARM_NAMES):
-            rows = case[case["arm"] == arm]
-            if rows.empty:
-                continue
-            handles[ARM_NAMES[arm]] = axes.errorbar(
-                rows["second"],
-                rows["after"],
-                xerr=[rows["second"] - rows["second_low"], rows["second_high"] - rows["second"]],
-                yerr=[
-                    rows["forgetting_high"] - rows["forgetting"],
-                    rows["forgetting"] - rows["forgetting_low"],
-                ],
-                # WPL with and without a floor are one colour, the former dashed.
-                color="C1" if arm == "floor" else f"C{place}",
-                ls="--" if arm == "floor" else "-",
-                marker="o" if len(rows) > 1 else "s",
-                markersize=4,
-                lw=1.2,
-                elinewidth=0.4,
-            )
-        axes.axhline(case["before"].iloc[0], color="grey", lw=1, ls=":")
-        axes.set_title(title)
-        axes.set_xlabel("test accuracy of B")
-    panels[0][0].set_ylabel("test accuracy of A after B")
-    shown = {
-        ARM_NAMES[arm]: handles[ARM_NAMES[arm]] for arm in ARM_NAMES if ARM_NAMES[arm] in handles
-    }
-    figure.legend(shown.values(), shown, loc="outside lower center", ncols=5, frameon=False)
-    save(figure, snakemake.output[0])
+    save(draw(*(load_table(f, dtype={"stop": str}) for f in snakemake.input)), *snakemake.output)

@@ -14,5 +14,6 @@ with job(snakemake):
     )
     about = {"seeds": params.seeds, **params.first}
     save_tensors(snakemake.output.models, "first", models, **about)
-    save_tensors(snakemake.output.path, "path", path, **about)
+    for kind in ("fall", "moved"):
+        save_tensors(snakemake.output[kind], kind, path[kind], **about)
     save_table(snakemake.output.stops, stops)

@@ -18,31 +18,35 @@ from snakemake.exceptions import WorkflowError
 
 PROJECTS = {"wpl", "wpl_lab"}
 CHOSEN = "<chosen>"  # a module that is known at run time only
+LOOK = {"title", "colour", "marker", "line", "applies", "default"}
+"""What an entry of the table of arms says for figures and for the choice of arms, not for a job."""
 
 
 @cache
-def code_digest(script: str, root: Path, chosen: str | None = None) -> str:
+def code_digest(script: str, root: Path, chosen: str | None = None, arm: str | None = None) -> str:
     """Digest a script of ``workflow/scripts``, what it imports of the project, and versions.
 
     Docstrings, comments and layout do not count: an edit that changes no code changes no digest.
+    Nor do the other entries of the table of arms where a job is about one of them.
 
     Args:
         script: Name of the script.
         root: The project's folder.
         chosen: The module that is imported by a call of ``import_module``, if there is one.
+        arm: The arm that a job is about, if it is about one.
 
     Returns:
         16 hexadecimal digits.
     """
     files, packages = executed(script, root, chosen)
-    codes = {file.relative_to(root).as_posix(): _code(file) for file in files}
+    codes = {file.relative_to(root).as_posix(): _code(file, arm) for file in files}
     versions = {package: _version(package) for package in packages}
     identity = json.dumps([sorted(codes.items()), sorted(versions.items())])
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def executed(script: str, root: Path, chosen: str | None = None) -> tuple[set[Path], set[str]]:
-    """Find what running a script executes; the arguments are those of ``code_digest``.
+    """Find what running a script executes; the arguments are as for ``code_digest``.
 
     Returns:
         The files of the project, the script's own included, as absolute paths; and the names of
@@ -76,18 +80,34 @@ def _parsed(file: Path) -> ast.Module:
 
 
 @cache
-def _code(file: Path) -> str:
-    return hashlib.sha256(repr(_essence(_parsed(file))).encode()).hexdigest()
+def _code(file: Path, arm: str | None) -> str:
+    return hashlib.sha256(repr(_essence(_parsed(file), arm)).encode()).hexdigest()
 
 
-def _essence(node: Any) -> Any:
+def _essence(node: Any, arm: str | None) -> Any:
     """Reduce a syntax tree to what is executed, in a form that versions of Python agree on."""
     if isinstance(node, list):
-        return [_essence(item) for item in node if not _is_text(item)]
+        counted = (item for item in node if not _is_text(item) and not _is_other(item, arm))
+        return [_essence(item, arm) for item in counted]
     if not isinstance(node, ast.AST):
         return node
-    fields = [(name, _essence(value)) for name, value in ast.iter_fields(node)]
-    return type(node).__name__, [field for field in fields if field[1] not in (None, [])]
+    fields = dict(ast.iter_fields(node))
+    if arm and _is_entry(node):
+        fields["keywords"] = [k for k in fields["keywords"] if k.arg not in LOOK]
+    essence = [(name, _essence(value, arm)) for name, value in fields.items()]
+    return type(node).__name__, [field for field in essence if field[1] not in (None, [])]
+
+
+def _is_entry(node: Any) -> bool:
+    """Tell whether an expression is an entry of the table of arms."""
+    return isinstance(node, ast.Call) and _called(node) == "Arm"
+
+
+def _is_other(node: Any, arm: str | None) -> bool:
+    """Tell whether an expression is the entry of another arm than the one that a job is about."""
+    if arm is None or not _is_entry(node):
+        return False
+    return all(ast.unparse(k.value) != repr(arm) for k in node.keywords if k.arg == "name")
 
 
 def _is_text(node: Any) -> bool:

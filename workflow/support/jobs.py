@@ -45,6 +45,7 @@ def _log(output: str) -> str:
 def _code(rule: Rule, root: Path) -> Callable[[Any], str]:
     def code(wildcards: Any) -> str:
         script = Path(rule.script.format(wildcards=wildcards)).stem
-        return code_digest(script, root, MODULES.get(wildcards.get("task")))
+        arm = wildcards.get("arm", "").partition("@")[0] or None  # wpl@0.3 is wpl at another α
+        return code_digest(script, root, MODULES.get(wildcards.get("task")), arm)
 
     return code

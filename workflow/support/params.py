@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from snakemake.exceptions import WorkflowError
 
+from wpl_lab.arms import ARMS, chosen
 from wpl_lab.constraints import Count, Seed
 from wpl_lab.data.data_settings import ImageData, TextData
 from wpl_lab.search.plan import Search
@@ -82,10 +83,15 @@ class Params:
                 f"{[*self.compare.shared]}"
             )
         large = self.data.source not in ("digits", "folder") and self.data.size is None
-        if "omega" in self.compare.remedies and large:
+        matrices = [
+            arm
+            for arm in chosen(self.compare.remedies, "headline")
+            if "omega" in ARMS[arm].estimates
+        ]
+        if matrices and large:
             raise ValueError(
-                "compare.remedies: the matrices of omega are for small images; leave it out with "
-                f"data.source {self.data.source}"
+                f"compare.remedies: the matrices of {matrices[0]} are for small images; leave it "
+                f"out with data.source {self.data.source}"
             )
 
 

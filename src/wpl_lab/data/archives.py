@@ -43,9 +43,9 @@ class Members:
     """What an archive holds.
 
     Attributes:
-        files: Paths of the files, in the order in which they stand there.
+        files: Paths of the files, in their order in the archive.
         folders: Paths of the folders that it names.
-        read: Gives the content of a file.
+        read: Returns the content of a file.
     """
 
     files: list[str]
@@ -61,12 +61,13 @@ def open_archive(path: Path) -> Iterator[Members]:
         Its members; they can be read until the block ends.
 
     Raises:
-        DataError: If it is of another type or damaged; if it holds a link, a device or a path that
-            leads out of it, the same path twice, or many times more than its own size. Reading
-            raises it too.
+        DataError: If it is of another type or damaged; if it holds a link, a device, a path that
+            escapes from it, a duplicate path, or many times more than its own size. Reading raises
+            it too.
     """
-    tar = next((opener for end, opener in _TARS.items() if path.name.endswith(end)), None)
-    if path.name.endswith(".zip"):
+    name = path.name.lower()
+    tar = next((opener for end, opener in _TARS.items() if name.endswith(end)), None)
+    if name.endswith(".zip"):
         with _sound(path):
             archive = zipfile.ZipFile(path)
         with archive:
@@ -84,8 +85,9 @@ def _zip(root: Path, archive: zipfile.ZipFile) -> Members:
     files: dict[str, zipfile.ZipInfo] = {}
     folders = []
     for member in archive.infolist():
-        name = _inside(member.filename, root)
-        if member.is_dir():
+        given = member.filename.replace("\\", "/")  # of programs for Windows that break the format
+        name = _inside(given, root)
+        if given.endswith("/"):
             folders.append(name)
             continue
         kind = stat.S_IFMT(member.external_attr >> 16)
@@ -159,7 +161,7 @@ def _sound(root: Path, name: str = "") -> Iterator[None]:
 def _inside(name: str, root: Path) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise DataError(f"{root}: {name!r} leads out of the archive")
+        raise DataError(f"{root}: {name!r} escapes from the archive")
     return str(path)
 
 
@@ -169,7 +171,7 @@ def _check(name: str, root: Path, *, plain: bool, size: int, known: Iterable[str
     if size > _LARGEST_FILE:
         raise DataError(f"{root}: {name!r} has {size} bytes; at most {_LARGEST_FILE} are read")
     if name in known:
-        raise DataError(f"{root}: {name!r} stands there twice")
+        raise DataError(f"{root}: {name!r} is a duplicate path")
 
 
 def _allowed(root: Path) -> int:

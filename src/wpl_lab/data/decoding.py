@@ -1,89 +1,121 @@
-"""Image files and arrays as bytes of one size, grey or RGB."""
+"""Image files as one array of pixels, and what they were like."""
 
 import hashlib
-import io
 import warnings
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from wpl_lab.data.data_files import DataError
+from wpl_lab.data.data_settings import Background
 from wpl_lab.data.file_trees import Tree
+from wpl_lab.data.image_file import ImageFile, Pixels, decode
 
-Bytes = NDArray[np.uint8]
 
-_GREY = {"1", "L", "LA", "La"}
-_COLOUR = {"RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"}
+@dataclass
+class Decoded:
+    """Decoded image files.
+
+    Attributes:
+        pixels: ``(file, channel, height, width)``: one channel if all are grey and three if any has
+            colour; uint16 if any has 16 bits per channel, else uint8.
+        digests: The SHA-256 of each file, by path.
+        traits: For each trait that some have, such as ``"mode RGB"`` or ``"rotated by EXIF"``, the
+            paths of these files.
+        sizes: How many files have each height and width, as they were before they were resized.
+    """
+
+    pixels: Pixels
+    digests: dict[str, bytes] = field(default_factory=dict)
+    traits: dict[str, list[str]] = field(default_factory=dict)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
 
 
 def decode_all(
-    tree: Tree, names: Sequence[str], size: int | None
-) -> tuple[Bytes, dict[str, bytes]]:
+    tree: Tree, names: Sequence[str], size: int | None, background: Background
+) -> Decoded:
     """Decode image files of a tree.
 
     Args:
         tree: A folder or archive.
         names: Paths of the files.
         size: Height and width to which each image is resized; None if all have the same.
+        background: What shows through transparent pixels.
 
     Returns:
-        Pixels ``(file, channel, height, width)``, with one channel if all are grey and three if
-        any has colour; and by path the SHA-256 of each file.
+        The files, in the order of ``names``.
 
     Raises:
-        DataError: If a file is not an image of 8 bits per channel, is truncated or has more
-            pixels than Pillow allows; if sizes differ and none is given.
+        DataError: If a file cannot be used (``image_file.decode``); if sizes differ and none is
+            given.
     """
     rows = {name: row for row, name in enumerate(names)}
-    digests: dict[str, bytes] = {}
-    pixels: Bytes = np.empty((0, 0, 0, 0), np.uint8)
-    first = ""
+    decoded = Decoded(np.empty((0, 0, 0, 0), np.uint8))
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for name in filter(rows.__contains__, tree.files):
             raw = tree.read(name)
-            image = _decode(raw, f"{tree.root / name}", size)
-            if not first:
-                first, pixels = name, np.empty((len(names), *image.shape), np.uint8)
-            if image.shape[1:] != pixels.shape[2:]:
-                given = [f"{h}×{w}" for h, w in (pixels.shape[2:], image.shape[1:])]
+            image = decode(raw, f"{tree.root / name}", background)
+            pixels = image.pixels if size is None else resize(image.pixels[None], size)[0]
+            if not decoded.digests:
+                decoded.pixels = np.empty((len(names), *pixels.shape), pixels.dtype)
+            elif pixels.shape[1:] != decoded.pixels.shape[2:]:
+                first = next(iter(decoded.digests))
                 raise DataError(
-                    f"{tree.root / first} has {given[0]} pixels, {tree.root / name} has "
-                    f"{given[1]}; set size to resize all images"
+                    f"{tree.root / first} has {_size(decoded.pixels)} pixels, {tree.root / name} "
+                    f"has {_size(pixels)}; set size to resize all images"
                 )
-            if len(image) > pixels.shape[1]:
-                pixels = np.repeat(pixels, 3, axis=1)  # the first with colour: grey ones so far
-            pixels[rows[name]] = image  # (channel, height, width); a grey one in each channel
-            digests[name] = hashlib.sha256(raw).digest()
-    return pixels, digests
+            decoded.pixels = _put(decoded.pixels, rows[name], pixels)
+            decoded.digests[name] = hashlib.sha256(raw).digest()
+            decoded.sizes[image.pixels.shape[1:]] += 1
+            for trait in _traits(image, pixels, background):
+                decoded.traits.setdefault(trait, []).append(name)
+    return decoded
 
 
-def resize(pixels: Bytes, size: int) -> Bytes:
+def resize(pixels: Pixels, size: int) -> Pixels:
     """Resize images ``(sample, channel, height, width)`` to a square, channel by channel."""
-    resized = np.empty((*pixels.shape[:2], size, size), np.uint8)
+    resized = np.empty((*pixels.shape[:2], size, size), pixels.dtype)
     for image, smaller in zip(pixels, resized, strict=True):
         for channel, row in zip(image, smaller, strict=True):
-            row[:] = np.asarray(_square(Image.fromarray(channel), size))
+            row[:] = _square(channel, size)
     return resized
 
 
-def _decode(raw: bytes, path: str, size: int | None) -> Bytes:
-    try:
-        with Image.open(io.BytesIO(raw)) as image:
-            if image.format == "PNG":  # its pixels may be there and its end missing
-                Image.open(io.BytesIO(raw)).verify()
-            if image.mode not in _GREY | _COLOUR:
-                raise ValueError(f"mode {image.mode}; expected 8 bits per channel, grey or colour")
-            plain = image.convert("L" if image.mode in _GREY else "RGB")
-    # Pillow's readers raise errors of many types.
-    except Exception as error:
-        why = "not an image" if isinstance(error, UnidentifiedImageError) else error
-        raise DataError(f"{path} cannot be used: {why}") from error
-    array = np.asarray(plain if size is None else _square(plain, size))
-    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+def _square(channel: Pixels, size: int) -> Pixels:
+    deep = channel.dtype == np.uint16  # Pillow resizes bytes and single precision
+    image = Image.fromarray(channel.astype(np.float32) if deep else channel)
+    resized = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+    square: Pixels = np.rint(resized).astype(np.uint16) if deep else resized
+    return square
 
 
-def _square(image: Image.Image, size: int) -> Image.Image:
-    return image.resize((size, size), Image.Resampling.BILINEAR)
+def _put(whole: Pixels, row: int, image: Pixels) -> Pixels:
+    """Put an image ``(channel, height, width)`` in its row; the first with colour or 16 bits."""
+    if len(image) > whole.shape[1]:
+        whole = np.repeat(whole, 3, axis=1)  # grey images so far
+    if image.dtype != whole.dtype:  # 255 of 8 bits is 65535 of 16
+        if image.dtype == np.uint16:
+            whole = whole.astype(np.uint16) * np.uint16(257)
+        else:
+            image = image.astype(np.uint16) * np.uint16(257)
+    whole[row] = image  # a grey one in each channel
+    return whole
+
+
+def _traits(image: ImageFile, pixels: Pixels, background: Background) -> list[str]:
+    found = {
+        f"mode {image.mode}": True,
+        "rotated by EXIF": image.rotated,
+        f"transparent, on {background}": image.transparent,
+        "first of several frames": image.frames > 1,
+        "of one colour only": bool((pixels == pixels[:, :1, :1]).all()),
+    }
+    return [trait for trait, holds in found.items() if holds]
+
+
+def _size(pixels: Pixels) -> str:
+    return "×".join(map(str, pixels.shape[-2:]))

@@ -9,23 +9,24 @@ from pathlib import Path, PurePosixPath
 from wpl_lab.data.archives import KNOWN, open_archive
 from wpl_lab.data.data_files import DataError
 
-_DEEPEST = 4  # folders; deeper ones are not looked into, which also ends loops of links
-
 
 @dataclass(frozen=True)
 class Tree:
-    """Files by their path in the tree, ``/`` between its parts. Hidden ones are left out.
+    """Files by their path in the tree, ``/`` between its parts.
 
     Attributes:
         root: The folder or archive.
         files: Paths of the files, in the order in which they are read fastest.
         folders: Paths of the folders that the tree names.
-        read: Gives the content of a file.
+        hidden: Paths that start with a dot, or that macOS adds to archives: they are left out. Of
+            a hidden folder on disk, its own path only.
+        read: Returns the content of a file.
     """
 
     root: Path
     files: tuple[str, ...]
     folders: frozenset[str]
+    hidden: tuple[str, ...]
     read: Callable[[str], bytes]
 
 
@@ -38,42 +39,73 @@ def open_tree(root: Path) -> Iterator[Tree]:
 
     Raises:
         DataError: If there is no such folder or archive, or it cannot be read; if an archive is
-            refused (``archives.open_archive``). Reading raises it too.
+            refused (``archives.open_archive``); if a link leads back to a folder it is in. Reading
+            raises it too.
     """
     if root.is_dir():
         yield _folder(root)
     elif root.exists():
         with open_archive(root) as members:
-            folders = frozenset(_visible(members.folders))
-            yield Tree(root, _visible(members.files), folders, members.read)
+            yield _tree(root, members.files, members.folders, members.read)
     else:
         raise DataError(f"{root} is missing: expected a folder or an archive ({KNOWN})")
 
 
 def _folder(root: Path) -> Tree:
-    def fail(error: OSError) -> None:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
-
     def read(name: str) -> bytes:
         try:
             return (root / name).read_bytes()
         except OSError as error:
-            fail(error)
-            raise
+            raise _unreadable(error) from error
 
-    files, folders = [], []
-    for where, inner, names in os.walk(root, followlinks=True, onerror=fail):
-        here = PurePosixPath(Path(where).relative_to(root).as_posix())
-        inner[:] = sorted(inner) if len(here.parts) < _DEEPEST else []
-        folders.append(str(here))
-        files += [str(here / name) for name in sorted(names)]
-    return Tree(root, _visible(files), frozenset(_visible(folders)), read)
+    files: list[str] = []
+    folders: list[str] = []
+    try:
+        _walk(root, PurePosixPath(), [], files, folders)
+    except OSError as error:
+        raise _unreadable(error) from error
+    return _tree(root, files, folders, read)
+
+
+def _walk(
+    root: Path,
+    here: PurePosixPath,
+    above: list[tuple[int, int]],
+    files: list[str],
+    folders: list[str],
+) -> None:
+    """Collect the paths in a folder, those in folders that are linked to as well."""
+    state = (root / here).stat()
+    identity = (state.st_dev, state.st_ino)
+    if identity in above:
+        raise DataError(f"{root / here} is a link to a folder that it is in")
+    with os.scandir(root / here) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        path = here / entry.name
+        if not entry.is_dir():
+            files.append(str(path))
+            continue
+        folders.append(str(path))
+        if not _is_hidden(str(path)):
+            _walk(root, path, [*above, identity], files, folders)
+
+
+def _tree(
+    root: Path, files: Iterable[str], folders: Iterable[str], read: Callable[[str], bytes]
+) -> Tree:
+    files, folders = list(files), list(folders)
+    hidden = tuple(path for path in [*folders, *files] if _is_hidden(path))
+    return Tree(root, _visible(files), frozenset(_visible(folders)), hidden, read)
 
 
 def _visible(paths: Iterable[str]) -> tuple[str, ...]:
-    """Leave out what starts with a dot, and what macOS adds to archives."""
-    return tuple(
-        path
-        for path in paths
-        if not any(part.startswith((".", "__MACOSX")) for part in path.split("/"))
-    )
+    return tuple(path for path in paths if not _is_hidden(path))
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in path.split("/"))
+
+
+def _unreadable(error: OSError) -> DataError:
+    return DataError(f"{error.filename} cannot be read: {error.strerror}")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wpl_lab.data.data_files import DataError, download, verify
 from wpl_lab.data.file_trees import open_tree
-from wpl_lab.data.images import Part
+from wpl_lab.data.parts import Part
 from wpl_lab.io.files import atomic
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Images by class: which part and class a file belongs to by its path, and what is wrong there."""
 
-import logging
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.file_trees import Tree
-from wpl_lab.data.images import PARTS, Part
+from wpl_lab.data.image_file import is_image
+from wpl_lab.data.parts import PARTS, Part, part_of
 
-_LOG = logging.getLogger(__name__)
-_LAYOUT = "expected train/<class>/<image>, with valid and test likewise or not, or <class>/<image>"
+_LAYOUT = (
+    "expected train/<class>/<image>, with valid (or val, validation) and test likewise or not, "
+    "or <class>/<image>"
+)
+
+_Classes = dict[str, list[str]]  # paths by class
 
 
 @dataclass(frozen=True)
@@ -26,42 +31,43 @@ class Sorted:
         names: For each part that the tree has, the paths of its files; all in train where the tree
             has no parts.
         labels: For each of these parts, the number of the class of each file.
+        left_out: Paths of the files that are no images.
     """
 
     classes: tuple[str, ...]
     names: Mapping[Part, NDArray[np.str_]]
     labels: Mapping[Part, NDArray[np.int64]]
+    left_out: Sequence[str]
 
 
 def by_class(tree: Tree) -> Sorted:
-    """Sort the files of ``train/<class>/*``, ``valid/<class>/*``, ``test/<class>/*``.
+    """Sort the images of ``train/<class>/*``, ``valid/<class>/*``, ``test/<class>/*``.
 
-    Valid and test may be missing; ``<class>/*`` is a tree that is all train. All of it may stand in
-    one more folder, as archives often have it.
+    Valid and test may be missing, and have other names (``parts.part_of``); ``<class>/*`` is a tree
+    that is all train. All of it may be in more folders, as archives often have it. Files that are
+    no images are left out (``image_file.is_image``).
 
     Returns:
-        The files by part and class.
+        The images by part and class.
 
     Raises:
-        DataError: If a file stands elsewhere; if a class is empty or not in every part; if there
-            is only one.
+        DataError: If an image is elsewhere; if a class is empty or not in every part; if there is
+            only one class; if two folders are the same part.
     """
-    top = _top(tree)
-    inner = {name: PurePosixPath(name).relative_to(top).parts for name in tree.files}
-    first = {parts[0] for parts in inner.values()}
-    split = bool(first & set(PARTS))
-    if split and "train" not in first:
-        raise DataError(f"{tree.root} has {min(first & set(PARTS))} but not train; {_LAYOUT}")
-    names: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for name in sorted(inner):
-        *where, _ = inner[name]
-        if len(where) != 1 + split or (split and where[0] not in PARTS):
-            raise DataError(f"{tree.root / name} is not where an image can be; {_LAYOUT}")
-        names[where[0] if split else "train"][where[-1]].append(name)
-    for folder in sorted(tree.folders - {str(PurePosixPath(name).parent) for name in inner}):
-        depth = len(PurePosixPath(folder).parts) - len(PurePosixPath(top).parts)
-        if depth == 1 + split:
-            raise DataError(f"{tree.root / folder} holds no image")
+    images = sorted(name for name in tree.files if is_image(name, tree.read))
+    if not images:
+        raise DataError(f"{tree.root} holds no image; {_LAYOUT}")
+    top = _top(images)
+    parts = _parts(tree, {PurePosixPath(name).relative_to(top).parts[0] for name in images})
+    names: dict[Part, _Classes] = defaultdict(lambda: defaultdict(list))
+    for name in images:
+        *where, _ = PurePosixPath(name).relative_to(top).parts
+        if len(where) != 1 + bool(parts) or (parts and where[0] not in parts):
+            deeper = len(where) > 1 + bool(parts) and (not parts or where[0] in parts)
+            why = "is deeper than a class's folder" if deeper else "is not where an image can be"
+            raise DataError(f"{tree.root / name} {why}; {_LAYOUT}")
+        names[parts[where[0]] if parts else "train"][_printable(where[-1])].append(name)
+    _check_empty(tree, images, depth=len(PurePosixPath(top).parts) + 1 + bool(parts))
     classes = _classes(tree, names)
     given = [part for part in PARTS if part in names]
     return Sorted(
@@ -71,35 +77,42 @@ def by_class(tree: Tree) -> Sorted:
             part: np.repeat(np.arange(len(classes)), [len(names[part][name]) for name in classes])
             for part in given
         },
+        sorted(set(tree.files) - set(images)),
     )
 
 
-def warn_of_overlap(names: Mapping[Part, Sequence[str]], digests: Mapping[str, bytes]) -> None:
-    """Say in the log how many images of valid and test are in train too, byte for byte."""
-    train = {digests[name] for name in names["train"]}
-    for part in ("valid", "test"):
-        known = [name for name in names[part] if digests[name] in train]
-        if known:
-            _LOG.warning(
-                "warning: %d of %d %s images are in train too, byte for byte; one is %s",
-                len(known),
-                len(names[part]),
-                part,
-                known[0],
-            )
+def _top(images: Sequence[str]) -> str:
+    """Find the folder that all images are in and that is neither part nor class."""
+    paths = [PurePosixPath(name).parts for name in images]
+    shared = [
+        folders[0]
+        for folders in zip(*(path[:-2] for path in paths), strict=False)
+        if len(set(folders)) == 1
+    ]
+    named = [part_of(folder) is not None for folder in shared]
+    return "/".join(shared[: named.index(True)] if any(named) else shared) or "."
 
 
-def _top(tree: Tree) -> str:
-    """Find the one folder that all stands in, if there is one that is neither part nor class."""
-    if not tree.files:
-        raise DataError(f"{tree.root} holds no image; {_LAYOUT}")
-    paths = [PurePosixPath(name) for name in tree.files]
-    (first, *others) = {path.parts[0] for path in paths}
-    wrapped = not others and first not in PARTS and all(len(path.parts) > 2 for path in paths)
-    return first if wrapped else "."
+def _parts(tree: Tree, folders: set[str]) -> dict[str, Part]:
+    """Find the folders that are parts."""
+    parts = {folder: part for folder in sorted(folders) if (part := part_of(folder))}
+    for part in PARTS:
+        same = [folder for folder in parts if parts[folder] == part]
+        if len(same) > 1:
+            raise DataError(f"{tree.root}: {same[0]} and {same[1]} are both the part {part}")
+    if parts and "train" not in parts.values():
+        raise DataError(f"{tree.root} has {min(parts)} but not train; {_LAYOUT}")
+    return parts
 
 
-def _classes(tree: Tree, names: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
+def _check_empty(tree: Tree, images: Sequence[str], *, depth: int) -> None:
+    """Refuse folders of classes without an image."""
+    for folder in sorted(tree.folders - {str(PurePosixPath(name).parent) for name in images}):
+        if len(PurePosixPath(folder).parts) == depth:
+            raise DataError(f"{tree.root / folder} holds no image")
+
+
+def _classes(tree: Tree, names: Mapping[Part, _Classes]) -> tuple[str, ...]:
     classes = sorted(names["train"])
     for part, found in names.items():
         for name in sorted(set(classes) ^ set(found)):
@@ -108,3 +121,9 @@ def _classes(tree: Tree, names: Mapping[str, Mapping[str, object]]) -> tuple[str
     if len(classes) < 2:
         raise DataError(f"{tree.root} has one class only, {classes[0]!r}; {_LAYOUT}")
     return tuple(classes)
+
+
+def _printable(folder: str) -> str:
+    """Name a class: composed characters, whichever way the disk stores them; bytes as escapes."""
+    text = folder.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", text)

@@ -5,15 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from wpl_lab.data.parts import PARTS, Part
 from wpl_lab.io.artifact import load_tensors, save_tensors
-
-Part = Literal["train", "valid", "test"]
-PARTS: tuple[Part, ...] = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -21,9 +19,11 @@ class Images:
     """Images as they were read, and their labels.
 
     Attributes:
-        pixels: For each part, bytes ``(sample, channel, height, width)``.
+        pixels: For each part, ``(sample, channel, height, width)``: uint8 up to 255, or uint16 up
+            to 65535 if any image has more than 8 bits per channel.
         labels: For each part, integers ``(sample)`` from 0.
-        about: Where the images come from: source, checksum, seed of the split.
+        about: Where the images come from: source, checksum, seed of the split; of a folder also
+            the names of the classes and facts about the files.
     """
 
     pixels: Mapping[Part, Tensor]
@@ -35,11 +35,16 @@ class Images:
         """Number of classes, counted in the training part."""
         return int(self.labels["train"].max()) + 1
 
+    @property
+    def sizes(self) -> dict[Part, int]:
+        """Number of images of each part."""
+        return {part: len(self.labels[part]) for part in PARTS}
+
     @cached_property
     def scale(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation of each channel of the training part.
 
-        They are computed from counts of the 256 values: exactly, and without a copy of the pixels.
+        They are computed from counts of the values: exactly, and without a copy of the pixels.
         A channel that is the same everywhere has deviation 1, so that one can divide by it.
 
         Returns:
@@ -85,11 +90,14 @@ def load_images(path: Path | str) -> Images:
 
 
 def _counts(pixels: Tensor) -> Tensor:
-    """Count the values of bytes ``(sample, channel, height, width)``: ``(channel, 256)``."""
-    counts = torch.zeros(pixels.shape[1], 256, dtype=torch.int64)
-    for some in pixels.split(max(1, 2**24 // pixels[0].numel())):  # 16 MB at a time
+    """Count the values of pixels ``(sample, channel, height, width)``: ``(channel, value)``."""
+    values = torch.iinfo(pixels.dtype).max + 1
+    counts = torch.zeros(pixels.shape[1], values, dtype=torch.int64)
+    for some in pixels.split(max(1, 2**24 // pixels[0].numel())):  # 16 million at a time
         for channel in range(len(counts)):
-            counts[channel] += torch.bincount(some[:, channel].flatten(), minlength=256)
+            flat = some[:, channel].flatten()
+            flat = flat if flat.dtype == torch.uint8 else flat.to(torch.int32)
+            counts[channel] += torch.bincount(flat, minlength=values)
     return counts
 
 

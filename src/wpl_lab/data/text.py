@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wpl_lab.data.parts import PARTS, Part
 from wpl_lab.io.artifact import load_tensors, save_tensors
-
-PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,17 @@ class Text:
     test: Tensor
     words: tuple[str, ...]
 
+    @property
+    def sizes(self) -> dict[Part, int]:
+        """Number of tokens of each part."""
+        return {part: len(getattr(self, part)) for part in PARTS}
+
 
 def save_text(path: Path | str, text: Text, **about: Any) -> None:
     """Write a text to one file, with where it comes from as metadata that JSON can hold."""
-    tensors = {part: getattr(text, part).to(torch.int32) for part in PARTS}  # half the size
+    tensors: dict[str, Tensor] = {
+        part: getattr(text, part).to(torch.int32) for part in PARTS
+    }  # half the size
     words = bytearray("\n".join(text.words).encode())
     tensors["words"] = torch.frombuffer(words, dtype=torch.uint8)
     save_tensors(path, "text", tensors, **about)

@@ -1,158 +1,229 @@
-"""The phases of an epoch: children in turn, what the strategy learns, scores of architectures."""
+"""The phases of an epoch: children in turn, what the strategies learn, scores of architectures.
+
+All runs take each step together; ``Stack`` holds their weights side by side.
+"""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from wpl.fisher import diagonal_fisher
-from wpl_lab.search.descent import check, step
-from wpl_lab.search.protocol import Child, Genotype, Row, Score, Task
-from wpl_lab.search.settings import Training
-from wpl_lab.search.state import State
+from wpl_lab.search.descent import Divergence, divergence, used_by
+from wpl_lab.search.protocol import Genotype, Learning, Row, Task
+from wpl_lab.search.settings import ArmTraining
+from wpl_lab.search.stack import Stack
+from wpl_lab.search.turn import Lanes, replays, train
 
 
-def train_children(task: Task, state: State, *, training: Training) -> list[Row]:
+def train_children(task: Task, stack: Stack, *, training: ArmTraining) -> list[list[Row]]:
     """Train children in turn on the shared weights, and score each of them twice.
 
     Each child is trained on a few batches, with the penalty over the weights that it uses; it is
     scored; its Fisher information and its weights are taken into the memory. When all are trained
-    they are scored again, as the later ones have left them.
-
-    The penalty takes its proximal step. Its gradient added to that of the loss, as in the paper,
-    diverges under gradient descent where learning rate · α F > 2, which some weight of every child
-    exceeds at any useful α; or, shortened with the rest, takes the place of the loss's.
+    they are scored again, as the later ones have left them. With ``training.together`` above 1,
+    as many children take a turn together.
 
     Args:
-        task: Data and shared model.
-        state: Of the search: weights, memory and position in the data are moved on.
+        task: Data and models.
+        stack: Of the runs: weights and memory are changed. A run that diverges is put back to
+            the start of the epoch, and noted in ``stack.diverged``.
         training: How to train.
 
     Returns:
-        A row per child: genotype, mean training loss, reward on a batch of ``reward``; on
-        ``select``, before and after the other children, err1 and err2 (cross-entropy in nats) and
+        For each run, a row per child: its number; how many children were trained after it; its
+        genotype; whether it has diverged; mean training loss; reward on a batch of ``reward``; on
+        ``select``, before and after the later children, err1 and err2 (cross-entropy in nats) and
         error1 and error2 (as the task measures it).
-
-    Raises:
-        ExplodedError: If a child explodes; names the genotype.
     """
-    random = state.generator("children")
-    dropout = state.generator("dropout", next(task.model.parameters()).device)
-    stream = task.batches(state.batch, state.seed)
-    limit = training.explosion * task.guessing
-    learning_rate = training.learning_rate_at(state.epoch)
-    rows: list[Row] = []
-    for _ in range(training.children):
-        genotype = state.strategy.sample(random)
-        child, names = task.child(genotype), task.used(genotype)
-        parameters = {name: task.model.get_parameter(name) for name in names}
-        penalty = state.penalty(names, training.epochs)
-        losses = []
-        for inputs, targets in itertools.islice(stream, training.batches):
-            loss = task.loss(child, inputs, targets, dropout)
-            step(
-                parameters,
-                loss,
-                learning_rate=learning_rate,
-                gradient_norm=training.gradient_norm,
-                weight_decay=training.weight_decay,
-            )
-            if penalty is not None:
-                penalty.pull_(parameters, learning_rate)
-            losses.append(loss.detach())
-            state.work += 3 * targets.numel()
-        state.batch += training.batches
-        trained = check(genotype, torch.stack(losses).mean().item(), limit)
-        child = task.child(genotype)
-        before = task.score(child, "select")
-        check(genotype, before.nats, limit)
-        batch = task.sample(random)
-        reward = _reward(task, state, child, *batch)
-        if state.memory is not None:
-            state.memory.renew(parameters, _fisher(state, child, names, *batch))
-        row: Row = {"genotype": str(genotype), "loss": trained, "reward": reward}
-        rows.append(row | {"err1": before.nats, "error1": before.error})
-    for row in rows:
-        after = _select(task, task.space.parse(row["genotype"]))
-        row |= {"err2": after.nats, "error2": after.error}
+    draws = stack.generators("children")
+    dropout = stack.generators("dropout", task.device)
+    labels = stack.generators("labels", task.device)
+    stream = task.batches(stack.epoch * training.steps, [state.seed for state in stack.states])
+    past = [
+        [task.space.parse(row["genotype"]) for row in state.tables["children"]]
+        for state in stack.states
+    ]
+    rows: list[list[Row]] = [[] for _ in stack.states]
+    for turn in range(training.turns):
+        drawn = [
+            [state.strategy.sample(random) for _ in range(training.together)]
+            for state, random in zip(stack.states, draws, strict=True)
+        ]
+        losses = train(
+            task,
+            stack,
+            [(run, genotype) for run, of_run in enumerate(drawn) for genotype in of_run],
+            replays(past, draws, last=training.replay),
+            itertools.islice(stream, training.batches),
+            dropout,
+            training=training,
+        ).unflatten(0, (len(drawn), -1))  # (run, child of the turn)
+        later = (training.turns - 1 - turn) * training.together
+        for number, genotypes in enumerate(zip(*drawn, strict=True)):
+            batch = task.sample(draws)
+            child = turn * training.together + number
+            measured = _measure(task, stack, child, genotypes, losses[:, number], batch, training)
+            _remember(task, stack, child, genotypes, batch, labels)
+            for of_run, row in zip(rows, measured, strict=True):
+                of_run.append({"child": child, "later": later} | row)
+        past = [of_run + new for of_run, new in zip(past, drawn, strict=True)]
+    _measure_again(task, stack, rows)
     return rows
 
 
-def learn(task: Task, state: State) -> list[Row]:
-    """Let the strategy learn which architectures the shared weights reward.
+def learn(task: Task, stack: Stack) -> dict[int, list[Row]]:
+    """Let the strategies learn which architectures the shared weights reward.
 
     Args:
-        task: Data and shared model.
-        state: Of the search: the strategy is moved on.
+        task: Data and models.
+        stack: Of the runs: the strategies of those that have not diverged are changed.
 
     Returns:
-        The rows of the strategy.
+        For each of them, the rows of its strategy.
     """
-    random = state.generator("policy")
+    draws = stack.generators("policy")
+    learning: dict[int, Learning] = {
+        run: stack.states[run].strategy.learn(epoch=stack.epoch, random=draws[run])
+        for run in stack.sound
+    }
+    rewards: dict[int, Any] = dict.fromkeys(learning)  # a generator is first sent None
+    rows: dict[int, list[Row]] = {}
+    while learning:
+        wanted: dict[int, list[Genotype]] = {}
+        for run, of_run in list(learning.items()):
+            try:
+                wanted[run] = of_run.send(rewards[run])
+            except StopIteration as end:
+                rows[run] = end.value
+                del learning[run]
+        rewards = {run: [] for run in wanted}
+        for number in range(max(map(len, wanted.values()), default=0)):
+            lanes = [(run, of[number]) for run, of in wanted.items() if number < len(of)]
+            for (run, _), reward in zip(lanes, _rewards(task, stack, lanes, draws), strict=True):
+                rewards[run].append(reward)
+    return rows
 
-    def reward(genotype: Genotype) -> float:
-        return _reward(task, state, task.child(genotype), *task.sample(random))
 
-    return state.strategy.learn(reward, epoch=state.epoch, random=random)
-
-
-def score(task: Task, state: State, *, training: Training) -> list[Row]:
+def score(task: Task, stack: Stack, *, training: ArmTraining) -> dict[int, list[Row]]:
     """Score architectures with the shared weights: all of a small space, and the candidates.
 
     Only the candidates' scores count as work: a search needs no others.
 
     Args:
-        task: Data and shared model.
-        state: Of the search.
+        task: Data and models.
+        stack: Of the runs.
         training: Which to score; candidates are drawn after the last epoch only.
 
     Returns:
-        A row per architecture: genotype, cross-entropy on ``select`` in nats, and how many of the
-        candidates it is.
+        For each run that has not diverged, a row per architecture: genotype, cross-entropy on
+        ``select`` in nats, and how many of the candidates it is.
     """
-    drawn: list[Genotype] = []
-    if state.epoch + 1 == training.epochs:
-        random = state.generator("candidates")
-        drawn = [state.strategy.sample(random) for _ in range(training.candidates)]
-        state.work += len(set(drawn)) * task.predictions("select")
-    everything = task.space.cells() if training.ranks(task.space.size, state.epoch) else drawn
-    return [
-        {
-            "genotype": str(genotype),
-            "cross_entropy": _select(task, genotype).nats,
-            "candidates": drawn.count(genotype),
-        }
-        for genotype in dict.fromkeys(everything)
+    candidates: dict[int, list[Genotype]] = {run: [] for run in stack.sound}
+    if stack.epoch + 1 == training.epochs:
+        draws = stack.generators("candidates")
+        for run, drawn in candidates.items():
+            strategy = stack.states[run].strategy
+            drawn += [strategy.sample(draws[run]) for _ in range(training.candidates)]
+            stack.work[run] += len(set(drawn)) * task.predictions("select")
+    everything = training.ranks(task.space.size, stack.epoch)
+    lanes = [
+        (run, genotype)
+        for run, drawn in candidates.items()
+        for genotype in dict.fromkeys(task.space.cells() if everything else drawn)
     ]
+    rows: dict[int, list[Row]] = {run: [] for run in candidates}
+    scores = task.children(stack.weights, lanes).scores("select") if lanes else []
+    for (run, genotype), found in zip(lanes, scores, strict=True):
+        rows[run].append(
+            {
+                "genotype": str(genotype),
+                "cross_entropy": found.nats,
+                "candidates": candidates[run].count(genotype),
+            }
+        )
+    return rows
 
 
-def _select(task: Task, genotype: Genotype) -> Score:
-    return task.score(task.child(genotype), "select")
+def _measure(
+    task: Task,
+    stack: Stack,
+    child: int,
+    genotypes: Sequence[Genotype],
+    losses: Tensor,
+    batch: tuple[Tensor, Tensor],
+    training: ArmTraining,
+) -> list[Row]:
+    """Score the newest child of each run, and note those that have diverged."""
+    children = task.children(stack.weights, list(enumerate(genotypes)))
+    scores = children.scores("select")
+    rewards = children.rewards(*batch)
+    limit = training.explosion * task.guessing
+    rows = []
+    for run, genotype in enumerate(genotypes):
+        loss, before = losses[run].item(), scores[run]
+        stack.work[run] += batch[1][run].numel()
+        for nats in (loss, before.nats):
+            if bad := divergence(child, genotype, nats, limit):
+                stack.put_back(run, bad)
+        rows.append(
+            {
+                "genotype": str(genotype),
+                "diverged": False,
+                "loss": loss,
+                "reward": rewards[run],
+                "err1": before.nats,
+                "error1": before.error,
+            }
+        )
+    return rows
 
 
-def _reward(task: Task, state: State, child: Child, inputs: Tensor, targets: Tensor) -> float:
-    state.work += targets.numel()
-    return task.reward(child, inputs, targets)
+def _remember(
+    task: Task,
+    stack: Stack,
+    child: int,
+    genotypes: Sequence[Genotype],
+    batch: tuple[Tensor, Tensor],
+    labels: Sequence[torch.Generator],
+) -> None:
+    """Take the newest child of each run into the memory."""
+    if stack.memory is None or stack.plasticity is None:
+        return
+    children = task.children(stack.weights, list(enumerate(genotypes)))
+    fisher = children.fisher(*batch, kind=stack.plasticity.kind, randoms=labels)
+    finite = torch.stack([f.flatten(1).isfinite().all(1) for f in fisher.values()]).all(0)
+    used = used_by([task.used(genotype) for genotype in genotypes], stack.weights)
+    stack.memory.renew(stack.weights, fisher, used)
+    for run, genotype in enumerate(genotypes):
+        stack.work[run] += 3 * batch[1][run].numel()
+        if not finite[run]:
+            error = f"{genotype}: the Fisher information is not finite"
+            stack.put_back(run, Divergence(child, genotype, error))
 
 
-def _fisher(
-    state: State,
-    child: Child,
-    names: Iterable[str],
-    inputs: Tensor,
-    targets: Tensor,
-) -> dict[str, Tensor]:
-    """Estimate the Fisher information of the protected weights of a child, by their names."""
-    assert state.memory is not None
-    assert state.plasticity is not None
-    protected = [f"shared.{name}" for name in names if name in state.memory.fisher]
-    fisher = diagonal_fisher(
-        child,
-        [(inputs, targets)],
-        kind=state.plasticity.kind,
-        parameters=protected,
-        generator=state.generator(f"labels {state.batch}"),
-    )
-    state.work += 3 * targets.numel()
-    return {name.removeprefix("shared."): f for name, f in fisher.items()}
+def _measure_again(task: Task, stack: Stack, rows: Sequence[Sequence[Row]]) -> None:
+    """Score all children of the epoch as the later ones have left them."""
+    lanes = [
+        (run, task.space.parse(row["genotype"]))
+        for run, of_run in enumerate(rows)
+        for row in of_run
+    ]
+    scores = task.children(stack.weights, lanes).scores("select")
+    for (run, genotype), row, after in zip(lanes, itertools.chain(*rows), scores, strict=True):
+        row |= {"err2": after.nats, "error2": after.error}
+        if bad := divergence(row["child"], genotype, after.nats, torch.finfo(torch.float64).max):
+            stack.put_back(run, bad)
+
+
+def _rewards(
+    task: Task, stack: Stack, lanes: Lanes, draws: Sequence[torch.Generator]
+) -> list[float]:
+    """Reward architectures, each on a fresh batch of its run."""
+    runs = [run for run, _ in lanes]
+    inputs, targets = task.sample([draws[run] for run in runs])
+    at = [runs.index(run) if run in runs else 0 for run in range(len(stack.states))]
+    for run in runs:
+        stack.work[run] += targets[0].numel()
+    return task.children(stack.weights, lanes).rewards(inputs[at], targets[at])

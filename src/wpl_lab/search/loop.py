@@ -1,16 +1,18 @@
 """Architecture search with shared weights, with and without a remedy for forgetting."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from wpl_lab.arms import Arm
 from wpl_lab.io.files import DamagedError
-from wpl_lab.search.descent import ExplodedError
 from wpl_lab.search.epoch import learn, score, train_children
 from wpl_lab.search.protocol import Task
-from wpl_lab.search.settings import Plasticity, Policy, Population, Training
-from wpl_lab.search.state import State
+from wpl_lab.search.settings import ArmTraining, Plasticity, Policy, Population
+from wpl_lab.search.stack import Stack
+from wpl_lab.search.state import TABLES, State
 
 _log = logging.getLogger(__name__)
 
@@ -18,59 +20,77 @@ _log = logging.getLogger(__name__)
 def search(
     task: Task,
     *,
-    seed: int,
-    training: Training,
+    arm: Arm,
+    training: ArmTraining,
     plasticity: Plasticity | None,
     strategy: Policy | Population | None,
-    checkpoint: Path,
+    checkpoints: Mapping[int, Path],
 ) -> dict[str, pd.DataFrame]:
-    """Search a space of architectures that share one set of weights.
+    """Search a space of architectures that share one set of weights, several seeds side by side.
 
-    After each epoch everything is written to ``checkpoint``; a search that finds one goes on from
-    there, and ends with the same bytes as one that was not interrupted. One that finds a damaged
-    file says so and begins anew. A child that explodes takes the search back to the last good
-    epoch, once, with other random numbers.
+    A seed ends with the same bytes whichever seeds are beside it. After each epoch it is written
+    to its checkpoint; a search that finds one goes on from there, and ends with the same bytes as
+    one that was not interrupted. One that finds a damaged file says so and begins anew. A child
+    that diverges takes its seed back to the last good epoch, once, with other random numbers; a
+    seed that diverges again ends there.
 
     Args:
-        task: Data, space and shared model, freshly made.
-        seed: Root seed of the run.
+        task: Data, space and models.
+        arm: What is done about forgetting: how the anchor is weighted.
         training: How the shared weights are trained.
         plasticity: How earlier children are protected; None if they are not.
-        strategy: How architectures are chosen; None if they are drawn evenly.
-        checkpoint: The file; its folder is made.
+        strategy: How architectures are chosen; None if they are drawn uniformly.
+        checkpoints: The file of each root seed; its folder is made.
 
     Returns:
-        The tables, each with the epoch: ``children``, ``policy`` and ``scores``, as in ``epoch``.
+        The tables, each with seed and epoch: ``children``, ``policy`` and ``scores``, as in
+        ``epoch``. A seed that diverged for good ends with a row of ``children`` in which
+        ``diverged`` is true.
 
     Raises:
-        FloatingPointError: If a child explodes a second time; names epoch and genotype.
-        ArtifactError: If the checkpoint is not one of a search.
+        ArtifactError: If a checkpoint is not one of a search.
     """
-    state = State(task, seed=seed, plasticity=plasticity, strategy=strategy)
-    if not _resume(state, checkpoint):
-        state.save(checkpoint)
-    while state.epoch < training.epochs:
-        try:
-            children = train_children(task, state, training=training)
-        except ExplodedError as error:
-            _roll_back(state, checkpoint, error)
-            continue
-        rows = {
-            "children": children,
-            "policy": learn(task, state),
-            "scores": score(task, state, training=training),
-        }
-        for name, new in rows.items():
-            stamp = {"epoch": state.epoch, "work": state.work}
-            state.tables[name] += [stamp | row for row in new]
-        state.epoch += 1
-        state.save(checkpoint)
-        _log.info("epoch %d of %d is done", state.epoch, training.epochs)
-    return {name: pd.DataFrame(rows) for name, rows in state.tables.items()}
+    states = {
+        State(task, seed=seed, plasticity=plasticity, strategy=strategy): checkpoint
+        for seed, checkpoint in checkpoints.items()
+    }
+    for state, checkpoint in states.items():
+        if not _resume(state, checkpoint):
+            state.save(checkpoint)
+    while going := [s for s in states if s.epoch < training.epochs and not s.diverged]:
+        first = min(state.epoch for state in going)
+        level = [state for state in going if state.epoch == first]
+        _epoch(task, Stack(level, arm=arm, plasticity=plasticity), training)
+        for state in level:
+            state.save(states[state])
+    return {
+        name: pd.DataFrame([{"seed": s.seed} | row for s in states for row in s.tables[name]])
+        for name in TABLES
+    }
+
+
+def _epoch(task: Task, stack: Stack, training: ArmTraining) -> None:
+    """Take searches through an epoch; those that diverge stay where they were."""
+    children = train_children(task, stack, training=training)
+    for run, divergence in stack.diverged.items():
+        stack.states[run].roll_back(divergence)
+    policy = learn(task, stack)
+    scores = score(task, stack, training=training)
+    for run in stack.sound:
+        stack.unstack(run)
+        stack.states[run].end_epoch(
+            {"children": children[run], "policy": policy[run], "scores": scores[run]}
+        )
+        _log.info(
+            "seed %d: epoch %d of %d is done",
+            stack.states[run].seed,
+            stack.states[run].epoch,
+            training.epochs,
+        )
 
 
 def _resume(state: State, checkpoint: Path) -> bool:
-    """Go on where a checkpoint stands, if there is one that can be used."""
+    """Continue where a checkpoint stands, if there is one that can be used."""
     if not checkpoint.exists():
         return False
     try:
@@ -78,18 +98,5 @@ def _resume(state: State, checkpoint: Path) -> bool:
     except DamagedError as error:
         _log.warning("%s: beginning anew", error)
         return False
-    _log.info("going on after epoch %d", state.epoch)
+    _log.info("seed %d: continuing after epoch %d", state.seed, state.epoch)
     return True
-
-
-def _roll_back(state: State, checkpoint: Path, error: ExplodedError) -> None:
-    """Go back to the last good epoch, if that has not been tried."""
-    epoch, rollbacks = state.epoch, state.rollbacks
-    if rollbacks:
-        raise FloatingPointError(
-            f"epoch {epoch}, {error}, a second time; try a lower search.learning_rate"
-        ) from error
-    _log.warning("epoch %d, %s: back to the start of the epoch", epoch, error)
-    state.load(checkpoint)
-    state.rollbacks = rollbacks + 1
-    state.save(checkpoint)

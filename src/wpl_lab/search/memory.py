@@ -1,75 +1,82 @@
 """What the shared weights are worth to the children trained so far: running Fisher and anchor."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from wpl.plasticity import WeightPlasticity
+from wpl_lab.arms import Arm
+from wpl_lab.search.descent import spread
+from wpl_lab.search.protocol import Tensors
+from wpl_lab.weighting import weighting
 
 
 class Memory:
-    """The anchor and the importance of shared weights, renewed after each child.
+    """The anchor and the Fisher information of the shared weights of several runs.
 
-    The importance is a running average of the children's Fisher information, F ← (1 − η) F + η F̂
-    over the weights that a child uses, and its tensors are kept from growing beyond a norm. The
-    strength α multiplies the penalty, never what is stored.
+    The Fisher information is a running average of the children's, F ← (1 − η) F + η F̂ over the
+    weights that a child uses, and the norm of each tensor is bounded. The strength α multiplies the
+    penalty, never what is stored.
 
     Attributes:
-        fisher: By name, F of every shared weight.
-        anchor: By name, θ̂ of every shared weight.
+        fisher: By name, F of every weight that may be protected, ``(run, ...)``.
+        anchor: By name, θ̂, in the same shapes.
     """
 
     def __init__(
-        self,
-        parameters: Mapping[str, Tensor],
-        *,
-        rate: float,
-        largest_norm: float,
-        uniform: bool,
+        self, fisher: Tensors, anchor: Tensors, *, arm: Arm, rate: float, largest_norm: float
     ) -> None:
-        """Start with nothing to protect.
+        """Take over what is known.
 
         Args:
-            parameters: By name, the shared weights that may be protected.
+            fisher: As the attribute; changed in place.
+            anchor: As the attribute; changed in place.
+            arm: How the anchor is weighted.
             rate: η, the share of the newest child.
-            largest_norm: Longest norm of a tensor of F.
-            uniform: Give every weight that a child uses the mean of their F: plain L2 towards the
-                anchor, as strong on average.
+            largest_norm: Largest norm of a tensor of F.
         """
-        self.fisher = {name: torch.zeros_like(p) for name, p in parameters.items()}
-        self.anchor = {name: p.detach().clone() for name, p in parameters.items()}
-        self._rate, self._largest_norm, self._uniform = rate, largest_norm, uniform
+        self.fisher, self.anchor = fisher, anchor
+        self._arm, self._rate, self._largest_norm = arm, rate, largest_norm
 
-    @torch.no_grad()
-    def renew(self, parameters: Mapping[str, Tensor], fisher: Mapping[str, Tensor]) -> None:
-        """Take in a child: move F towards its Fisher information, and the anchor to its weights.
+    def renew(
+        self,
+        weights: Mapping[str, Tensor],
+        fisher: Mapping[str, Tensor],
+        used: Mapping[str, Tensor],
+    ) -> None:
+        """Take in a child of each run: move F towards its own, and the anchor to its weights.
 
         Args:
-            parameters: By name, the weights that the child uses, as they are now; others are
-                ignored.
-            fisher: By name, F̂ of those of them that are protected.
+            weights: By name, as they are now, ``(run, ...)``.
+            fisher: By name, F̂ of the weights that the children use, ``(run, ...)``.
+            used: By name, whether the child of each run uses a weight, ``(run)``.
         """
-        for name, estimate in fisher.items():
-            kept = self.fisher[name].lerp_(estimate, self._rate)
-            norm = torch.linalg.vector_norm(kept)
-            kept.mul_((self._largest_norm / norm).clamp(max=1))  # a norm of 0 gives ∞, and so 1
-            self.anchor[name].copy_(parameters[name])
+        for name, runs in used.items():
+            if name not in self.fisher:
+                continue
+            kept = self.fisher[name][runs].lerp_(fisher[name][runs], self._rate)
+            norm = kept.flatten(1).square().sum(1).sqrt()
+            kept.mul_(spread((self._largest_norm / norm).clamp(max=1), kept))  # 0 gives ∞, so 1
+            self.fisher[name][runs] = kept
+            self.anchor[name][runs] = weights[name][runs]
 
-    def penalty(self, names: Iterable[str], alpha: float) -> WeightPlasticity:
-        """Make the weight plasticity loss of the weights that a child uses, each once.
+    def penalty(self, used: Mapping[str, Tensor], alpha: float) -> WeightPlasticity:
+        """Make the weight plasticity loss of the weights that the children of each run use.
 
         Args:
-            names: Weights that the child uses; those that are not protected are left free.
+            used: By name, whether each run uses a weight, ``(run)``; those that are not protected
+                are left free.
             alpha: Strength.
 
         Returns:
-            The loss.
+            The loss, stacked over runs.
         """
-        names = [name for name in names if name in self.fisher]
-        fisher = {name: self.fisher[name] for name in names}
-        if self._uniform:
-            total = torch.stack([f.sum() for f in fisher.values()]).sum()
-            mean = total / sum(f.numel() for f in fisher.values())
-            fisher = {name: mean.expand_as(f) for name, f in fisher.items()}
-        return WeightPlasticity({name: self.anchor[name] for name in names}, fisher, alpha)
+        names = [name for name in self.fisher if name in used]
+        importance = {name: torch.zeros_like(self.fisher[name]) for name in names}
+        marks = {name: used[name].tolist() for name in names}
+        for run in range(len(importance[names[0]])):
+            own = {name: self.fisher[name][run] for name in names if marks[name][run]}
+            for name, weight in weighting(self._arm, {"fisher": own}).items():
+                importance[name][run] = weight
+        return WeightPlasticity({name: self.anchor[name] for name in names}, importance, alpha)

@@ -6,13 +6,15 @@ from typing import Annotated, Literal
 
 from annotated_types import MinLen
 
-from wpl_lab.constraints import Count, Positive, Probability, Seed
-from wpl_lab.search.search_names import METHOD_NAMES, SearchArm
+from wpl_lab.arms import check_arms
+from wpl_lab.constraints import Count, Factor, NonNegative, Positive, Probability, Seed
+from wpl_lab.search.search_names import METHOD_NAMES
 from wpl_lab.search.settings import (
     ImagePlasticity,
     PlasticitySettings,
     Policy,
     Population,
+    Remedies,
     TextPlasticity,
     Training,
 )
@@ -29,12 +31,12 @@ class Space(ABC):
 
     nodes: Count
     """Nodes of a cell."""
-    enas: tuple[SearchArm, ...]
-    """Arms of the searches in which a controller learns which children to train: none, wpl,
-    wpl_decay (α falls), l2 (uniform importance), drop_path."""
-    uniform: tuple[SearchArm, ...]
+    enas: tuple[str, ...]
+    """Arms of the searches in which a controller learns which children to train; default: those
+    which the table of arms marks for it (src/wpl_lab/arms.py)."""
+    uniform: tuple[str, ...]
     """Arms of the searches in which all children are equally likely."""
-    nao: tuple[SearchArm, ...]
+    nao: tuple[str, ...]
     """Arms of the searches in which a network learns to improve architectures."""
 
     @property
@@ -43,15 +45,13 @@ class Space(ABC):
         """Number of architectures."""
 
     def __post_init__(self) -> None:
-        """Check that each method has the arms that others are compared with.
+        """Check the arms.
 
         Raises:
-            ValueError: If one is missing.
+            ValueError: If one is unknown, or nothing is there to compare with.
         """
         for method in METHOD_NAMES:
-            arms = {*getattr(self, method)}
-            if arms and (missing := {"none", "wpl"} - arms):
-                raise ValueError(f"{method}: {min(missing)!r} must be one of the arms")
+            check_arms(method, getattr(self, method), method)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,17 +87,28 @@ class Dropout:
 
     rates: tuple[Probability, ...]
     """Probabilities; those of the paper are in config/paper.yaml."""
-    arms: Annotated[tuple[SearchArm, ...], MinLen(1)]
+    arms: Annotated[tuple[str, ...], MinLen(1)]
     """Arms at each of them."""
 
     def __post_init__(self) -> None:
-        """Check that there is an arm that others are compared with.
+        """Check the arms.
 
         Raises:
-            ValueError: If it is missing.
+            ValueError: If one is unknown, or nothing is there to compare with.
         """
-        if "none" not in self.arms:
-            raise ValueError("arms: 'none' must be one of the arms")
+        check_arms("arms", self.arms, "nao")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Strengths at which arms are run once more, by uniform sampling of the small space."""
+
+    wpl: tuple[NonNegative, ...]
+    """Strengths α of the arm wpl."""
+    l2: tuple[NonNegative, ...]
+    """Strengths α of the arm l2."""
+    slow: tuple[Factor, ...]
+    """Factors on the learning rate of the arm slow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +122,7 @@ class Standalone:
     seeds: Seeds
     """Root seeds of the truth, which is the mean over them."""
     cells_per_job: Count
-    """Architectures trained one after the other in one job."""
+    """Architectures trained side by side in one job, with all seeds."""
     random: Count
     """Random architectures of the full space that are trained beside the found ones, per seed."""
 
@@ -121,12 +132,11 @@ class Cells:
     """Searches of one task; its subclasses say of which."""
 
     seeds: Seeds
-    """Root seeds of the arms none and wpl in the small space; with six a paired test can reach
-    p = 0.03."""
+    """Root seeds of the searches of the small space by ENAS and by uniform sampling."""
     other_seeds: Seeds
-    """Root seeds of the other arms and of the full space, a part of seeds."""
+    """Root seeds of the other searches, a part of seeds."""
     seeds_per_job: Count
-    """Searches of one arm that run one after the other in one job."""
+    """Searches of one arm that run side by side in one job."""
     small: Space
     """A space so small that every architecture is also trained alone: the truth is known."""
     full: Space
@@ -134,6 +144,8 @@ class Cells:
     model: TextModel | ImageModel
     training: Training
     plasticity: PlasticitySettings
+    remedies: Remedies
+    sweep: Sweep
     standalone: Standalone
     dropout: Dropout
 
@@ -164,6 +176,9 @@ class Search:
 
     device: Literal["auto", "cpu", "cuda"]
     """Where searches compute: auto (a GPU if there is one), cpu or cuda."""
+    primary: Literal["err2", "forgetting", "space_mean", "tau", "regret"]
+    """The outcome that decides, declared before the runs: err2 (a child when all children of its
+    epoch are trained), forgetting, space_mean, tau or regret. All others are exploratory."""
     policy: Policy
     population: Population
     text: TextCells
@@ -195,11 +210,21 @@ def check_cells(task: str, cells: Cells) -> None:
         )
     if not cells.small.enas:
         raise ValueError(f"{task}.small.enas: expected at least the arms 'none' and 'wpl'; got []")
+    if cells.training.children < 2:
+        raise ValueError(
+            f"{task}.training.children: the last child of an epoch forgets nothing; expected at "
+            f"least 2; got {cells.training.children}"
+        )
     most = cells.training.exhaustive
     if cells.small.size > most:
         raise ValueError(
             f"{task}.small.nodes: {cells.small.size} cells are more than training.exhaustive, "
             f"{most}"
+        )
+    if cells.training.children % cells.remedies.together:
+        raise ValueError(
+            f"{task}.training.children: {cells.training.children} is not a multiple of "
+            f"remedies.together, {cells.remedies.together}"
         )
     epochs = cells.training.epochs
     for name in ("warmup", "decay_from"):

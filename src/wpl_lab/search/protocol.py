@@ -1,10 +1,12 @@
-"""What the search asks of a space of architectures and of a task: it knows no text, no images."""
+"""What the search asks of a space of architectures and of a task, be it text or images."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from wpl.kinds import Kind
 
 Part = Literal["reward", "select", "test"]
 """Validation data is cut in two: with ``reward`` the controller is rewarded and the Fisher
@@ -13,11 +15,11 @@ information estimated; with ``select`` children are scored, and one is chosen in
 Genotype = Any
 """An architecture: a frozen, hashable value that prints as its space parses it."""
 
-Child = Any
-"""The model of an architecture: an ``nn.Module``, each task's of a class of its own."""
-
 Row = dict[str, Any]
 """A row of a table of results."""
+
+Tensors = dict[str, Tensor]
+"""Tensors by name."""
 
 
 class Score(NamedTuple):
@@ -58,80 +60,123 @@ class Space(Protocol):
 
 
 def draw(space: Space, random: torch.Generator) -> Genotype:
-    """Draw an architecture, every choice alike."""
+    """Draw an architecture, every choice with the same probability."""
     return space.decode([int(torch.randint(n, (), generator=random)) for n in space.options])
 
 
+class Children(Protocol):
+    """Several children side by side, each with the shared weights of its run.
+
+    A run is one search; its weights, by name, are those of all runs stacked, ``(run, ...)``. Data
+    has a batch for each run, ``(run, batch, ...)``; several children of a run share it. The result
+    of a child does not depend on the children beside it.
+    """
+
+    def gradients(
+        self, inputs: Tensor, targets: Tensor, randoms: Sequence[torch.Generator]
+    ) -> tuple[Tensor, Tensors]:
+        """Differentiate the mean cross-entropy of a training batch.
+
+        Args:
+            inputs: ``(run, batch, ...)``.
+            targets: ``(run, batch)`` or ``(run, batch, time)``.
+            randoms: Of each run, the source of what is dropped, on the device of the weights.
+
+        Returns:
+            The cross-entropy of each child in nats, ``(child)``; and by name, the gradient of the
+            mean over the children of a run, ``(run, ...)``, 0 where no child of it uses a weight.
+        """
+
+    def fisher(
+        self, inputs: Tensor, targets: Tensor, *, kind: Kind, randoms: Sequence[torch.Generator]
+    ) -> Tensors:
+        """Estimate the Fisher information of one child of each run; a row of a batch is a sample.
+
+        Args:
+            inputs: As for ``gradients``.
+            targets: As for ``gradients``.
+            kind: Labels of the score.
+            randoms: Of each run, the source of labels that are drawn.
+
+        Returns:
+            By name, F of the weights that are used, ``(run, ...)``.
+        """
+
+    def rewards(self, inputs: Tensor, targets: Tensor) -> list[float]:
+        """Score each child on its batch, in eval mode: the higher the better."""
+
+    def scores(self, part: Part) -> list[Score]:
+        """Score each child on a whole part, in eval mode."""
+
+
 class Task(Protocol):
-    """Data, and a model that holds the shared weights of every architecture of a space.
+    """Data, and models whose weights every architecture of a space shares.
 
     Attributes:
         guessing: Cross-entropy of a uniform guess, in nats.
+        device: Where weights and batches are.
     """
 
     guessing: float
+    device: torch.device
 
     @property
     def space(self) -> Space:
         """The architectures."""
 
-    @property
-    def model(self) -> nn.Module:
-        """The shared weights."""
-
-    def child(self, genotype: Genotype) -> Child:
-        """Make the model of one architecture, which maps a batch of inputs to logits.
-
-        Its weights are the shared ones, by their names after ``shared.``. What else it needs to
-        predict, statistics of activations, is that of the weights at this moment.
-        """
+    def weights(self, seed: int) -> Tensors:
+        """Draw the initial weights of one run, by name."""
 
     def used(self, genotype: Genotype) -> list[str]:
-        """Name the shared weights that an architecture uses, each once."""
+        """Name the weights that an architecture uses, each once."""
 
-    def batches(self, start: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield training batches without end, from number ``start`` on."""
+    def children(
+        self, weights: Mapping[str, Tensor], children: Sequence[tuple[int, Genotype]]
+    ) -> Children:
+        """Make models of architectures.
 
-    def loss(
-        self, child: Child, inputs: Tensor, targets: Tensor, random: torch.Generator
-    ) -> Tensor:
-        """Compute the mean cross-entropy of a training batch, in nats."""
+        Args:
+            weights: By name, ``(run, ...)``; they may be changed later, and are then read anew.
+            children: The run and the architecture of each.
+        """
 
-    def sample(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw a batch of the part ``reward``."""
+    def batches(self, start: int, seeds: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield training batches ``(run, batch, ...)`` without end, from number ``start`` on."""
 
-    def reward(self, child: Child, inputs: Tensor, targets: Tensor) -> float:
-        """Score a child on a batch: the higher the better."""
-
-    def score(self, child: Child, part: Part) -> Score:
-        """Score a child on a whole part, in eval mode."""
+    def sample(self, randoms: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
+        """Draw a batch of the part ``reward`` for each run."""
 
     def predictions(self, part: Part) -> int:
         """Count the predictions that scoring a whole part takes."""
 
 
+Learning = Generator[list[Genotype], list[float], list[Row]]
+"""What a strategy learns in an epoch: it yields architectures, is sent the reward of each on a
+fresh batch, and returns rows of the table ``policy``."""
+
+
 class Strategy(Protocol):
-    """How architectures are chosen: evenly, or by what was rewarded before."""
+    """How architectures are chosen: uniformly, or by what was rewarded before."""
 
     def sample(self, random: torch.Generator) -> Genotype:
         """Draw an architecture to train."""
 
-    def learn(
-        self, reward: Callable[[Genotype], float], *, epoch: int, random: torch.Generator
-    ) -> list[Row]:
+    def learn(self, *, epoch: int, random: torch.Generator) -> Learning:
         """Learn at the end of an epoch from what the shared weights now reward.
 
         Args:
-            reward: Scores an architecture on a fresh batch: the higher the better.
             epoch: Its number, from 0.
             random: Source of random numbers.
+
+        Yields:
+            Architectures to be rewarded: the higher the better.
 
         Returns:
             Rows of the table ``policy``, each with a ``step`` and a mean ``reward``.
         """
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Give copies of all that later epochs depend on, by name."""
+    def tensors(self) -> Tensors:
+        """Return copies of all that later epochs depend on, by name."""
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what ``tensors`` gave."""
+        """Continue from what ``tensors`` returned."""

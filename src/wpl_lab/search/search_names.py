@@ -6,15 +6,6 @@ TaskName = Literal["text", "images"]
 Method = Literal["enas", "uniform", "nao"]
 """How children are chosen: by a controller that learns, evenly, or by improving known ones."""
 
-SearchArm = Literal["none", "wpl", "wpl_decay", "l2", "drop_path"]
-
-ARM_NAMES: dict[SearchArm, str] = {
-    "none": "no remedy",
-    "wpl": "WPL",
-    "wpl_decay": "WPL, α decaying",
-    "l2": "L2 to the anchor",
-    "drop_path": "drop-path",
-}
 METHOD_NAMES: dict[Method, str] = {"enas": "ENAS", "uniform": "uniform sampling", "nao": "NAO"}
 ERROR_NAMES: dict[TaskName, str] = {"text": "perplexity", "images": "error, %"}
 """How the tasks measure errors, beside nats."""
@@ -24,8 +15,6 @@ MODULES: dict[TaskName, str] = {
     "images": "wpl_lab.search.spaces.image_task",
 }
 """The module of each task. A job imports that of its own task only, and so depends on it only."""
-ANCHORED: tuple[SearchArm, ...] = ("wpl", "wpl_decay", "l2")
-"""The arms that protect earlier children; ``drop_path`` changes how children are trained."""
 
 
 def space_name(space: str) -> str:

@@ -59,6 +59,62 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Remedies:
+    """Numbers of the arms that train otherwise, or pull otherwise."""
+
+    slow: Factor
+    """In the arms slow and slow_wpl, the factor on the learning rate after the warm-up."""
+    replay: Count
+    """In the arms replay and replay_wpl, the number of latest children, one of which every second
+    batch trains in place of the newest."""
+    together: Count
+    """In the arms fair and fair_wpl, the number of children that are trained together, each step on
+    their mean loss."""
+    largest_pull: Positive
+    """In the arm wpl_gradient, the norm to which the gradient of the penalty is clipped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmTraining(Training):
+    """How an arm trains the shared weights."""
+
+    slow: Factor = 1.0
+    """Factor on the learning rate from epoch ``slow_from`` on."""
+    slow_from: CountOrZero = 0
+    """First epoch with that factor."""
+    replay: CountOrZero = 0
+    """Number of latest children, one of which every second batch trains in place of the newest."""
+    together: Count = 1
+    """Number of children that are trained together, each step on their mean loss."""
+
+    def __post_init__(self) -> None:
+        """Check that the children of an epoch can be cut into turns.
+
+        Raises:
+            ValueError: If some would be left over.
+        """
+        if self.children % self.together:
+            raise ValueError(
+                f"children: {self.children} cannot be trained {self.together} at a time"
+            )
+
+    @property
+    def turns(self) -> int:
+        """Number of turns in an epoch."""
+        return self.children // self.together
+
+    @property
+    def steps(self) -> int:
+        """Number of steps of gradient descent in an epoch."""
+        return self.turns * self.batches
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Compute the learning rate of an epoch, counted from 0."""
+        factor = self.slow if epoch >= self.slow_from else 1.0
+        return factor * super().learning_rate_at(epoch)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlasticitySettings:
     """How the weights of earlier children are protected."""
 
@@ -102,8 +158,9 @@ class ImagePlasticity(PlasticitySettings):
 class Plasticity(PlasticitySettings):
     """How an arm protects the weights of earlier children."""
 
-    uniform: bool
-    """Whether all weights of a child get the mean of their Fisher information."""
+    largest_pull: Positive | None = None
+    """None: the penalty takes its proximal step; otherwise its gradient is added to that of the
+    loss, as in the paper, clipped to this norm."""
 
     def alpha_at(self, epoch: int, epochs: int) -> float:
         """Compute α in an epoch, counted from 0, of a search of so many."""

@@ -1,71 +1,83 @@
-"""Train one architecture alone, from scratch: the truth that a search is judged by."""
+"""Train architectures alone, from scratch: the truth that a search is judged by."""
 
 import itertools
+import math
+from collections.abc import Sequence
 
 import torch
 
-from wpl_lab.search.descent import check, step
+from wpl_lab.search.descent import clip_, step_, used_by
 from wpl_lab.search.protocol import Genotype, Row, Task
 from wpl_lab.seeding import generator
 
 
 def train_alone(
     task: Task,
-    genotype: Genotype,
+    runs: Sequence[tuple[int, Genotype]],
     *,
-    seed: int,
     batches: int,
     learning_rate: float,
     gradient_norm: float,
     weight_decay: float,
     explosion: float,
-) -> Row:
-    """Train an architecture on weights that no other one shares.
+) -> list[Row]:
+    """Train architectures side by side, each on weights that no other one shares.
 
-    The learning rate is constant in the first half and falls linearly to 0 in the second.
+    The learning rate is constant in the first half and falls linearly to 0 in the second. The
+    result of an architecture does not depend on those beside it.
 
     Args:
-        task: Data, and a freshly made model.
-        genotype: The architecture.
-        seed: Root seed of the run.
+        task: Data and models.
+        runs: The root seed and the architecture of each.
         batches: Number of training batches.
         learning_rate: Of gradient descent.
-        gradient_norm: Longest gradient; longer ones are shortened to it.
+        gradient_norm: Gradient-clipping norm.
         weight_decay: λ of the loss term λ/2 ‖θ‖².
-        explosion: A cross-entropy above this many times that of guessing is an explosion.
+        explosion: A training has diverged if its cross-entropy is above this many times that of
+            guessing.
 
     Returns:
-        Genotype and seed, cross-entropy in nats on ``select`` and on ``test``, error on ``test``,
-        and the work: the number of predictions, a trained one counting three.
-
-    Raises:
-        ExplodedError: If the training explodes; names the genotype.
+        For each, genotype and seed; cross-entropy in nats on ``select`` and on ``test``, and the
+        error on ``test``, infinite if the training has diverged; whether it has; the length of
+        the training; the number of weights that the architecture uses; and the work: the number
+        of predictions, a trained one counting three.
     """
-    child = task.child(genotype)
-    parameters = {name: task.model.get_parameter(name) for name in task.used(genotype)}
-    device = next(task.model.parameters()).device
-    dropout = generator(seed, "standalone", "dropout", device=device)
+    seeds = [seed for seed, _ in runs]
+    each = [task.weights(seed) for seed in seeds]
+    weights = {name: torch.stack([of[name] for of in each]) for name in each[0]}
+    names = [task.used(genotype) for _, genotype in runs]
+    used = used_by(names, weights)
+    lanes = [(run, genotype) for run, (_, genotype) in enumerate(runs)]
+    children = task.children(weights, lanes)
+    dropout = [generator(seed, "standalone", "dropout", device=task.device) for seed in seeds]
     work, losses = 0, []
-    for number, (inputs, targets) in enumerate(itertools.islice(task.batches(0, seed), batches)):
-        loss = task.loss(child, inputs, targets, dropout)
-        step(
-            parameters,
-            loss,
-            learning_rate=learning_rate * min(1.0, 2 * (1 - number / batches)),
-            gradient_norm=gradient_norm,
-            weight_decay=weight_decay,
+    stream = itertools.islice(task.batches(0, seeds), batches)
+    for number, (inputs, targets) in enumerate(stream):
+        loss, gradients = children.gradients(inputs, targets, dropout)
+        clip_(gradients, gradient_norm)
+        rate = learning_rate * min(1.0, 2 * (1 - number / batches))
+        step_(weights, gradients, used, learning_rate=rate, weight_decay=weight_decay)
+        losses.append(loss)
+        work += 3 * targets[0].numel()
+    worst = torch.stack(losses).nan_to_num(math.inf).amax(0).tolist()
+    children = task.children(weights, lanes)
+    rows = []
+    for run, (select, test) in enumerate(
+        zip(children.scores("select"), children.scores("test"), strict=True)
+    ):
+        limit = explosion * task.guessing
+        diverged = not all(nats <= limit for nats in (worst[run], select.nats, test.nats))
+        rows.append(
+            {
+                "genotype": str(runs[run][1]),
+                "seed": seeds[run],
+                "select": math.inf if diverged else select.nats,
+                "test": math.inf if diverged else test.nats,
+                "test_error": math.inf if diverged else test.error,
+                "diverged": diverged,
+                "batches": batches,
+                "parameters": sum(weights[name][run].numel() for name in names[run]),
+                "work": work + task.predictions("select"),
+            }
         )
-        losses.append(loss.detach())
-        work += 3 * targets.numel()
-    limit = explosion * task.guessing
-    check(genotype, torch.stack(losses).max().item(), limit)
-    child = task.child(genotype)
-    select, test = task.score(child, "select"), task.score(child, "test")
-    return {
-        "genotype": str(genotype),
-        "seed": seed,
-        "select": check(genotype, select.nats, limit),
-        "test": check(genotype, test.nats, limit),
-        "test_error": test.error,
-        "work": work + task.predictions("select"),
-    }
+    return rows

@@ -11,9 +11,9 @@ from wpl_lab.adam import Adam
 from wpl_lab.data.images import Images
 from wpl_lab.seeding import generator
 from wpl_lab.two_models import mlp
-from wpl_lab.two_models.arms import CONVERGED
 from wpl_lab.two_models.batches import batches
 from wpl_lab.two_models.path_integral import PathIntegral
+from wpl_lab.two_models.stops import CONVERGED
 
 
 def train_first(
@@ -28,7 +28,7 @@ def train_first(
     batch_size: int,
     learning_rate: float,
     weight_decay: float,
-) -> tuple[mlp.Parameters, mlp.Parameters, pd.DataFrame]:
+) -> tuple[mlp.Parameters, dict[str, mlp.Parameters], pd.DataFrame]:
     """Train the first model of all seeds side by side.
 
     Args:
@@ -44,9 +44,9 @@ def train_first(
         weight_decay: λ of the loss term λ/2 ‖θ‖².
 
     Returns:
-        The weights, by name, ``(stop, seed, ...)``, the converged model first; what each weight
-        has contributed on the way there, as from ``PathIntegral.state``, ``(stop, seed, ...)``; and
-        a table with one row per stop and seed: iteration, accuracy on validation and on test data.
+        The weights, by name, ``(stop, seed, ...)``, the converged model first; the path integral
+        ``fall`` and the distance ``moved`` of each weight, by its name, in the same shapes; and a
+        table with one row per stop and seed: iteration, accuracy on validation and on test data.
 
     Raises:
         ValueError: If a seed does not reach a stopping accuracy.
@@ -94,7 +94,8 @@ def train_first(
         )
     state = {name: p.detach() for name, p in theta.items()} | path.state()
     state = {name: torch.cat([p.unsqueeze(0), kept[name]]) for name, p in state.items()}
-    theta, way = ({n: p for n, p in state.items() if (n in theta) == own} for own in (True, False))
+    ways = {way: {name: state[f"{way}.{name}"] for name in theta} for way in ("fall", "moved")}
+    theta = {name: state[name] for name in theta}
     reached = torch.cat([torch.full((1, len(seeds)), iterations), reached])
     runs = {name: p.flatten(0, 1) for name, p in theta.items()}  # (stop · seed, ...)
     table = pd.DataFrame(
@@ -106,4 +107,4 @@ def train_first(
             "accuracy_test": mlp.accuracy(runs, *images.flat("test")).numpy(),
         }
     )
-    return theta, way, table
+    return theta, ways, table

@@ -6,8 +6,8 @@ from typing import Annotated
 from annotated_types import Gt, Le, MinLen
 
 from wpl.kinds import Curvature, Kind
+from wpl_lab.arms import check_arms
 from wpl_lab.constraints import Count, NonNegative, Positive, Several, Share
-from wpl_lab.two_models.arms import ArmEverywhere, ArmOfSplit, Remedy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,22 +72,22 @@ class Compare:
 
     shared: Annotated[tuple[Count, ...], MinLen(1)]
     """Numbers of first layers that A and B share."""
-    arms: Annotated[tuple[ArmEverywhere, ...], MinLen(1)]
-    """Methods on the shared weights: none, wpl and l2 (uniform anchor); frozen and joint, the
-    bounds."""
-    remedies: tuple[Remedy, ...]
-    """Further anchors, run at the headline number of shared layers: floor, omega, si and mas."""
+    arms: Annotated[tuple[str, ...], MinLen(1)]
+    """Arms, methods on the shared weights, that are run for every number of shared layers;
+    default: those which the table of arms marks for it (src/wpl_lab/arms.py)."""
+    remedies: tuple[str, ...]
+    """Further arms, run at the headline number of shared layers only; default as above."""
     headline: Count
     """Number of shared layers of the headline figures: all stops, and the trade-off over α."""
 
     def __post_init__(self) -> None:
-        """Check that there is something to compare.
+        """Check the arms.
 
         Raises:
-            ValueError: If an arm is missing.
+            ValueError: If one is unknown, or nothing is there to compare with.
         """
-        if missing := {"none", "wpl", "l2"} - {*self.arms}:
-            raise ValueError(f"arms: {min(missing)!r} must be one of the arms")
+        check_arms("arms", self.arms, "shared")
+        check_arms("remedies", self.remedies, "headline", baseline=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,19 +130,18 @@ class Si(Anchor):
 class Split(Anchor):
     """One network learns half of the classes (A), then the others (B)."""
 
-    arms: tuple[ArmOfSplit, ...]
-    """Methods: none, ewc (WPL where all weights are shared), l2, si, mas, joint."""
+    arms: tuple[str, ...]
+    """Arms; default: those which the table of arms marks for it."""
     alphas: tuple[Positive, ...]
     """Strengths at which the methods are compared."""
 
     def __post_init__(self) -> None:
-        """Check that there is something to compare.
+        """Check the arms.
 
         Raises:
-            ValueError: If an arm is missing.
+            ValueError: If one is unknown, or nothing is there to compare with.
         """
-        if missing := {"none", "ewc"} - {*self.arms}:
-            raise ValueError(f"arms: {min(missing)!r} must be one of the arms")
+        check_arms("arms", self.arms, "split")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +149,4 @@ class Tradeoff:
     """Strengths at which arms are compared: what A keeps against what B learns."""
 
     alphas: Annotated[tuple[Positive, ...], MinLen(1)]
-    """Strengths of wpl and l2."""
-    remedies: tuple[Positive, ...]
-    """Strengths of floor, omega, si and mas."""
+    """Strengths at which every anchor is run, beside its own."""

@@ -1,4 +1,4 @@
-"""How much each weight of the first model matters, as other remedies than the paper's see it."""
+"""What other remedies than the paper's estimate of the weights of the first model."""
 
 from collections.abc import Mapping, Sequence
 
@@ -82,44 +82,3 @@ def estimate_omega(
     ]
     shape = next(iter(parameters.values())).shape[:2]
     return {"omega": torch.stack(found).float().unflatten(0, shape)}
-
-
-def path_importance(way: Mapping[str, Tensor], *, damping: float) -> mlp.Parameters:
-    """Compute the importance of synaptic intelligence: max(0, fall)/(moved² + ξ).
-
-    Source: Zenke, Poole, Ganguli, "Continual Learning Through Synaptic Intelligence" (2017),
-    equation 5. Weights that ended where the loss had risen get none, as in the authors' release.
-
-    Args:
-        way: As from ``PathIntegral.state``.
-        damping: ξ > 0, for weights that have not moved.
-
-    Returns:
-        By name, the importance in the shape of the weights.
-    """
-    names = [name.removeprefix("fall.") for name in way if name.startswith("fall.")]
-    return {
-        name: way[f"fall.{name}"].clamp(min=0) / (way[f"moved.{name}"].square() + damping)
-        for name in names
-    }
-
-
-def scaled(importance: Mapping[str, Tensor], fisher: Mapping[str, Tensor]) -> mlp.Parameters:
-    """Scale an importance to the mean of the Fisher information, over all weights of a model.
-
-    Methods define importance up to a factor, which the strength α takes up; so one α is as strong
-    on average with each of them, and one grid of strengths suits all.
-
-    Args:
-        importance: By name, ``(stop, seed, ...)``.
-        fisher: By name, F; only the names that it holds count and are returned.
-
-    Returns:
-        By name, the importance in the shapes of F.
-    """
-    total, wanted = (sum(of[n].flatten(2).sum(2) for n in fisher) for of in (importance, fisher))
-    factor = torch.as_tensor(wanted / total)  # (stop, seed)
-    return {
-        name: importance[name] * factor.reshape(*factor.shape, *[1] * (f.ndim - 2))
-        for name, f in fisher.items()
-    }

@@ -1,6 +1,7 @@
 """Train the second model on weights that it shares with the first, by one arm."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 import torch
@@ -9,21 +10,37 @@ from torch import Tensor
 
 from wpl.plasticity import WeightPlasticity
 from wpl_lab.adam import Adam
+from wpl_lab.arms import Arm
 from wpl_lab.data.images import Images
 from wpl_lab.seeding import generator
 from wpl_lab.two_models import mlp
-from wpl_lab.two_models.anchors import DenseAnchor, uniform
-from wpl_lab.two_models.arms import Arm
 from wpl_lab.two_models.batches import batches
+from wpl_lab.two_models.dense_anchor import DenseAnchor
+from wpl_lab.weighting import weighting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strengths:
+    """How strongly an arm is run.
+
+    Attributes:
+        alpha: Its own strength, one of ``alphas``; 0 for an arm without an anchor.
+        alphas: All strengths at which it is run.
+        numbers: What its importance asks for, of its section of params.yaml.
+    """
+
+    alpha: float
+    alphas: Sequence[float]
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 def train_second(
     images: Images,
     first: Mapping[str, Tensor],
-    importance: Mapping[str, Tensor],
+    estimates: Mapping[str, Mapping[str, Tensor]],
     *,
     arm: Arm,
-    alphas: Sequence[float],
+    strengths: Strengths,
     shared: int,
     seeds: Sequence[int],
     stops: Sequence[str],
@@ -34,26 +51,19 @@ def train_second(
     learning_rate: float,
     weight_decay: float,
     record_every: int,
-    floor: float = 0.0,
     first_images: Images | None = None,
 ) -> tuple[mlp.Parameters, pd.DataFrame]:
     """Train the second model after every first model, all seeds, stops and strengths side by side.
 
-    The arms: ``none`` does nothing about forgetting; ``wpl`` anchors the shared weights in
-    proportion to their importance, the Fisher information, and so do ``floor`` (to which a
-    constant is added), ``si`` and ``mas`` (other importances) and ``ewc`` (all weights are shared);
-    ``l2`` anchors uniformly and as strongly on average, ``omega`` by the exact quadratic form;
-    ``frozen`` does not move the shared weights, the bound on forgetting; ``joint`` trains both
-    models together, the bound on accuracy. A seed has the same initial weights and batches in every
-    arm: arms are paired.
+    A seed has the same initial weights and batches in every arm: arms are paired.
 
     Args:
         images: The data of the second model, and of the first unless ``first_images`` are given.
         first: By name, weights of the first model ``(stop, seed, ...)``.
-        importance: By name, that of those weights, in their shapes; for the arm ``omega`` the
-            quadratic form as from ``estimate_omega``.
+        estimates: By what it is and by name, what is known of those weights, in their shapes;
+            ``omega`` as from ``estimate_omega``. An arm without an anchor needs none.
         arm: What is done about forgetting.
-        alphas: Strengths of the anchor; for an arm without one, a single value that is not used.
+        strengths: How strongly it is done.
         shared: How many first layers the two models share.
         seeds: Root seeds.
         stops: Names of the stops of ``first``.
@@ -64,24 +74,24 @@ def train_second(
         learning_rate: Of Adam.
         weight_decay: λ of the loss term λ/2 ‖θ‖².
         record_every: Iterations between two records of the accuracy on test data.
-        floor: What the arm ``floor`` adds to the importance.
         first_images: The data of the first model, where it is another task.
 
     Returns:
         By name, ``(stop, alpha, seed, ...)``, the second model's weights, and of a first model
-        that was trained on (``joint``) its own as ``first.…``; and a table with one row per run
-        and record: arm, shared, stop, alpha, seed, iteration, and the accuracy of the
-        first and of the second model on test data.
+        that was trained on its own as ``first.…``; and a table with one row per run and record:
+        arm, shared, stop, alpha, whether that is the arm's own strength, seed, iteration, and the
+        accuracy of the first and of the second model on test data.
 
     Raises:
         FloatingPointError: If a run's weights do not stay finite.
     """
-    test = images.flat("test")
+    alphas, test = strengths.alphas, images.flat("test")
     test_first = test if first_images is None else first_images.flat("test")
     runs = pd.MultiIndex.from_product(
         [stops, alphas, seeds], names=["stop", "alpha", "seed"]
     ).to_frame(index=False)
-    titles = [f"{arm}: {dict(run)}" for _, run in runs.iterrows()]
+    titles = [f"{arm.name}: {dict(run)}" for _, run in runs.iterrows()]
+    runs.insert(2, "own", runs["alpha"] == strengths.alpha)
     variants = len(stops) * len(alphas)
     names = mlp.layer_names(shared)
 
@@ -92,12 +102,16 @@ def train_second(
     second |= {name: before[name].clone() for name in names}
     first_now = before | {name: second[name] for name in names}
 
-    trained = {name: p for name, p in second.items() if arm != "frozen" or name not in names}
-    if arm == "joint":
+    trained = {n: p for n, p in second.items() if arm.trains != "private" or n not in names}
+    if arm.trains == "both":
         trained |= {f"first.{name}": p for name, p in first_now.items() if name not in names}
     adam = Adam(trained.values(), learning_rate, weight_decay)
+    known = {
+        kind: of if kind == "omega" else {name: of[name] for name in names}
+        for kind, of in estimates.items()
+    }
     anchor = {name: before[name] for name in names}
-    plasticity = _anchor(arm, anchor, importance, floor, alphas, runs["alpha"])
+    plasticity = _plasticity(arm, anchor, known, strengths) if arm.importance else None
 
     records = []
 
@@ -124,12 +138,12 @@ def train_second(
         logits = mlp.forward(theta, x)  # (run, class, batch)
         return F.cross_entropy(logits, _repeat(y, variants), reduction="sum")
 
-    rehearsed = stream(first_images) if arm == "joint" and first_images else None
+    rehearsed = stream(first_images) if arm.trains == "both" and first_images else None
     for iteration, (x, y) in enumerate(stream(images)):
         if iteration % record_every == 0:
             record(iteration)
         loss = loss_of(second, x, y)
-        if arm == "joint":
+        if arm.trains == "both":
             loss = loss + loss_of(first_now, *(next(rehearsed) if rehearsed else (x, y)))
         adam.zero_grad()
         (loss / batch_size).backward()
@@ -141,27 +155,25 @@ def train_second(
     shape = (len(stops), len(alphas), len(seeds))
     weights = {name: p.detach().unflatten(0, shape) for name, p in (second | trained).items()}
     table = pd.concat(records, ignore_index=True)
-    table.insert(0, "arm", arm)
+    table.insert(0, "arm", arm.name)
     table.insert(1, "shared", shared)
     return weights, table
 
 
-def _anchor(
+def _plasticity(
     arm: Arm,
     anchor: mlp.Parameters,
-    importance: Mapping[str, Tensor],
-    floor: float,
-    alphas: Sequence[float],
-    of_runs: pd.Series,
-) -> WeightPlasticity | DenseAnchor | None:
-    """Make the penalty of an arm, if it has one; ``of_runs`` holds the strength of each run."""
-    if arm in ("none", "frozen", "joint"):
-        return None
-    if arm == "omega":
-        return DenseAnchor(anchor, importance["omega"], alphas)
-    weight = _spread({name: importance[name] + floor for name in anchor}, len(alphas))
-    strengths = torch.tensor(of_runs.to_numpy())
-    return WeightPlasticity(anchor, uniform(weight) if arm == "l2" else weight, strengths)
+    estimates: Mapping[str, Mapping[str, Tensor]],
+    strengths: Strengths,
+) -> WeightPlasticity | DenseAnchor:
+    """Make the penalty of an arm from what is known of the anchored weights."""
+    importance = weighting(arm, estimates, strengths.numbers, stacked=2)  # (stop, seed, ...)
+    alphas = torch.tensor(strengths.alphas, dtype=torch.float64)
+    if "omega" in importance:
+        return DenseAnchor(anchor, importance["omega"], strengths.alphas)
+    stops, seeds = next(iter(importance.values())).shape[:2]
+    of_runs = alphas.repeat_interleave(seeds).repeat(stops)  # (run)
+    return WeightPlasticity(anchor, _spread(importance, len(alphas)), of_runs)
 
 
 def _spread(stacked: Mapping[str, Tensor], alphas: int) -> mlp.Parameters:

@@ -1,22 +1,25 @@
 """Compare the arms: forgetting of the first model against what the second one learns."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wpl.evaluation import bootstrap_interval, forgetting, paired_test, reduction
-from wpl_lab.two_models.arms import CONVERGED
+from wpl.evaluation import (
+    FEWEST_SEEDS,
+    bootstrap_interval,
+    forgetting,
+    paired_test,
+    reduction,
+)
+from wpl_lab.arms import BASELINE, in_order
+from wpl_lab.two_models.stops import CONVERGED
 
 CASE = ["shared", "stop"]
-_Floats = NDArray[np.float64]
-
-
-def headline_runs(history: pd.DataFrame, alphas: Mapping[str, float]) -> pd.DataFrame:
-    """Pick the rows at each arm's own strength; an arm without one has the strength 0."""
-    return history[history["alpha"] == history["arm"].map(alphas).fillna(0.0)]
+Floats = NDArray[np.float64]
 
 
 def final_scores(history: pd.DataFrame) -> pd.DataFrame:
@@ -26,9 +29,9 @@ def final_scores(history: pd.DataFrame) -> pd.DataFrame:
         history: Records of ``train_second``, of any arms and strengths.
 
     Returns:
-        Columns shared, stop, arm, alpha, seed, before, after, second.
+        Columns shared, stop, arm, alpha, own, seed, before, after, second.
     """
-    run = [*CASE, "arm", "alpha", "seed"]
+    run = [*CASE, "arm", "alpha", "own", "seed"]
     runs = history.sort_values("iteration", kind="stable").groupby(run, sort=False)
     return runs.agg(
         before=("accuracy_first", "first"),
@@ -38,33 +41,41 @@ def final_scores(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(scores: pd.DataFrame) -> pd.DataFrame:
-    """Compare every arm at every strength with ``none``, paired by seed, in every case.
+    """Compare every arm at every strength with the baseline, paired by seed, in every case.
 
     Args:
-        scores: As from ``final_scores``; each case must hold the arm ``none``.
+        scores: As from ``final_scores``; each case must hold the baseline.
 
     Returns:
         One row per case, arm and strength. ``forgetting``: accuracy lost by the first model;
         ``reduction``: the share of it that the arm removes; ``second``: accuracy of the second
-        model; ``cost``: how much lower that is than with ``none``. Each with the ends ``_low`` and
-        ``_high`` of its 95 % bootstrap interval; the p-values are of paired tests against none.
+        model; ``cost``: how much lower that is than with the baseline. Each with the ends
+        ``_low`` and ``_high`` of its 95 % bootstrap interval, which is empty for fewer than
+        ``wpl.evaluation.FEWEST_SEEDS`` seeds; p-values of paired tests against the baseline.
     """
     rows = []
     for case, of_case in scores.groupby(CASE, sort=False):
-        arms = {
-            key: g.sort_values("seed") for key, g in of_case.groupby(["arm", "alpha"], sort=False)
-        }
-        none = arms["none", 0.0]
-        for (arm, alpha), runs in arms.items():
-            row = dict(zip(CASE, case, strict=True)) | {"arm": arm, "alpha": alpha}
-            rows.append(row | {"seeds": len(runs)} | _against(none, runs))
+        none = of_case[of_case["arm"] == BASELINE].sort_values("seed")
+        for arm in in_order(of_case["arm"]):
+            for alpha, of_run in of_case[of_case["arm"] == arm].groupby("alpha"):
+                runs = of_run.sort_values("seed")
+                row = dict(zip(CASE, case, strict=True)) | {"arm": arm, "alpha": alpha}
+                row |= {"own": bool(runs["own"].iloc[0]), "seeds": len(runs)}
+                rows.append(row | _against(none, runs))
     return pd.DataFrame(rows)
 
 
 def metrics(cases: pd.DataFrame) -> dict[str, Any]:
-    """Arrange the comparison as nested metrics: shared layers (or a name for them), stop, arm."""
+    """Arrange the comparison as nested metrics: shared layers (or a name for them), stop, arm.
+
+    Args:
+        cases: Rows of ``compare``, one per case and arm.
+
+    Returns:
+        The metrics.
+    """
     nested: dict[str, Any] = {}
-    for row in cases.to_dict("records"):
+    for row in cases.drop(columns="own").to_dict("records"):
         shared, stop = row.pop("shared"), row.pop("stop")
         name = shared if isinstance(shared, str) else f"shared{shared}"
         case = nested.setdefault(name, {}).setdefault(stop, {})
@@ -72,21 +83,25 @@ def metrics(cases: pd.DataFrame) -> dict[str, Any]:
     return nested
 
 
-def headline(cases: pd.DataFrame, shared: int) -> dict[str, dict[str, float]]:
-    """Pick the few numbers by which experiments are compared first, for each stop.
+def headline(cases: pd.DataFrame, shared: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Pick the few numbers by which experiments are compared first, for each stop and arm.
+
+    Args:
+        cases: As for ``metrics``.
+        shared: Number of shared layers.
 
     Returns:
-        Forgetting without a remedy, the share of it that WPL removes, and what that costs the
-        second model.
+        Of the baseline, the forgetting and the accuracy of the second model; of every other arm,
+        the share of the forgetting that it removes, and what that costs the second model.
     """
-    of = metrics(cases)[f"shared{shared}"]
     return {
         stop: {
-            "forgetting": arms["none"]["forgetting"],
-            "reduction": arms["wpl"]["reduction"],
-            "cost": arms["wpl"]["cost"],
+            arm: {key: row[key] for key in ("forgetting", "second")}
+            if arm == BASELINE
+            else {key: row[key] for key in ("reduction", "cost")}
+            for arm, row in arms.items()
         }
-        for stop, arms in of.items()
+        for stop, arms in metrics(cases)[f"shared{shared}"].items()
     }
 
 
@@ -94,7 +109,7 @@ def mean_curves(curves: pd.DataFrame, shared: int) -> pd.DataFrame:
     """Average over seeds how both models fare after the converged first one, a column per arm.
 
     Args:
-        curves: As from ``headline_runs``.
+        curves: Records of ``train_second``, each arm at its own strength.
         shared: Number of shared layers.
 
     Returns:
@@ -108,23 +123,35 @@ def mean_curves(curves: pd.DataFrame, shared: int) -> pd.DataFrame:
     return wide.reset_index()
 
 
+def with_interval(name: str, statistic: Callable[..., Any], *samples: Floats) -> dict[str, float]:
+    """Compute a statistic of paired samples, and its 95 % interval where seeds are enough.
+
+    Args:
+        name: Of the statistic.
+        statistic: As for ``wpl.evaluation.bootstrap_interval``.
+        *samples: Likewise.
+
+    Returns:
+        The statistic by its name, and the ends of the interval as ``…_low`` and ``…_high``.
+    """
+    enough = len(samples[0]) >= FEWEST_SEEDS
+    low, high = bootstrap_interval(statistic, *samples) if enough else (math.nan, math.nan)
+    return {name: float(statistic(*samples)), f"{name}_low": low, f"{name}_high": high}
+
+
+def mean(values: Floats) -> Any:
+    """Average over seeds, the last axis."""
+    return values.mean(axis=-1)
+
+
 def _against(none: pd.DataFrame, runs: pd.DataFrame) -> dict[str, float]:
     lost, lost_none = (forgetting(r["before"], r["after"]) for r in (runs, none))
     second, second_none = (r["second"].to_numpy() for r in (runs, none))
     row = {"before": float(runs["before"].mean()), "after": float(runs["after"].mean())}
-    row |= _with_interval("forgetting", _mean, lost)
-    row |= _with_interval("reduction", reduction, lost, lost_none)
-    row |= _with_interval("second", _mean, second)
-    row |= _with_interval("cost", _mean, second_none - second)
+    row |= with_interval("forgetting", mean, lost)
+    row |= with_interval("reduction", reduction, lost, lost_none)
+    row |= with_interval("second", mean, second)
+    row |= with_interval("cost", mean, second_none - second)
     row["forgetting_p"] = paired_test(lost, lost_none)
     row["cost_p"] = paired_test(second, second_none)
     return row
-
-
-def _mean(values: _Floats) -> Any:
-    return values.mean(axis=-1)
-
-
-def _with_interval(name: str, statistic: Any, *samples: _Floats) -> dict[str, float]:
-    low, high = bootstrap_interval(statistic, *samples)
-    return {name: float(statistic(*samples)), f"{name}_low": low, f"{name}_high": high}

@@ -5,24 +5,25 @@ from typing import Any
 
 import pandas as pd
 
-from wpl_lab.data.images import PARTS, Images
-from wpl_lab.two_models.arms import CONVERGED, IMPORTANCE, Arm
+from wpl_lab.arms import ARMS
+from wpl_lab.data.images import Images
+from wpl_lab.data.parts import PARTS
 from wpl_lab.two_models.first import train_first
 from wpl_lab.two_models.importance import estimate_fisher
-from wpl_lab.two_models.remedies import estimate_mas, path_importance, scaled
-from wpl_lab.two_models.second import train_second
+from wpl_lab.two_models.remedies import estimate_mas
+from wpl_lab.two_models.second import Strengths, train_second
+from wpl_lab.two_models.stops import CONVERGED
 
 
 def train_split(
     images: Images,
     *,
-    arms: Mapping[Arm, Sequence[float]],
+    arms: Mapping[str, Strengths],
     seeds: Sequence[int],
     width: int,
     first: Mapping[str, Any],
     second: Mapping[str, Any],
     fisher: Mapping[str, Any],
-    si_damping: float,
 ) -> pd.DataFrame:
     """Train a network on the first half of the classes and then, by each arm, on the second half.
 
@@ -32,34 +33,30 @@ def train_split(
 
     Args:
         images: All classes; with an odd number the last one is left out.
-        arms: The strengths at which each arm is run.
+        arms: By name, how strongly each arm is run.
         seeds: Root seeds.
         width: Units of each hidden layer.
         first: How to train on the first half, and the depth, as for ``train_first``.
         second: How to train on the second half, as for ``train_second``; its depth is not used.
         fisher: Kind and number of samples, as for ``estimate_fisher``; at most all there are.
-        si_damping: As for ``path_importance``.
 
     Returns:
         The records of ``train_second``, of all arms; A is the first half, B the second.
     """
     a, b = (_half(images, half) for half in (0, 1))
-    models, way, _ = train_first(a, seeds=seeds, width=width, **{**first, "stops": []})
+    models, path, _ = train_first(a, seeds=seeds, width=width, **{**first, "stops": []})
     samples = min(fisher["samples"], len(a.labels["train"]))
-    information = estimate_fisher(models, a, seeds=seeds, kind=fisher["kind"], samples=samples)
-    mas = estimate_mas(models, a, seeds=seeds, samples=samples)
-    importances = {
-        "fisher": information,
-        "mas": scaled(mas, information),
-        "si": scaled(path_importance(way, damping=si_damping), information),
-    }
+    how = {"seeds": seeds, "samples": samples}
+    estimates = {"fisher": estimate_fisher(models, a, kind=fisher["kind"], **how), **path}
+    if any("mas" in ARMS[arm].estimates for arm in arms):
+        estimates["mas"] = estimate_mas(models, a, **how)
     records = [
         train_second(
             b,
             models,
-            importances[IMPORTANCE.get(arm, "fisher")],
-            arm=arm,
-            alphas=alphas,
+            estimates,
+            arm=ARMS[arm],
+            strengths=strengths,
             shared=first["depth"],
             seeds=seeds,
             stops=[CONVERGED],
@@ -67,7 +64,7 @@ def train_split(
             first_images=a,
             **{**second, "depth": first["depth"]},
         )[1]
-        for arm, alphas in arms.items()
+        for arm, strengths in arms.items()
     ]
     return pd.concat(records, ignore_index=True)
 

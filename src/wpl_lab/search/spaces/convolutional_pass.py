@@ -1,6 +1,11 @@
-"""A pass through the cells of one architecture, with the weights that all share."""
+"""A pass through the cells of one architecture, with the weights of several runs side by side.
 
-from typing import TYPE_CHECKING
+The channels of all runs lie side by side in one tensor, ``(batch, run · channel, height, width)``:
+convolutions take a group per run, everything else acts on each channel alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -8,17 +13,14 @@ from torch import Tensor
 
 from wpl_lab.search.spaces.convolutional import Branch, Cell, ConvolutionalGenotype
 
-if TYPE_CHECKING:
-    from wpl_lab.search.spaces.convolutional_model import ConvolutionalModel
-
 Statistics = list[tuple[Tensor, Tensor]]
-"""Mean and variance of the channels, ``(channel)`` each, for each normalisation of a child."""
+"""Mean and variance of the channels, ``(run · channel)`` each, for each normalisation."""
 
 
 class Norm:
     """Normalises one layer after the other: batch normalisation without affine parameters."""
 
-    def __init__(self, statistics: Statistics | None, *, keep: bool = False) -> None:
+    def __init__(self, statistics: Statistics | None = None, *, keep: bool = False) -> None:
         """Take the statistics given, or those of the batch, which are then ``kept`` if asked."""
         self._statistics, self._keep = statistics, keep
         self.kept: Statistics = []
@@ -36,45 +38,100 @@ class Norm:
         return F.batch_norm(x, None, None, training=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What a network is made of, beside its cells.
+
+    Attributes:
+        reduces: For each cell, from first to last, whether it halves the image.
+        repeats: How often a separable convolution is applied in a row (ENAS: 2).
+        dropout: Probability of dropping a feature before the classifier.
+        drop_path: Probability of dropping the result of an operation, for a whole image; identities
+            are never dropped.
+    """
+
+    reduces: tuple[bool, ...]
+    repeats: int
+    dropout: float
+    drop_path: float
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of several runs, as a pass takes them.
+
+    Attributes:
+        convolutions: By name, ``(run · out, in, height, width)``.
+        classifiers: Of each run, ``(class, channel)``.
+        biases: Of each run, ``(class)``.
+    """
+
+    convolutions: Mapping[str, Tensor]
+    classifiers: Sequence[Tensor]
+    biases: Sequence[Tensor]
+
+
 class Pass:
     """One pass through the cells of an architecture."""
 
     def __init__(
-        self, model: "ConvolutionalModel", norm: Norm, generator: torch.Generator | None
+        self,
+        layout: Layout,
+        weights: Weights,
+        norm: Norm,
+        randoms: Sequence[torch.Generator] | None = None,
     ) -> None:
-        """Prepare for one pass; without a generator, nothing is dropped."""
-        self._model, self._norm, self._generator = model, norm, generator
+        """Prepare for one pass; without a source of random numbers per run, nothing is dropped."""
+        self._layout, self._weights, self._norm = layout, weights, norm
+        self._randoms = randoms
+        self._runs = len(weights.biases)
 
-    def __call__(self, images: Tensor, genotype: ConvolutionalGenotype) -> Tensor:
-        """Give the logits ``(batch, class)`` of images ``(batch, channel, height, width)``."""
-        model = self._model
-        x = self._norm(F.conv2d(images, model.stem, padding=1))
+    def __call__(self, images: Tensor, genotype: ConvolutionalGenotype) -> list[Tensor]:
+        """Classify images.
+
+        Args:
+            images: ``(batch, run · channel, height, width)``.
+            genotype: The architecture.
+
+        Returns:
+            Of each run, logits ``(batch, class)``.
+        """
+        x = self._norm(self._convolved(images, "stem", padding=1))
         states = [x, x]
-        for number, reduces in enumerate(model.reduces):
+        for number, reduces in enumerate(self._layout.reduces):
             cell = genotype.reduction if reduces else genotype.normal
             states = [states[1], self._cell(number, cell, states, reduces=reduces)]
         features = F.relu(states[1]).mean((2, 3))
-        if self._generator is not None and model.dropout:
-            features = features * self._keep(features, model.dropout)
-        return F.linear(features, model.classifier, model.bias)
+        if self._randoms and self._layout.dropout:
+            shape = (len(features), features.shape[1] // self._runs)
+            features = features * self._kept(shape, self._layout.dropout)
+        return [
+            F.linear(own, classifier, bias)
+            for own, classifier, bias in zip(
+                features.chunk(self._runs, 1),
+                self._weights.classifiers,
+                self._weights.biases,
+                strict=True,
+            )
+        ]
 
     def _cell(self, number: int, cell: Cell, before: list[Tensor], *, reduces: bool) -> Tensor:
         height, width = (max(1, length // (1 + reduces)) for length in before[1].shape[2:])
         states = [
-            self._squeezed(x, self._model.squeeze[f"{number}_{i}"], (height, width))
+            self._squeezed(x, f"squeeze.{number}_{i}", (height, width))
             for i, x in enumerate(before)
         ]
         for node, (first, second) in enumerate(cell, start=2):
             edge = f"{number}_{node}"
             states.append(self._branch(edge, first, states) + self._branch(edge, second, states))
         ends = ConvolutionalGenotype.loose_ends(cell)
-        mixed = [F.conv2d(F.relu(states[i]), self._model.end[f"{number}_{i}"]) for i in ends]
+        mixed = [self._convolved(F.relu(states[i]), f"end.{number}_{i}") for i in ends]
         return self._norm(sum(mixed[1:], mixed[0]))
 
-    def _squeezed(self, x: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
+    def _squeezed(self, x: Tensor, name: str, size: tuple[int, int]) -> Tensor:
         if x.shape[2:] != size:
             x = F.adaptive_avg_pool2d(x, size)
-        return self._norm(F.conv2d(F.relu(x), weight))
+        return self._norm(self._convolved(F.relu(x), name))
 
     def _branch(self, edge: str, branch: Branch, states: list[Tensor]) -> Tensor:
         state, operation = branch
@@ -86,19 +143,29 @@ class Pass:
         elif operation == "max3":
             x = F.max_pool2d(x, 3, stride=1, padding=1)
         else:
-            x = self._separable(f"{edge}_{state}_{operation}", x)
-        if self._generator is not None and self._model.drop_path:
-            x = x * self._keep(x[:, :1, :1, :1], self._model.drop_path)
+            x = self._separable(f"edge.{edge}_{state}_{operation}", x)
+        if self._randoms and self._layout.drop_path:
+            kept = self._kept((len(x), 1), self._layout.drop_path)
+            channels = x.shape[1] // self._runs
+            x = x * kept.repeat_interleave(channels, 1)[:, :, None, None]
         return x
 
     def _separable(self, name: str, x: Tensor) -> Tensor:
-        for i in range(self._model.repeats):
-            depth = self._model.edge[f"{name}_{i}_depth"]
+        for i in range(self._layout.repeats):
+            depth = self._weights.convolutions[f"{name}_{i}_depth"]
             x = F.conv2d(F.relu(x), depth, padding=depth.shape[-1] // 2, groups=len(depth))
-            x = self._norm(F.conv2d(x, self._model.edge[f"{name}_{i}_point"]))
+            x = self._norm(self._convolved(x, f"{name}_{i}_point"))
         return x
 
-    def _keep(self, like: Tensor, probability: float) -> Tensor:
-        """Draw factors 0 and 1/(1 − p), whose mean is 1."""
-        kept = torch.empty_like(like).bernoulli_(1 - probability, generator=self._generator)
-        return kept / (1 - probability)
+    def _convolved(self, x: Tensor, name: str, padding: int = 0) -> Tensor:
+        weight = self._weights.convolutions[name]
+        return F.conv2d(x, weight, padding=padding, groups=self._runs)
+
+    def _kept(self, shape: tuple[int, int], probability: float) -> Tensor:
+        """Draw factors 0 and 1/(1 − p), whose mean is 1, of this shape for each run."""
+        assert self._randoms is not None
+        kept = [
+            torch.empty(shape, device=random.device).bernoulli_(1 - probability, generator=random)
+            for random in self._randoms
+        ]
+        return torch.cat(kept, 1) / (1 - probability)

@@ -1,188 +1,237 @@
-"""A recurrent cell run over time: as autograd sees it, and fast.
+"""Recurrent cells run over time side by side, each of its own genotype, and differentiated.
 
-``unrolled`` says what a cell computes. ``fused`` computes the same with a backward pass of its own:
-no graph of the time steps is kept, and what can be computed for all of them at once is, the
-gradients of the weights above all, each a single product.
+The weights of all cells lie in one tensor per node, so that a time step takes one batched product
+for each node, whatever the number of cells. Cells differ in two things only: the source of a node,
+which is looked up by index, and its activation. The cells of a node are sorted by activation, so
+that each activation is one call on a slice.
+
+There is no autograd: ``backward`` is written out. It keeps no graph of the time steps, and leaves
+the contraction over time and batch to the caller, who wants sums (gradients) or rows (the Fisher
+information). Elementwise operations and batched products treat each cell alone: the result of a
+cell does not depend on the cells beside it. It has the same bits where the matrices fill whole
+cache lines (hidden units and batch multiples of 16), by which products are aligned.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from wpl_lab.search.spaces.recurrent import Activation, RecurrentGenotype
+from wpl_lab.search.spaces.recurrent import ACTIVATIONS, Activation, RecurrentGenotype
 
 LARGEST_NORM = 25.0
-"""Longest hidden state: longer ones are shortened to it, so that no cell explodes (ENAS)."""
+"""Largest norm of a hidden state: longer ones are scaled down to it, so that no cell diverges
+(ENAS)."""
 
-
-class _Function(NamedTuple):
-    of: Callable[[Tensor], Tensor]
-    in_place: Callable[[Tensor], Tensor]
-    derivative: Callable[[Tensor], Tensor]  # given the value
-
-
-_FUNCTIONS: dict[Activation, _Function] = {
-    "tanh": _Function(torch.tanh, torch.tanh_, lambda f: 1 - f * f),
-    "relu": _Function(torch.relu, torch.relu_, lambda f: (f > 0).to(f)),
-    "sigmoid": _Function(torch.sigmoid, torch.sigmoid_, lambda f: f * (1 - f)),
-    "identity": _Function(lambda z: z, lambda z: z, torch.ones_like),
+_IN_PLACE: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh_,
+    "relu": torch.relu_,
+    "sigmoid": torch.sigmoid_,
+    "identity": lambda z: z,
+}
+_DERIVATIVE: dict[Activation, Callable[[Tensor], Tensor]] = {  # given the value
+    "tanh": lambda f: 1 - f * f,
+    "relu": lambda f: (f > 0).to(f),
+    "sigmoid": lambda f: f * (1 - f),
+    "identity": torch.ones_like,
 }
 
 
-def unrolled(
-    inputs: Tensor,
-    state: Tensor,
-    genotype: RecurrentGenotype,
-    weights: Sequence[Tensor],
-    paths: Tensor | None = None,
-) -> Tensor:
-    """Run a cell over time, one operation after the other.
+class Trace(NamedTuple):
+    """What ``forward`` computed, as ``backward`` needs it.
+
+    Attributes:
+        weights: For each node, ``(cell, 2 hidden, hidden)``, sorted as the node's cells.
+        sources: For each node, its input ``(time, cell, hidden, batch)``, sorted.
+        activated: ``(time, node, cell, 2, hidden, batch)``: gate and candidate, sorted.
+        means: Means of the loose ends before scaling down, ``(time, cell, hidden, batch)``.
+        states: Hidden states ``(time, cell, hidden, batch)``.
+    """
+
+    weights: list[Tensor]
+    sources: list[Tensor]
+    activated: Tensor
+    means: Tensor
+    states: Tensor
+
+
+class Cells:
+    """Cells of one number of nodes, side by side.
 
     Each node moves from its source s towards the candidate f(z), as far as its gate g opens:
     g f(z) + (1 − g) s, with logit of g and z linear in s. The source of node 0 is the previous
     hidden state, and the input adds to its products. The mean of the loose ends is the new state.
-
-    Args:
-        inputs: ``(time, batch, 2 hidden)``, what the input adds in node 0, to gate and candidate.
-        state: Hidden state ``(batch, hidden)`` before the first step.
-        genotype: The cell.
-        weights: Of nodes 0, 1, …, each ``(2 hidden, hidden)``: the gate's rows, the candidate's.
-        paths: For nodes 1, 2, …, ``(node, batch, 1)``: 0 keeps a node's gate shut, 1 does nothing.
-
-    Returns:
-        Hidden states ``(time, batch, hidden)``.
     """
-    h, states = state, []
-    for x in inputs.unbind(0):
-        nodes: list[Tensor] = []
-        for i, (source, activation) in enumerate(_nodes(genotype)):
-            s = h if i == 0 else nodes[source]
-            z = F.linear(s, weights[i])
-            gate, candidate = (z + x if i == 0 else z).chunk(2, dim=1)
-            gate = gate.sigmoid()
-            if paths is not None and i > 0:
-                gate = gate * paths[i - 1]
-            nodes.append(torch.lerp(s, _FUNCTIONS[activation].of(candidate), gate))
-        h = _mean([nodes[i] for i in genotype.loose_ends])
-        norm = torch.linalg.vector_norm(h, dim=1, keepdim=True)
-        h = h * (LARGEST_NORM / norm.clamp(min=LARGEST_NORM))
-        states.append(h)
-    return torch.stack(states)
 
+    def __init__(
+        self, genotypes: Sequence[RecurrentGenotype], device: torch.device | str = "cpu"
+    ) -> None:
+        """Sort the cells of each node, and find the places of sources and loose ends.
 
-def fused(
-    inputs: Tensor,
-    state: Tensor,
-    genotype: RecurrentGenotype,
-    weights: Sequence[Tensor],
-    paths: Tensor | None = None,
-) -> Tensor:
-    """Compute what ``unrolled`` does, from the same arguments."""
-    states: Tensor = _Fused.apply(inputs, state, genotype, paths, *weights)
-    return states
+        Args:
+            genotypes: Of the cells, all with the same number of nodes.
+            device: Where the tensors are.
+        """
+        self.count = len(genotypes)
 
+        def places(of: Sequence[int]) -> Tensor:
+            return torch.tensor(of, device=device)
 
-class _Fused(torch.autograd.Function):
-    @staticmethod
+        nodes = [[(0, "tanh"), *genotype.nodes] for genotype in genotypes]
+        orders: list[list[int]] = []
+        position: list[dict[int, int]] = []  # of a cell, among those of a node
+        self._sources: list[Tensor] = []
+        self._groups: list[list[tuple[Activation, slice]]] = []
+        for i, of_node in enumerate(zip(*nodes, strict=True)):
+            order = sorted(range(self.count), key=lambda cell: ACTIVATIONS.index(of_node[cell][1]))
+            self._groups.append(_runs([of_node[cell][1] for cell in order]))
+            if i > 0:
+                self._sources.append(
+                    places(
+                        [s * self.count + position[s][c] for c in order for s in [of_node[c][0]]]
+                    )
+                )
+            orders.append(order)
+            position.append({cell: at for at, cell in enumerate(order)})
+        self._orders = [places(order) for order in orders]
+        self._back = [places([of[cell] for cell in range(self.count)]) for of in position]
+
+        ends = [genotype.loose_ends for genotype in genotypes]
+        most = max(map(len, ends))
+        padded = [[*of, *[of[0]] * (most - len(of))] for of in ends]
+        self._ends = places(
+            [
+                of[k] * self.count + position[of[k]][c]
+                for k in range(most)
+                for c, of in enumerate(padded)
+            ]
+        )
+        shares = [[(k < len(of)) / len(of) for of in ends] for k in range(most)]
+        self._shares = torch.tensor(shares, dtype=torch.float64, device=device)[..., None, None]
+
     def forward(
-        ctx: Any,
+        self,
         inputs: Tensor,
         state: Tensor,
-        genotype: RecurrentGenotype,
-        paths: Tensor | None,
-        *weights: Tensor,
-    ) -> Tensor:
-        nodes, ends = _nodes(genotype), genotype.loose_ends
-        time, batch, hidden = len(inputs), *state.shape
-        states = state.new_empty(time + 1, batch, hidden)
-        states[0] = state
-        means = state.new_empty(time, batch, hidden)  # of the loose ends, before they are shortened
-        outputs = state.new_empty(len(nodes), time, batch, hidden)
-        activated = state.new_empty(len(nodes), time, batch, 2 * hidden)  # gate and candidate
-        at = [
-            [v.unbind(0) for v in (z, z[..., :hidden], z[..., hidden:], y)]
-            for z, y in zip(activated, outputs, strict=True)
-        ]
-        transposed = [w.t() for w in weights]
-        for t, (x, h, mean) in enumerate(zip(inputs, states, means, strict=False)):
-            for i, (source, activation) in enumerate(nodes):
-                z, gate, candidate, output = (v[t] for v in at[i])
-                s = h if i == 0 else at[source][3][t]
-                if i == 0:
-                    torch.addmm(x, s, transposed[0], out=z)
-                else:
-                    torch.mm(s, transposed[i], out=z)
-                gate.sigmoid_()
-                if paths is not None and i > 0:
-                    gate.mul_(paths[i - 1])
-                _FUNCTIONS[activation].in_place(candidate)
-                torch.lerp(s, candidate, gate, out=output)
-            mean.copy_(_mean([at[i][3][t] for i in ends]))
-            torch.renorm(mean, p=2, dim=0, maxnorm=LARGEST_NORM, out=states[t + 1])
-        ctx.save_for_backward(*weights)
-        ctx.genotype, ctx.kept = genotype, (states, means, outputs, activated)
-        return states[1:]
+        weights: Sequence[Tensor],
+        paths: Tensor | None = None,
+        *,
+        keep: bool = True,
+    ) -> Trace:
+        """Run the cells over time.
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        states, means, outputs, activated = ctx.kept
-        weights, ends = ctx.saved_tensors, ctx.genotype.loose_ends
-        hidden = states.shape[2]
-        sources, slopes, shut = [], [], []
-        for i, (source, activation) in enumerate(_nodes(ctx.genotype)):
-            s = states[:-1] if i == 0 else outputs[source]
-            gate, f = activated[i].split(hidden, dim=2)
-            gate_slope = (f - s) * gate * (1 - gate)  # of the output, along the logit of the gate
-            slope = gate * _FUNCTIONS[activation].derivative(f)  # and along z
-            sources.append(s)
-            slopes.append(torch.stack([gate_slope, slope], 2))  # (time, batch, 2, hidden)
-            shut.append(1 - gate)
-        grad_z = torch.empty_like(activated).unflatten(3, (2, hidden))
-        clipped = bool((means != states[1:]).any())
-        carried = torch.zeros_like(states[0])
-        for t in range(len(means) - 1, -1, -1):
-            grad_h = grad[t] + carried
-            if clipped:
-                grad_h = _through_shortening(grad_h, means[t])
-            flowing: list[Tensor | None] = [None] * len(sources)
-            for i in ends:
-                flowing[i] = grad_h / len(ends)
-            for i in range(len(sources) - 1, -1, -1):
-                grad_y = flowing[i]
-                assert grad_y is not None  # each node is a loose end or some node's source
-                torch.mul(grad_y.unsqueeze(1), slopes[i][t], out=grad_z[i, t])
-                to_source = torch.addmm(grad_y * shut[i][t], grad_z[i, t].flatten(1), weights[i])
+        Args:
+            inputs: What the input adds in node 0, to the gate and to the candidate,
+                ``(time, cell, 2 hidden, batch)``.
+            state: Hidden state ``(cell, hidden, batch)`` before the first step.
+            weights: Of nodes 0, 1, …, each ``(cell, 2 hidden, hidden)``: the gate's rows, then the
+                candidate's.
+            paths: For nodes 1, 2, …, ``(node, cell, 1, batch)``: 0 keeps a node's gate shut.
+            keep: Whether ``backward`` will be called; otherwise all time steps use the memory of
+                one.
+
+        Returns:
+            All that was computed; the hidden states are its ``states``.
+        """
+        time, nodes = len(inputs), len(weights)
+        _, hidden, batch = state.shape
+        orders = zip(weights, self._orders, strict=True)
+        weights = [weight.index_select(0, order) for weight, order in orders]
+        kept = time if keep else 1
+        sources = state.new_empty(nodes, kept, self.count, hidden, batch)
+        activated = state.new_empty(kept, nodes, self.count, 2, hidden, batch)
+        means, states = (state.new_empty(length, *state.shape) for length in (kept, time))
+        outputs = state.new_empty(nodes, *state.shape)
+        flat = outputs.flatten(0, 1)  # (node and cell, hidden, batch)
+        shut = None
+        if paths is not None:
+            shut = [p.index_select(0, o) for p, o in zip(paths, self._orders[1:], strict=True)]
+        shares = self._shares.to(state.dtype)  # (end, cell, 1, 1)
+        for t in range(time):
+            at = t if keep else 0
+            for i, weight in enumerate(weights):
+                source, z = sources[i, at], activated[at, i]
+                if i == 0:
+                    source.copy_(state)
+                    torch.baddbmm(inputs[t], weight, source, out=z.flatten(1, 2))
+                else:
+                    torch.index_select(flat, 0, self._sources[i - 1], out=source)
+                    torch.bmm(weight, source, out=z.flatten(1, 2))
+                gate, candidate = z.unbind(1)
+                gate.sigmoid_()
+                if shut is not None and i > 0:
+                    gate.mul_(shut[i - 1])
+                for activation, cells in self._groups[i]:
+                    _IN_PLACE[activation](candidate[cells])
+                torch.lerp(source, candidate, gate, out=outputs[i])
+            ends = flat.index_select(0, self._ends).unflatten(0, (-1, self.count))
+            torch.sum(ends.mul_(shares), 0, out=means[at])
+            state = torch.mul(means[at], _factor(means[at]), out=states[t])
+        return Trace(weights, list(sources.unbind(0)), activated, means, states)
+
+    def backward(self, trace: Trace, grad: Tensor) -> list[Tensor]:
+        """Back-propagate from the hidden states to the products.
+
+        Args:
+            trace: As from ``forward``.
+            grad: Gradient of the hidden states ``(time, cell, hidden, batch)``.
+
+        Returns:
+            For each node, the gradient of the logit of the gate and of z,
+            ``(time, cell, 2 hidden, batch)``, sorted as ``trace.sources``.
+        """
+        time, nodes = trace.activated.shape[:2]
+        gates, candidates = trace.activated.unbind(3)  # (time, node, cell, hidden, batch)
+        shut = 1 - gates  # the share of the source in the output
+        slopes = torch.empty_like(trace.activated)
+        for i, source in enumerate(trace.sources):
+            torch.sub(candidates[:, i], source, out=slopes[:, i, :, 0])
+            for activation, cells in self._groups[i]:
+                slopes[:, i, cells, 1] = _DERIVATIVE[activation](candidates[:, i, cells])
+        slopes[:, :, :, 0].mul_(shut)
+        slopes.mul_(gates.unsqueeze(3))
+        transposed = [w.transpose(1, 2) for w in trace.weights]
+        factors = _factor(trace.means)
+        scaled = bool((factors < 1).any())
+        shares = self._shares.to(grad.dtype)
+        carried = torch.zeros_like(grad[0])
+        flowing = torch.empty_like(shut[0])
+        for t in range(time - 1, -1, -1):
+            into = grad[t] + carried
+            if scaled:
+                into = _through_scaling(into, trace.means[t], factors[t])
+            flat = flowing.zero_().flatten(0, 1)
+            flat.index_add_(0, self._ends, (into * shares).flatten(0, 1))
+            for i in range(nodes - 1, -1, -1):
+                grad_z = slopes[t, i].mul_(flowing[i].unsqueeze(1)).flatten(1, 2)
+                to_source = torch.baddbmm(shut[t, i].mul_(flowing[i]), transposed[i], grad_z)
                 if i == 0:
                     carried = to_source
                 else:
-                    source = _nodes(ctx.genotype)[i][0]
-                    before = flowing[source]
-                    flowing[source] = to_source if before is None else before + to_source
-        flat = grad_z.flatten(3)  # (node, time, batch, 2 hidden)
-        grad_weights = [
-            g.flatten(0, 1).t() @ s.flatten(0, 1) if needed else None
-            for g, s, needed in zip(flat, sources, ctx.needs_input_grad[4:], strict=True)
-        ]
-        return flat[0], carried, None, None, *grad_weights
+                    flat.index_add_(0, self._sources[i - 1], to_source)
+        return [slopes[:, i].flatten(2, 3) for i in range(nodes)]
+
+    def unsorted(self, node: int, tensor: Tensor) -> Tensor:
+        """Bring what is sorted as a node's cells ``(cell, ...)`` into the order of the cells."""
+        return tensor.index_select(0, self._back[node])
 
 
-def _nodes(genotype: RecurrentGenotype) -> list[tuple[int, Activation]]:
-    """Source and activation of each node; that of node 0 is the previous hidden state."""
-    return [(0, "tanh"), *genotype.nodes]
+def _runs(sorted_: Sequence[Activation]) -> list[tuple[Activation, slice]]:
+    """Cut a sorted sequence into slices of equal activations."""
+    starts = [i for i, a in enumerate(sorted_) if i == 0 or a != sorted_[i - 1]]
+    ends = [*starts[1:], len(sorted_)]
+    return [(sorted_[a], slice(a, b)) for a, b in zip(starts, ends, strict=True)]
 
 
-def _mean(tensors: Sequence[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.stack(list(tensors)).mean(0)
+def _factor(states: Tensor) -> Tensor:
+    """Compute min(1, r/‖h‖), r the largest norm, of ``(..., hidden, batch)``."""
+    norm = states.square().sum(-2, keepdim=True).sqrt_()
+    return LARGEST_NORM / norm.clamp_(min=LARGEST_NORM)
 
 
-def _through_shortening(grad: Tensor, long: Tensor) -> Tensor:
-    """Back-propagate through h · min(1, r/‖h‖), r the largest norm; rows ``(batch, hidden)``."""
-    norm = torch.linalg.vector_norm(long, dim=1, keepdim=True)
-    unit = long / norm.clamp(min=LARGEST_NORM)
+def _through_scaling(grad: Tensor, long: Tensor, factor: Tensor) -> Tensor:
+    """Back-propagate through h · min(1, r/‖h‖), all ``(cell, hidden, batch)``."""
+    unit = long * (factor / LARGEST_NORM)  # of those that are scaled down
     across = grad - unit * (unit * grad).sum(1, keepdim=True)
-    return torch.where(norm > LARGEST_NORM, across * (LARGEST_NORM / norm), grad)
+    return torch.where(factor < 1, across * factor, grad)

@@ -1,123 +1,297 @@
-"""A language model whose recurrent cell is any of a space, all sharing one set of weights."""
+"""Language models with recurrent cells, side by side: predictions, gradients, Fisher information.
+
+Shapes: ``run`` counts searches, each with weights of its own; ``child`` counts cells side by side,
+each with the weights of its run, several of one run or one of each.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from wpl_lab.search.spaces.recurrence import fused, unrolled
+from wpl_lab.search.protocol import Tensors
+from wpl_lab.search.spaces.dropping import Dropped
+from wpl_lab.search.spaces.recurrence import Cells, Trace
 from wpl_lab.search.spaces.recurrent import RecurrentGenotype
 
+_SLICE = 512
+"""Positions whose logits are computed at once where only their sum is wanted."""
 
-class RecurrentModel(nn.Module):
-    """Shared weights of all cells: an edge from node to node has one matrix, whatever its use.
 
-    The embedding is tied to the decoder. A matrix holds the gate's rows, then the candidate's: one
-    product for both. Initial weights are uniform in ±0.1, as in ENAS.
+def initial_weights(words: int, *, nodes: int, hidden: int, generator: torch.Generator) -> Tensors:
+    """Draw the weights that all cells of a number of nodes share, uniform in ±0.1, as in ENAS.
+
+    An edge from node to node has one matrix, whatever its activation. A matrix holds the gate's
+    rows, then the candidate's: one product for both. The embedding is tied to the decoder.
+
+    Args:
+        words: Size of the vocabulary.
+        nodes: Nodes of a cell after node 0.
+        hidden: Units of the hidden state, and of the embedding.
+        generator: Source of the weights.
+
+    Returns:
+        By name: ``embedding`` ``(word, hidden)``, ``bias`` ``(word)``, and ``input``, ``recurrent``
+        and each edge, all ``(2 hidden, hidden)``.
     """
 
+    def weights(*shape: int) -> Tensor:
+        return torch.empty(shape).uniform_(-0.1, 0.1, generator=generator)
+
+    edges = [_edge(source, node) for node in range(1, nodes + 1) for source in range(node)]
+    made = {"embedding": weights(words, hidden), "bias": torch.zeros(words)}
+    return made | {name: weights(2 * hidden, hidden) for name in ("input", "recurrent", *edges)}
+
+
+def used_weights(genotype: RecurrentGenotype) -> list[str]:
+    """Name the weights that a cell uses, each once."""
+    return ["embedding", "bias", "input", "recurrent", *_edges(genotype)]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What ``RecurrentModels.read`` computed.
+
+    Attributes:
+        tokens: ``(time, child, batch)``.
+        embedded: Inputs ``(time, child, batch, hidden)``, after dropout.
+        trace: Of the cells.
+        outputs: Hidden states after dropout, ``(child, time · batch, hidden)``.
+        dropped: What was dropped, in training.
+    """
+
+    tokens: Tensor
+    embedded: Tensor
+    trace: Trace
+    outputs: Tensor
+    dropped: Dropped | None
+
+
+class RecurrentModels:
+    """Models side by side, which read the weights of their runs anew at each call."""
+
     def __init__(
-        self,
-        words: int,
-        *,
-        nodes: int,
-        hidden: int,
-        dropout: float = 0.0,
-        weight_drop: float = 0.0,
-        drop_path: float = 0.0,
-        generator: torch.Generator | None = None,
+        self, weights: Mapping[str, Tensor], children: Sequence[tuple[int, RecurrentGenotype]]
     ) -> None:
-        """Draw initial weights.
+        """Prepare the cells.
 
         Args:
-            words: Size of the vocabulary.
-            nodes: Nodes of a cell after node 0.
-            hidden: Units of the hidden state, and of the embedding.
-            dropout: Probability of dropping a unit of the embedded input and of the output, the
-                same units at all times of a sequence ("locked", Gal and Ghahramani 2016).
-            weight_drop: Probability of dropping a recurrent weight (Merity et al. 2018).
-            drop_path: Probability that a node passes its predecessor on, for a whole sequence.
-            generator: Source of the initial weights.
+            weights: By name, ``(run, ...)``.
+            children: The run and the cell of each.
         """
-        super().__init__()
+        self.weights, self.runs = weights, [run for run, _ in children]
+        self._edges = [_edges(cell) for _, cell in children]
+        device = weights["embedding"].device
+        self._cells = Cells([cell for _, cell in children], device)
+        self._of_run = torch.tensor(self.runs, device=device)
+        self._one_each = self.runs == list(range(len(weights["embedding"])))
 
-        def weights(*shape: int) -> nn.Parameter:
-            return nn.Parameter(torch.empty(shape).uniform_(-0.1, 0.1, generator=generator))
-
-        self.embedding = weights(words, hidden)
-        self.bias = nn.Parameter(torch.zeros(words))
-        self.input = weights(2 * hidden, hidden)
-        self.recurrent = weights(2 * hidden, hidden)
-        self.edge = nn.ParameterDict(
-            {
-                _edge(predecessor, node): weights(2 * hidden, hidden)
-                for node in range(1, nodes + 1)
-                for predecessor in range(node)
-            }
-        )
-        self.dropout, self.weight_drop, self.drop_path = dropout, weight_drop, drop_path
-
-    def used(self, genotype: RecurrentGenotype) -> list[str]:
-        """Name the parameters that a cell uses, each once."""
-        edges = (f"edge.{name}" for name in _edges(genotype))
-        return ["embedding", "bias", "input", "recurrent", *edges]
-
-    def forward(
+    def read(
         self,
         tokens: Tensor,
-        genotype: RecurrentGenotype,
         state: Tensor | None = None,
+        dropped: Dropped | None = None,
         *,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Predict each next word.
+        keep: bool = True,
+    ) -> Read:
+        """Run the models over a text.
 
         Args:
-            tokens: ``(batch, time)``.
-            genotype: The cell.
-            state: Hidden state ``(batch, hidden)`` before the first token; zero by default.
-            generator: Source of what is dropped, in training; on the device of the weights.
+            tokens: ``(child, batch, time)``.
+            state: Hidden state ``(child, hidden, batch)`` before the first token; zero by default.
+            dropped: What is dropped, in training.
+            keep: Whether gradients will be asked for.
 
         Returns:
-            Logits ``(batch, time, word)``, and the hidden state after the last token.
+            What later calls need.
         """
-        drop = _Drop(generator) if self.training else None
-        x = F.embedding(tokens, self.embedding)  # (batch, time, hidden)
-        weights = [self.recurrent, *(self.edge[name] for name in _edges(genotype))]
-        paths = None
-        if drop:
-            x = x * drop(x[:, :1], self.dropout)
-            weights[0] = weights[0] * drop(weights[0], self.weight_drop)
-            if self.drop_path:
-                paths = drop.mask(x.new_empty(len(genotype.nodes), len(x), 1), self.drop_path)
+        tokens = tokens.permute(2, 0, 1)  # (time, child, batch)
+        table = self.weights["embedding"]
+        rows = tokens + self._of_run[:, None] * table.shape[1]
+        embedded = table.flatten(0, 1).index_select(0, rows.flatten()).unflatten(0, tokens.shape)
+        recurrent, *edges = self._matrices()
+        if dropped:
+            embedded, recurrent = embedded * dropped.embedded, recurrent * dropped.recurrent
         if state is None:
-            state = x.new_zeros(len(x), x.shape[2])
-        # In eval mode with gradients somebody estimates the Fisher information, which looks at
-        # single operations.
-        run = fused if self.training or not torch.is_grad_enabled() else unrolled
-        inputs = F.linear(x, self.input).transpose(0, 1)  # (time, batch, 2 hidden)
-        states = run(inputs, state, genotype, weights, paths).transpose(0, 1)
-        output = states * drop(states[:, :1], self.dropout) if drop else states
-        return F.linear(output, self.embedding, self.bias), states[:, -1]
+            state = embedded.new_zeros(len(self.runs), table.shape[2], tokens.shape[2])
+        inputs = self._input() @ embedded.transpose(2, 3)  # (time, child, 2 hidden, batch)
+        paths = dropped.paths if dropped else None
+        trace = self._cells.forward(inputs, state, [recurrent, *edges], paths, keep=keep)
+        outputs = trace.states.permute(1, 0, 3, 2)  # (child, time, batch, hidden)
+        if dropped:
+            outputs = outputs * dropped.output[:, None]
+        return Read(tokens, embedded, trace, outputs.flatten(1, 2), dropped)
+
+    def logits(self, read: Read, child: int) -> Tensor:
+        """Predict the next words of one model ``(time · batch, word)``."""
+        run = self.runs[child]
+        bias, table = self.weights["bias"][run], self.weights["embedding"][run]
+        return torch.addmm(bias, read.outputs[child], table.t())
+
+    def cross_entropy(self, read: Read, child: int, labels: Tensor) -> Tensor:
+        """Sum the cross-entropy of one model over labels ``(time · batch)``, in nats, a scalar."""
+        run = self.runs[child]
+        bias, table = self.weights["bias"][run], self.weights["embedding"][run]
+        total = torch.zeros((), dtype=torch.float64, device=table.device)
+        # Slice by slice: the logits of a slice stay in the cache.
+        for outputs, own in zip(
+            read.outputs[child].split(_SLICE), labels.split(_SLICE), strict=True
+        ):
+            logits = torch.addmm(bias, outputs, table.t())
+            total += F.cross_entropy(logits, own, reduction="sum")
+        return total
+
+    def of_children(self, of_runs: Tensor) -> Tensor:
+        """Look up ``(child, ...)`` in ``(run, ...)``."""
+        return of_runs if self._one_each else of_runs.index_select(0, self._of_run)
+
+    def gradients(self, read: Read, error_of: Callable[[int], Tensor]) -> Tensors:
+        """Back-propagate from the logits.
+
+        Args:
+            read: As from ``read``.
+            error_of: Makes the gradient of the logits ``(time · batch, word)`` of a child; each is
+                asked for once, so that one is in memory at a time.
+
+        Returns:
+            By name, the gradient ``(run, ...)``, the sum over the children of a run.
+        """
+        table = self.weights["embedding"]
+        embedding = table.new_empty(len(self.runs), *table.shape[1:])
+        bias, back = embedding[:, :, 0].clone(), torch.empty_like(read.outputs)
+        for child, run in enumerate(self.runs):
+            error = error_of(child)
+            torch.mm(error, table[run], out=back[child])
+            torch.mm(error.t(), read.outputs[child], out=embedding[child])
+            torch.sum(error, 0, out=bias[child])
+        products, into = self._through_cells(read, back)
+        of_child = torch.arange(len(self.runs), device=table.device)[:, None] * table.shape[1]
+        rows = (read.tokens + of_child).flatten()
+        embedding.flatten(0, 1).index_add_(0, rows, into.flatten(0, 2))
+        matrices = [_summed(grad, source) for grad, source in products]
+        if read.dropped:
+            matrices[1] = matrices[1] * read.dropped.recurrent
+        return self._by_name(embedding, bias, matrices)
+
+    def squares(self, read: Read, errors: Sequence[Tensor]) -> Tensors:
+        """Sum the squared gradients of the rows of the batch.
+
+        Args:
+            read: As from ``read``, without dropout.
+            errors: Gradient of the logits of each child, ``(batch, time, word)``.
+
+        Returns:
+            By name, Σ_n g_n² ``(run, ...)``, n over the rows of the batch, g_n summed over time.
+        """
+        table = self.weights["embedding"]
+        batch, words = errors[0].shape[0], table.shape[1]
+        back = torch.stack(
+            [
+                e.transpose(0, 1).flatten(0, 1) @ table[r]
+                for e, r in zip(errors, self.runs, strict=True)
+            ]
+        )
+        products, into = self._through_cells(read, back)
+        embedding, bias = [], []
+        first = torch.arange(batch, device=table.device) * words  # of a row's words
+        for child, error in enumerate(errors):
+            output = read.outputs[child].unflatten(0, (-1, batch)).transpose(0, 1)
+            scores = torch.bmm(error.transpose(1, 2), output)  # (batch, word, hidden)
+            rows = (read.tokens[:, child] + first).flatten()
+            scores.flatten(0, 1).index_add_(0, rows, into[:, child].flatten(0, 1))
+            embedding.append(scores.square_().sum(0))
+            bias.append(error.sum(1).square_().sum(0))
+        matrices = [_squared(grad, source) for grad, source in products]
+        return self._by_name(torch.stack(embedding), torch.stack(bias), matrices)
+
+    def _through_cells(
+        self, read: Read, back: Tensor
+    ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
+        """Back-propagate through the cells.
+
+        Args:
+            read: As from ``read``.
+            back: Gradient of the outputs ``(child, time · batch, hidden)``.
+
+        Returns:
+            For the products with ``input`` and with the matrix of each node, their gradient
+            ``(time, child, 2 hidden, batch)`` and what the matrix was multiplied with
+            ``(time, child, hidden, batch)``; and the gradient of the embedded tokens
+            ``(time, child, batch, hidden)``.
+        """
+        grad = back.unflatten(1, (len(read.tokens), -1))  # (child, time, batch, hidden)
+        if read.dropped:
+            grad = grad * read.dropped.output[:, None]
+        grads = self._cells.backward(read.trace, grad.permute(1, 0, 3, 2))
+        into = (self._input().transpose(1, 2) @ grads[0]).transpose(2, 3)
+        if read.dropped:
+            into = into * read.dropped.embedded
+        products = [(grads[0], read.embedded.transpose(2, 3))]
+        return [*products, *zip(grads, read.trace.sources, strict=True)], into
+
+    def _by_name(self, embedding: Tensor, bias: Tensor, matrices: list[Tensor]) -> Tensors:
+        """Add up what belongs to one run.
+
+        Args:
+            embedding: ``(child, word, hidden)``.
+            bias: ``(child, word)``.
+            matrices: Of ``input`` and each node, ``(child, 2 hidden, hidden)``; those of the nodes
+                are sorted as the cells sort them.
+
+        Returns:
+            By name, ``(run, ...)``.
+        """
+        first, recurrent, *nodes = matrices
+        named = {"embedding": embedding, "bias": bias, "input": first, "recurrent": recurrent}
+        if not self._one_each:
+            named = {
+                name: torch.zeros_like(self.weights[name]).index_add_(0, self._of_run, of_child)
+                for name, of_child in named.items()
+            }
+        for node, sorted_ in enumerate(nodes, start=1):
+            of_cells = self._cells.unsorted(node, sorted_).unbind()
+            for run, edges, of_cell in zip(self.runs, self._edges, of_cells, strict=True):
+                name = edges[node - 1]
+                if name not in named:
+                    named[name] = torch.zeros_like(self.weights[name])
+                named[name][run] += of_cell
+        return named
+
+    def _input(self) -> Tensor:
+        return self.of_children(self.weights["input"])
+
+    def _matrices(self) -> list[Tensor]:
+        """Look up the matrices of nodes 0, 1, …, each ``(child, 2 hidden, hidden)``."""
+        edges = zip(*self._edges, strict=True)
+        return [
+            self.of_children(self.weights["recurrent"]),
+            *(
+                torch.stack(
+                    [self.weights[name][run] for name, run in zip(of, self.runs, strict=True)]
+                )
+                for of in edges
+            ),
+        ]
 
 
-def _edge(predecessor: int, node: int) -> str:
-    return f"{predecessor}_{node}"
+def _summed(grad: Tensor, source: Tensor) -> Tensor:
+    """Compute Σ_tb grad source of ``(time, child, out or in, batch)``: ``(child, out, in)``."""
+    each = torch.bmm(grad.flatten(0, 1), source.flatten(0, 1).transpose(1, 2))
+    summed: Tensor = each.unflatten(0, grad.shape[:2]).sum(0)
+    return summed
+
+
+def _squared(grad: Tensor, source: Tensor) -> Tensor:
+    """Compute Σ_b (Σ_t grad source)² ``(child, out, in)`` from tensors as for ``_summed``."""
+    scores: Tensor = grad.permute(1, 3, 2, 0) @ source.permute(1, 3, 0, 2)
+    return scores.square_().sum(1)  # of (child, batch, out, in)
+
+
+def _edge(source: int, node: int) -> str:
+    return f"edge.{source}_{node}"
 
 
 def _edges(genotype: RecurrentGenotype) -> list[str]:
-    return [_edge(predecessor, i) for i, (predecessor, _) in enumerate(genotype.nodes, start=1)]
-
-
-class _Drop:
-    """Draws what is kept in training."""
-
-    def __init__(self, generator: torch.Generator | None) -> None:
-        self._generator = generator
-
-    def mask(self, like: Tensor, probability: float) -> Tensor:
-        """Draw 0 with a probability, else 1."""
-        return torch.empty_like(like).bernoulli_(1 - probability, generator=self._generator)
-
-    def __call__(self, like: Tensor, probability: float) -> Tensor | float:
-        """Draw factors 0 and 1/(1 − p), whose mean is 1."""
-        return self.mask(like, probability) / (1 - probability) if probability else 1.0
+    return [_edge(source, node) for node, (source, _) in enumerate(genotype.nodes, start=1)]

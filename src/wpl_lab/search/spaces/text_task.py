@@ -1,41 +1,135 @@
 """Language modelling with a cell of the recurrent space."""
 
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from wpl.closed_forms.scores import Scores
+from wpl.kinds import Kind
 from wpl.perplexity import perplexity
 from wpl_lab.data.text import Text, load_text
-from wpl_lab.search.protocol import Part, Score
+from wpl_lab.search.protocol import Part, Score, Tensors
+from wpl_lab.search.spaces.dropping import Dropping
 from wpl_lab.search.spaces.recurrent import RecurrentGenotype, RecurrentSpace
-from wpl_lab.search.spaces.recurrent_model import RecurrentModel
+from wpl_lab.search.spaces.recurrent_model import RecurrentModels, initial_weights, used_weights
 from wpl_lab.seeding import generator
 
+_SCORED = 16
+"""Children that are scored at once: their hidden states fit into the cache of a processor."""
 
-class RecurrentChild(nn.Module):
-    """One cell of the shared model.
+
+class RecurrentChildren:
+    """Language models with cells side by side.
 
     Attributes:
-        shared: The model that holds the weights.
-        genotype: The cell.
-        state: Hidden state ``(batch, hidden)`` that the next training batch goes on from.
+        state: Hidden state ``(child, hidden, batch)`` that the next training batch goes on from.
     """
 
-    def __init__(self, shared: RecurrentModel, genotype: RecurrentGenotype) -> None:
+    def __init__(
+        self,
+        task: "TextTask",
+        weights: Mapping[str, Tensor],
+        children: Sequence[tuple[int, RecurrentGenotype]],
+    ) -> None:
         """Start from a hidden state of zero."""
-        super().__init__()
-        self.shared, self.genotype = shared, genotype
+        self._task, self._weights, self._children = task, weights, children
+        self._models = RecurrentModels(weights, children)
         self.state: Tensor | None = None
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Predict each next word ``(batch, time, word)``, each row on its own from a zero state."""
-        logits: Tensor = self.shared(tokens, self.genotype)[0]
-        return logits
+    def gradients(
+        self, inputs: Tensor, targets: Tensor, randoms: Sequence[torch.Generator]
+    ) -> tuple[Tensor, Tensors]:
+        """Differentiate the mean cross-entropy of a window; the next goes on from its last state.
+
+        Returns:
+            As in ``Children.gradients``.
+        """
+        runs = self._models.runs
+        dropped = self._task.dropping.draw(
+            [randoms[run] for run in runs],
+            nodes=self._task.space.nodes,
+            hidden=self._weights["embedding"].shape[2],
+            batch=inputs.shape[1],
+        )
+        read = self._models.read(self._models.of_children(inputs), self.state, dropped)
+        self.state = read.trace.states[-1]
+        labels = self._models.of_children(targets).transpose(1, 2).flatten(1)
+        correct = read.outputs.new_empty(labels.shape)  # probabilities (child, time · batch)
+        siblings = [runs.count(run) for run in runs]
+
+        def error_of(child: int) -> Tensor:
+            label = labels[child, :, None]
+            p = torch.softmax(self._models.logits(read, child), 1)
+            picked = p.gather(1, label)
+            correct[child] = picked[:, 0]
+            p.scatter_(1, label, picked.sub_(1))
+            return p.mul_(1 / (len(p) * siblings[child]))
+
+        gradients = self._models.gradients(read, error_of)
+        # Below the smallest number a probability is 0, and its logarithm is not finite.
+        return -correct.clamp(min=torch.finfo(correct.dtype).tiny).log().mean(1), gradients
+
+    def fisher(
+        self, inputs: Tensor, targets: Tensor, *, kind: Kind, randoms: Sequence[torch.Generator]
+    ) -> Tensors:
+        """Estimate the Fisher information; a row of a window is a sample.
+
+        Returns:
+            As in ``Children.fisher``.
+        """
+        runs = self._models.runs
+        read = self._models.read(self._models.of_children(inputs))
+        batch = inputs.shape[1]
+        scores = [
+            Scores(
+                kind,
+                self._models.logits(read, child).unflatten(0, (-1, batch)).transpose(0, 1),
+                targets[run],
+                draws=1,
+                generator=randoms[run],
+                scale=batch**-0.5,
+            )
+            for child, run in enumerate(runs)
+        ]
+        total: Tensors = {}
+        for errors in zip(*scores, strict=True):
+            for name, squares in self._models.squares(read, errors).items():
+                total[name] = total[name] + squares if name in total else squares
+        return total
+
+    def rewards(self, inputs: Tensor, targets: Tensor) -> list[float]:
+        """Compute c/perplexity of a window.
+
+        Returns:
+            One for each child.
+        """
+        read = self._models.read(self._models.of_children(inputs), keep=False)
+        labels = self._models.of_children(targets).transpose(1, 2).flatten(1)
+        nats = [
+            self._models.cross_entropy(read, child, own).item() / len(own)
+            for child, own in enumerate(labels)
+        ]
+        # exp(n) may overflow; a model without a finite prediction is rewarded with nothing.
+        return [0.0 if math.isnan(n) else self._task.reward_scale * math.exp(-n) for n in nats]
+
+    def scores(self, part: Part) -> list[Score]:
+        """Read a whole part, the hidden state carried on: nats per word, and perplexity.
+
+        Returns:
+            One for each child.
+        """
+        found: list[Score] = []
+        for at in range(0, len(self._children), _SCORED):
+            some = RecurrentModels(self._weights, self._children[at : at + _SCORED])
+            total = self._task.read(some, part)
+            nats = (total / self._task.predictions(part)).tolist()
+            found += [Score(n, perplexity(n)) for n in nats]
+        return found
 
 
 class TextTask:
@@ -54,41 +148,32 @@ class TextTask:
         dropout: float,
         weight_drop: float,
         drop_path: float,
-        seed: int,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Draw the initial weights, and lay out the text.
+        """Lay out the text.
 
         Args:
             text: The data.
-            nodes: As in ``RecurrentModel``, like ``hidden``, ``dropout``, ``weight_drop`` and
-                ``drop_path``.
-            hidden: See there.
+            nodes: Nodes of a cell after node 0.
+            hidden: Units of the hidden state, and of the embedding.
             batch_size: Rows of a training batch, and of one of ``reward``.
             steps: Time steps of a window, through which gradients flow back.
             score_rows: Rows into which a part is cut that is scored as a whole.
             reward_scale: c of the reward c/perplexity.
-            dropout: See there.
+            dropout: As in ``Dropping``, like ``weight_drop`` and ``drop_path``.
             weight_drop: See there.
             drop_path: See there.
-            seed: Root seed of the run, from which the initial weights are drawn.
             device: Where the model and the text are kept.
 
         Raises:
             ValueError: If a part of the text is shorter than one window of all rows.
         """
         self.space = RecurrentSpace(nodes)
-        self.model = RecurrentModel(
-            len(text.words),
-            nodes=nodes,
-            hidden=hidden,
-            dropout=dropout,
-            weight_drop=weight_drop,
-            drop_path=drop_path,
-            generator=generator(seed, "text_task", "init"),
-        ).to(device)
+        self.device = torch.device(device)
         self.guessing = math.log(len(text.words))
-        self._steps, self._reward_scale = steps, reward_scale
+        self.reward_scale = reward_scale
+        self.dropping = Dropping(dropout=dropout, weight_drop=weight_drop, drop_path=drop_path)
+        self._steps, self._words, self._hidden = steps, len(text.words), hidden
         middle = len(text.valid) // 2
         parts = {
             "train": (text.train, batch_size, steps + 1),
@@ -103,66 +188,81 @@ class TextTask:
                 )
         self._rows = {part: _rows(t, rows).to(device) for part, (t, rows, _) in parts.items()}
 
-    def child(self, genotype: RecurrentGenotype) -> RecurrentChild:
-        """Make the language model of one cell."""
-        return RecurrentChild(self.model, genotype)
+    def weights(self, seed: int) -> Tensors:
+        """Draw the initial weights of a run."""
+        random = generator(seed, "text_task", "init")
+        made = initial_weights(
+            self._words, nodes=self.space.nodes, hidden=self._hidden, generator=random
+        )
+        return {name: weight.to(self.device) for name, weight in made.items()}
 
     def used(self, genotype: RecurrentGenotype) -> list[str]:
         """Name the shared weights that a cell uses."""
-        return self.model.used(genotype)
+        return used_weights(genotype)
 
-    def batches(self, start: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002
+    def children(
+        self, weights: Mapping[str, Tensor], children: Sequence[tuple[int, RecurrentGenotype]]
+    ) -> RecurrentChildren:
+        """Make the language models of cells."""
+        return RecurrentChildren(self, weights, children)
+
+    def batches(self, start: int, seeds: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield window after window of the training text, over and over; the order is the text's.
 
         Yields:
-            Tokens and the next ones, both ``(batch, time)``.
+            Tokens and the next ones, both ``(run, batch, time)``, the same for all runs.
         """
         rows = self._rows["train"]
         windows = (rows.shape[1] - 1) // self._steps
-        while True:
-            yield _window(rows, start % windows * self._steps, self._steps)
-            start += 1
+        for number in itertools.count(start):
+            inputs, targets = _window(rows, number % windows * self._steps, self._steps)
+            yield inputs.expand(len(seeds), -1, -1), targets.expand(len(seeds), -1, -1)
 
-    def loss(
-        self, child: RecurrentChild, inputs: Tensor, targets: Tensor, random: torch.Generator
-    ) -> Tensor:
-        """Compute the mean cross-entropy of a window; the next call goes on from its last state."""
-        self.model.train()
-        logits, state = self.model(inputs, child.genotype, child.state, generator=random)
-        child.state = state.detach()
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
-
-    def sample(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw a window of the part ``reward``."""
+    def sample(self, randoms: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
+        """Draw a window of the part ``reward`` for each run."""
         rows = self._rows["reward"]
-        start = torch.randint(rows.shape[1] - self._steps, (), generator=random)
-        return _window(rows, int(start), self._steps)
+        last = rows.shape[1] - self._steps
+        starts = [int(torch.randint(last, (), generator=random)) for random in randoms]
+        drawn = [_window(rows, start, self._steps) for start in starts]
+        inputs, targets = zip(*drawn, strict=True)
+        return torch.stack(inputs), torch.stack(targets)
 
     @torch.no_grad()
-    def reward(self, child: RecurrentChild, inputs: Tensor, targets: Tensor) -> float:
-        """Compute c/perplexity of a window."""
-        self.model.eval()
-        logits = child(inputs)
-        nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten()).item()
-        return self._reward_scale * math.exp(-nats)  # exp(nats) may overflow
-
-    @torch.no_grad()
-    def score(self, child: RecurrentChild, part: Part) -> Score:
-        """Read a whole part, the hidden state carried on: nats per word, and perplexity."""
-        self.model.eval()
+    def read(self, models: RecurrentModels, part: Part) -> Tensor:
+        """Sum the cross-entropy of a whole part, in nats ``(child)``."""
         rows = self._rows[part]
-        state, total = None, torch.zeros((), dtype=torch.float64, device=rows.device)
+        state = None
+        total = torch.zeros(len(models.runs), dtype=torch.float64, device=self.device)
         for start in range(0, rows.shape[1] - 1, 4 * self._steps):
             inputs, targets = _window(rows, start, 4 * self._steps)
-            logits, state = self.model(inputs, child.genotype, state)
-            total += F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
-        nats = float(total) / self.predictions(part)
-        return Score(nats, perplexity(nats))
+            read = models.read(inputs.expand(len(models.runs), -1, -1), state, keep=False)
+            state = read.trace.states[-1]
+            labels = targets.t().flatten()
+            for child in range(len(models.runs)):
+                total[child] += models.cross_entropy(read, child, labels)
+        return total
 
     def predictions(self, part: Part) -> int:
         """Count the words that are predicted in a whole part."""
         rows = self._rows[part]
         return rows.shape[0] * (rows.shape[1] - 1)
+
+
+def make_task(data: Path | str, *, device: torch.device | str, **model: Any) -> TextTask:
+    """Read the data and lay it out.
+
+    Args:
+        data: File of the text.
+        device: Where weights and batches are.
+        model: What else the task is made of, as in ``TextTask``.
+
+    Returns:
+        The task.
+
+    Raises:
+        ArtifactError: If the file is missing, damaged or of another kind.
+    """
+    return TextTask(load_text(data)[0], device=device, **model)
 
 
 def _rows(tokens: Tensor, count: int) -> Tensor:
@@ -173,9 +273,3 @@ def _rows(tokens: Tensor, count: int) -> Tensor:
 def _window(rows: Tensor, start: int, steps: int) -> tuple[Tensor, Tensor]:
     end = min(start + steps, rows.shape[1] - 1)
     return rows[:, start:end], rows[:, start + 1 : end + 1]
-
-
-def tasks(file: Path | str, **settings: Any) -> Callable[[int], TextTask]:
-    """Read a text once; return a function that makes the task, with fresh weights, of a seed."""
-    text, _ = load_text(file)
-    return lambda seed: TextTask(text, seed=seed, **settings)

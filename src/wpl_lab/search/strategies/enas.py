@@ -1,11 +1,11 @@
 """ENAS: a controller draws architectures, and learns from rewards (Pham et al., 2018)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from wpl_lab.search.protocol import Genotype, Row, Space
+from wpl_lab.search.protocol import Genotype, Learning, Space
 from wpl_lab.search.settings import Policy
 from wpl_lab.search.strategies.controller import Controller
 from wpl_lab.search.strategies.reinforce import Reinforce
@@ -20,7 +20,7 @@ class Enas:
     """
 
     def __init__(self, space: Space, policy: Policy, *, seed: int) -> None:
-        """Begin with a fresh controller.
+        """Start with a fresh controller.
 
         Args:
             space: The architectures.
@@ -48,15 +48,15 @@ class Enas:
             choices = self.controller.sample(1, generator=random).choices[0]
         return self._space.decode(choices.tolist())
 
-    def learn(
-        self, reward: Callable[[Genotype], float], *, epoch: int, random: torch.Generator
-    ) -> list[Row]:
+    def learn(self, *, epoch: int, random: torch.Generator) -> Learning:
         """Move the controller towards architectures that are rewarded (REINFORCE).
 
         Args:
-            reward: Scores an architecture.
             epoch: Its number, from 0.
             random: Source of the draws.
+
+        Yields:
+            Architectures to be rewarded, step by step.
 
         Returns:
             A row per step: the mean reward, the baseline, the entropy in nats.
@@ -65,7 +65,7 @@ class Enas:
         for number in range(self._policy.steps):
             samples = self.controller.sample(self._policy.samples, generator=random)
             genotypes = [self._space.decode(choices) for choices in samples.choices.tolist()]
-            rewards = [reward(genotype) for genotype in genotypes]
+            rewards = yield genotypes
             learnt = self._reinforce.step(self.controller, samples, torch.tensor(rewards))
             rows.append(
                 {
@@ -78,12 +78,12 @@ class Enas:
         return rows
 
     def tensors(self) -> dict[str, Tensor]:
-        """Give the weights of the controller and the state of its learning."""
+        """Return copies of the weights of the controller and the state of its learning."""
         weights = {f"controller.{n}": t.clone() for n, t in self.controller.state_dict().items()}
         return weights | {f"reinforce.{n}": t for n, t in self._reinforce.state().items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what ``tensors`` gave."""
+        """Continue from what ``tensors`` returned."""
         parts: dict[str, dict[str, Tensor]] = {"controller": {}, "reinforce": {}}
         for name, tensor in tensors.items():
             part, _, rest = name.partition(".")

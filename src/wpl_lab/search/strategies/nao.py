@@ -4,12 +4,12 @@ Source: Luo et al., "Neural Architecture Optimization" (NeurIPS 2018), algorithm
 and the authors' code.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from wpl_lab.search.protocol import Genotype, Row, Space
+from wpl_lab.search.protocol import Genotype, Learning, Space
 from wpl_lab.search.settings import Population
 from wpl_lab.search.strategies.autoencoder import Autoencoder, improve
 from wpl_lab.search.strategies.autoencoder_fit import draw_choices, fit
@@ -18,7 +18,7 @@ _PATIENCE = 1000  # draws that find nothing new: a space of 100 cells is then dr
 
 
 class Nao:
-    """A strategy: children are drawn evenly from a population, which an epoch's end renews.
+    """A strategy: children are drawn uniformly from a population, which an epoch's end renews.
 
     Two sequences of choices may be one architecture: members are compared as genotypes. One that
     has been a member never returns. The authors compare with the present population only.
@@ -57,18 +57,18 @@ class Nao:
         """Draw a member, all alike."""
         return self._population[int(torch.randint(len(self._population), (), generator=random))]
 
-    def learn(
-        self, reward: Callable[[Genotype], float], *, epoch: int, random: torch.Generator
-    ) -> list[Row]:
+    def learn(self, *, epoch: int, random: torch.Generator) -> Learning:
         """Score the population, learn from it, and replace its worst members.
 
         Those that come in are where gradient steps from the best members lead: the shortest steps
         first, then from the best member first, until there are enough.
 
         Args:
-            reward: Scores a genotype with the shared weights, on a batch: the higher the better.
-            epoch: The present one.
+            epoch: Its number, from 0.
             random: Source of the order in which the networks see the members, on the CPU.
+
+        Yields:
+            The members, to be rewarded: the higher the better.
 
         Returns:
             One row, of the population before it is renewed: its mean and its best score, the loss
@@ -79,7 +79,7 @@ class Nao:
             ValueError: If a score is not finite; names the genotype.
         """
         settings = self._settings
-        scores = self._score(reward)
+        scores = yield from self._score()
         scores, order = scores.sort(descending=True, stable=True)
         self._population = [self._population[i] for i in order]
         choices = torch.tensor([self._known[genotype] for genotype in self._population])
@@ -110,7 +110,7 @@ class Nao:
         ]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Give all that later epochs depend on.
+        """Return copies of all that later epochs depend on.
 
         Returns:
             Copies: the choices of all members there were ``(known, decision)``, which of them are
@@ -123,7 +123,7 @@ class Nao:
         } | {f"autoencoder.{n}": w.clone() for n, w in self._autoencoder.state_dict().items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what ``tensors`` gave."""
+        """Continue from what ``tensors`` returned."""
         known = tensors["known"].tolist()
         self._known = {self._space.decode(choices): choices for choices in known}
         genotypes = list(self._known)
@@ -131,10 +131,10 @@ class Nao:
         weights = {name: tensors[f"autoencoder.{name}"] for name in self._autoencoder.state_dict()}
         self._autoencoder.load_state_dict(weights)
 
-    def _score(self, reward: Callable[[Genotype], float]) -> Tensor:
-        draws = range(self._settings.samples)
-        rewards = [[reward(genotype) for _ in draws] for genotype in self._population]
-        scores = torch.tensor(rewards, dtype=torch.float64).mean(1)
+    def _score(self) -> Generator[list[Genotype], list[float], Tensor]:
+        samples = self._settings.samples
+        rewards = yield [genotype for genotype in self._population for _ in range(samples)]
+        scores = torch.tensor(rewards, dtype=torch.float64).view(-1, samples).mean(1)
         for genotype, score in zip(self._population, scores.tolist(), strict=True):
             if not -torch.inf < score < torch.inf:
                 raise ValueError(f"the reward of {genotype} must be finite; got {score}")

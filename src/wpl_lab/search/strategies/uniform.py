@@ -1,15 +1,15 @@
-"""Architectures drawn evenly: single-path one-shot search."""
+"""Architectures drawn uniformly: single-path one-shot search."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from wpl_lab.search.protocol import Genotype, Row, Space, draw
+from wpl_lab.search.protocol import Genotype, Learning, Space, draw
 
 
-class Evenly:
-    """The strategy that draws every choice alike, and learns nothing."""
+class Uniform:
+    """The strategy that draws every choice with the same probability, and learns nothing."""
 
     def __init__(self, space: Space) -> None:
         """Draw from a space."""
@@ -19,19 +19,21 @@ class Evenly:
         """Draw an architecture."""
         return draw(self._space, random)
 
-    def learn(
-        self,
-        reward: Callable[[Genotype], float],  # noqa: ARG002
-        *,
-        epoch: int,  # noqa: ARG002
-        random: torch.Generator,  # noqa: ARG002
-    ) -> list[Row]:
-        """Learn nothing."""
+    def learn(self, *, epoch: int, random: torch.Generator) -> Learning:  # noqa: ARG002
+        """Learn nothing.
+
+        Yields:
+            Nothing: it asks for no reward.
+
+        Returns:
+            No rows.
+        """
+        yield from ()
         return []
 
     def tensors(self) -> dict[str, Tensor]:
-        """Give nothing."""
+        """Return nothing."""
         return {}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from nothing."""
+        """Continue from nothing."""

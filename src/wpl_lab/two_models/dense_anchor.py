@@ -1,29 +1,9 @@
-"""Anchors of stacked runs beside the weight plasticity loss: uniform, and dense."""
+"""An anchor of stacked runs beside the weight plasticity loss: one with a matrix."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
-
-from wpl_lab.two_models import mlp
-
-
-def uniform(fisher: Mapping[str, Tensor]) -> mlp.Parameters:
-    """Give every weight of a run the mean of the run's Fisher information.
-
-    Anchoring with it is plain L2 towards the anchor, as strong as with F on average: the control
-    that tells whether the *Fisher* information matters, or any anchor would do.
-
-    Args:
-        fisher: By name, F ``(run, ...)``.
-
-    Returns:
-        By name, the importance in the shapes of F.
-    """
-    total = sum(f.flatten(1).sum(1) for f in fisher.values())
-    count = sum(f[0].numel() for f in fisher.values())
-    mean = torch.as_tensor(total) / count  # (run)
-    return {name: mean.reshape(-1, *[1] * (f.ndim - 1)).expand_as(f) for name, f in fisher.items()}
 
 
 class DenseAnchor:

@@ -1,0 +1,120 @@
+"""Whether the data suffice for what params.yaml asks of them; each fault names its key."""
+
+import math
+from collections.abc import Mapping
+
+from wpl_lab.data.data_files import DataError
+from wpl_lab.data.parts import Part
+
+_LARGEST_OMEGA = 2 * 10**9  # bytes of all matrices together
+
+
+def check_two_models(
+    sizes: Mapping[Part, int],
+    shape: tuple[int, int, int],
+    *,
+    batch_sizes: Mapping[str, int],
+    samples: int,
+    omega: Mapping[str, int] | None,
+) -> None:
+    """Check that there are enough images for the two models.
+
+    Args:
+        sizes: Number of images of each part.
+        shape: Their channels, height and width.
+        batch_sizes: By its key, how many training images a batch takes.
+        samples: Training images on which the Fisher information is estimated.
+        omega: What ``check_omega`` is told, if the arm omega is among the remedies.
+
+    Raises:
+        DataError: If there are too few; names the key.
+    """
+    for key, needed in {**batch_sizes, "fisher.samples": samples}.items():
+        if needed > sizes["train"]:
+            raise DataError(
+                f"{key} is {needed}, but there are only {sizes['train']} training images"
+            )
+    if omega:
+        check_omega(math.prod(shape), **omega)
+
+
+def check_omega(inputs: int, *, width: int, shared: int, seeds: int) -> None:
+    """Check that the matrices Ω of the arm omega fit into memory.
+
+    Args:
+        inputs: Values of an image.
+        width: Units of a hidden layer.
+        shared: How many first layers are shared.
+        seeds: Number of first models, each with a matrix of its own.
+
+    Raises:
+        DataError: If they are too large.
+    """
+    weights = width * (inputs + 1) + (shared - 1) * width * (width + 1)
+    needed = 8 * seeds * weights**2  # double precision
+    if needed > _LARGEST_OMEGA:
+        raise DataError(
+            f"compare.remedies: omega needs {seeds} matrices of {weights}×{weights} for images of "
+            f"{inputs} values, {needed / 1e9:.1f} GB; leave it out, or make data.size smaller"
+        )
+
+
+def check_text(sizes: Mapping[Part, int], *, batch_size: int, steps: int, score_rows: int) -> None:
+    """Check that a text is long enough to be searched on.
+
+    Half of the validation part rewards, the other half scores.
+
+    Args:
+        sizes: Number of tokens of each part.
+        batch_size: Rows of a training batch, and of one that rewards.
+        steps: Time steps of a window, behind which a row has one more token to predict.
+        score_rows: Rows into which a part is cut to be scored.
+
+    Raises:
+        DataError: If a part is too short; names the keys.
+    """
+    model = "search.text.model"
+    window = f"{model}.batch_size × ({model}.steps + 1) = {batch_size} × ({steps} + 1)"
+    score = f"2 × {model}.score_rows = 2 × {score_rows}"
+    half = sizes["valid"] // 2
+    for part, found, needed, why in (
+        ("the training part", sizes["train"], batch_size * (steps + 1), window),
+        ("the first half of the validation part", half, batch_size * (steps + 1), window),
+        ("the second half of the validation part", sizes["valid"] - half, 2 * score_rows, score),
+        ("the test part", sizes["test"], 2 * score_rows, score),
+    ):
+        if found < needed:
+            raise DataError(f"text: {part} has {found} tokens; {why} needs {needed}")
+
+
+def check_images(
+    sizes: Mapping[Part, int], shape: tuple[int, int, int], *, batch_size: int, stages: int
+) -> None:
+    """Check that images are enough, and large enough, to be searched on.
+
+    Half of the validation part rewards, the other half scores.
+
+    Args:
+        sizes: Number of images of each part.
+        shape: Their channels, height and width.
+        batch_size: Images of a training batch, and of one that rewards.
+        stages: Stages of the model, each but the first at half the resolution.
+
+    Raises:
+        DataError: If they are not; names the key.
+    """
+    model = "search.images.model"
+    _, height, width = shape
+    if min(height, width) < 2 ** (stages - 1):
+        raise DataError(
+            f"images: {model}.stages: {stages} halves images of {height}×{width} to nothing; take "
+            f"fewer stages or a larger images.size"
+        )
+    for part, found in (
+        ("the training part", sizes["train"]),
+        ("the first half of the validation part", sizes["valid"] // 2),
+    ):
+        if found < batch_size:
+            raise DataError(
+                f"images: {part} has {found} images; {model}.batch_size needs {batch_size}"
+            )

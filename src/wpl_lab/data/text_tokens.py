@@ -1,0 +1,59 @@
+"""How text is cut into tokens: as given, into words and marks, or into characters."""
+
+import re
+import unicodedata
+
+import regex
+
+from wpl_lab.data.data_settings import Tokens
+
+Line = tuple[str, ...]
+
+UNKNOWN = "<unk>"
+END = "<eos>"
+
+# Scripts that are written without blanks: a character and its marks are a token.
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Line_Break=Complex_Context}"
+# Unicode's \w has combining marks and joiners, which Python's lacks.
+_LETTER = rf"[[\w\p{{N}}]--[{_UNSPACED}]]"
+_WORDS = regex.compile(rf"<unk>|<eos>|{_LETTER}+(?:['’]{_LETTER}+)*|\s+|\X", regex.V1)
+_CHARACTERS = regex.compile(r"<unk>|<eos>|\s|\X", regex.V1)
+_RULING = re.compile(r"([^\w\s])\1{3,}")  # underlines of titles, frames of tables
+# Soft hyphens, marks of direction and byte order are left out; a space without width is a blank.
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200e\u200f\u2060\ufeff")) | {ord("\u200b"): " "}
+
+
+def tokens(line: str, how: Tokens = "words") -> Line:
+    """Cut a line into tokens, after composing its characters (Unicode's form NFC).
+
+    - ``"given"``: what blanks separate, as it is.
+    - ``"words"``: words and marks in lower case. A word is a run of letters, digits and
+      underscores with their combining marks, and with apostrophes inside; in scripts written
+      without blanks, such as Chinese and Thai, a character. Any other mark is a token. Four or more
+      of the same mark are an ornament, and left out.
+    - ``"characters"``: what a reader takes for one character, with its marks; blanks as one.
+
+    ``<unk>`` and ``<eos>`` are tokens each way; an ``<eos>`` at the end is left out, since every
+    line gets one.
+
+    Args:
+        line: The line.
+        how: As above.
+
+    Returns:
+        The tokens in their order; none of an empty line.
+    """
+    if how == "given":
+        found = unicodedata.normalize("NFC", line).split()
+    elif how == "words":
+        plain = unicodedata.normalize("NFC", line.translate(_INVISIBLE).lower())
+        found = [token for token in _WORDS.findall(_RULING.sub(" ", plain)) if not token.isspace()]
+    else:
+        plain = unicodedata.normalize("NFC", line.translate(_INVISIBLE))
+        found = _CHARACTERS.findall(" ".join(plain.split()))
+    return tuple(found[:-1] if found and found[-1] == END else found)
+
+
+def count(lines: list[Line]) -> int:
+    """Count tokens, with the ``<eos>`` of each line."""
+    return sum(len(line) + 1 for line in lines)

@@ -1,0 +1,161 @@
+"""Compare the arms of the searches with each other and with chance, over seeds.
+
+One outcome, declared in params.yaml before the runs, decides; its comparisons are adjusted for
+their number. All others are exploratory: they raise questions for the next runs.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wpl.evaluation import (
+    FEWEST_SEEDS,
+    bootstrap_interval,
+    detectable_difference,
+    holm,
+    paired_test,
+)
+from wpl_lab.arms import in_order
+from wpl_lab.search.judging.keys import CASE
+from wpl_lab.search.judging.outcomes import OUTCOMES
+from wpl_lab.search.judging.sweep import swept
+
+LEVEL = 0.05
+"""The p-value below which a difference counts as shown."""
+RANDOM = "random search"
+CONTROL = "slow"
+"""The arm that WPL must beat, too: a smaller learning rate, which also forgets less."""
+
+
+def summaries(runs: pd.DataFrame, diverged: pd.DataFrame, primary: str) -> pd.DataFrame:
+    """Average every outcome of every arm over seeds.
+
+    Args:
+        runs: As from ``outcomes.outcomes``.
+        diverged: The searches that diverged, as from ``errors.split_diverged``.
+        primary: The outcome that was declared to be the one that decides.
+
+    Returns:
+        One row per space, method, arm and outcome: whether it is the primary outcome, number of
+        seeds and of those that diverged, the mean with its 95 % bootstrap interval, the single
+        values, and the mean of chance.
+    """
+    lost = diverged.groupby([*CASE, "arm"]).size()
+    rows = []
+    for key, of_arm in runs.groupby([*CASE, "arm"], sort=False):
+        for name, outcome in OUTCOMES.items():
+            values = of_arm[name].dropna()
+            if values.empty:
+                continue
+            row = dict(zip([*CASE, "arm"], key, strict=True)) | {"outcome": name}
+            row |= {"primary": name == primary}
+            row |= {"n": len(values), "diverged": int(lost.get(key, 0))} | _mean(values)
+            chance = of_arm[f"random_{name}"] if outcome.chance else pd.Series(dtype=float)
+            rows.append(row | {"random": chance.mean()})
+    return pd.DataFrame(rows)
+
+
+def comparisons(runs: pd.DataFrame, primary: str) -> pd.DataFrame:
+    """Compare arms, paired by seed.
+
+    Every arm is compared with ``none``, WPL with ``slow`` and with ``l2``, an arm with WPL added
+    with the arm itself, and every arm with random search. Of these, the comparisons of the primary
+    outcome in the small space with ``none``, and of WPL with ``slow``, decide: one family, whatever
+    the method.
+
+    Args:
+        runs: As from ``outcomes.outcomes``; each case must hold the arm ``none``.
+        primary: The outcome that was declared to be the one that decides.
+
+    Returns:
+        One row per space, method, outcome and pair: the mean difference ``value`` with its 95 %
+        bootstrap interval, the single differences, the p-value of a paired sign-flip test and, of
+        primary comparisons, Holm's; the smallest difference that this many seeds show with 80 %
+        power; the verdict, ``lower``, ``higher`` or ``not shown``.
+    """
+    rows = []
+    for key, of_case in runs[~swept(runs["arm"])].groupby(CASE, sort=False):
+        case = dict(zip(CASE, key, strict=True))
+        arms = {arm: of_arm.set_index("seed") for arm, of_arm in of_case.groupby("arm")}
+        for name, outcome in OUTCOMES.items():
+            for arm, other in _pairs(list(arms)):
+                decides = name == primary and case["space"] == "small"
+                decides &= other == "none" or (arm, other) == ("wpl", CONTROL)
+                row = case | {"outcome": name, "arm": arm, "against": other, "primary": decides}
+                rows.append(row | {"pair": arms[arm][name] - arms[other][name]})
+            for arm in in_order(arms) if outcome.chance else ():
+                row = case | {"outcome": name, "arm": arm, "against": RANDOM, "primary": False}
+                rows.append(row | {"pair": arms[arm][name] - arms[arm][f"random_{name}"]})
+    rows = [row | {"pair": row["pair"].dropna()} for row in rows]
+    return _tested([row for row in rows if len(row["pair"])])
+
+
+def _pairs(arms: list[str]) -> Iterator[tuple[str, str]]:
+    """List which arm is compared with which other one."""
+    for arm in in_order(arms):
+        others = {"none", arm.removesuffix("_wpl")} | ({CONTROL, "l2"} if arm == "wpl" else set())
+        yield from ((arm, other) for other in in_order(others & {*arms} - {arm}))
+
+
+def _tested(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Test each pair, and adjust the p-values of those that decide."""
+    table = pd.DataFrame(rows)
+    pairs = table.pop("pair")
+    zeros = [np.zeros(len(pair)) for pair in pairs]
+    table["n"] = [len(pair) for pair in pairs]
+    table = table.join(pd.DataFrame([_mean(pair) for pair in pairs]))
+    table["p"] = [paired_test(pair, zero) for pair, zero in zip(pairs, zeros, strict=True)]
+    table["holm"] = np.nan
+    table.loc[table["primary"], "holm"] = holm(table.loc[table["primary"], "p"])
+    level = np.where(table["primary"], LEVEL / max(1, table["primary"].sum()), LEVEL)
+    table["detectable"] = [
+        detectable_difference(pair, zero, level=of)
+        for pair, zero, of in zip(pairs, zeros, level, strict=True)
+    ]
+    shown = table["holm"].fillna(table["p"]) < LEVEL
+    direction = np.where(table["value"] < 0, "lower", "higher")
+    table["verdict"] = np.where(shown, direction, "not shown")
+    return table
+
+
+def _mean(values: pd.Series) -> dict[str, Any]:
+    """Average over seeds; the interval is empty where there are too few for one."""
+    low = high = np.nan
+    if len(values) >= FEWEST_SEEDS:
+        low, high = bootstrap_interval(lambda v: v.mean(axis=-1), values)
+    each = " ".join(f"{value:.4g}" for value in values)
+    return {"value": float(values.mean()), "low": low, "high": high, "each": each}
+
+
+def headline(runs: pd.DataFrame, primary: str) -> dict[str, dict[str, dict[str, float]]]:
+    """Pick the few numbers by which experiments are compared first.
+
+    Returns:
+        By method and outcome, the mean of each arm in the small space: the primary outcome,
+        forgetting, τ and regret; and the test error of what was found in the full space.
+    """
+    own = runs[~swept(runs["arm"])]
+    picked = dict.fromkeys((primary, "forgetting", "tau", "regret"), "small")
+    nested: dict[str, dict[str, dict[str, float]]] = {}
+    for name, space in (picked | {"test_error": "full"}).items():
+        of_space = own[own["space"] == space].dropna(subset=name)
+        for (method, arm), values in of_space.groupby(["method", "arm"], sort=False)[name]:
+            nested.setdefault(method, {}).setdefault(name, {})[arm] = float(values.mean())
+    return nested
+
+
+def mean_curve(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Average a quantity over seeds, of the first method in the small space, a column per arm.
+
+    Args:
+        table: As from ``errors.forgetting`` or ``agreement.ranking``.
+        quantity: One of its columns.
+
+    Returns:
+        Columns epoch and the arms.
+    """
+    rows = table[(table["space"] == "small") & (table["method"] == table["method"].iloc[0])]
+    rows = rows[~swept(rows["arm"])]
+    return rows.pivot_table(index="epoch", columns="arm", values=quantity, sort=False).reset_index()

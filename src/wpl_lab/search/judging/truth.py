@@ -1,0 +1,158 @@
+"""The truth, what each architecture gets when it is trained alone, and how far it can be trusted.
+
+Every measure of a search is read against two yardsticks: the ceiling, what the truth itself would
+reach if it were made again with other seeds; and the best trivial score, a count of one operation.
+"""
+
+import itertools
+import math
+import re
+
+import numpy as np
+import pandas as pd
+
+from wpl.ranking import kendall, spearman
+from wpl_lab.search.judging.agreement import MEASURES, agreement
+
+CEILING = "truth made again"
+LONGER = "truth trained twice as long"
+BOUND = "best count"
+CHANCE = "chance"
+LOWER_IS_BETTER = ("regret",)
+
+
+def truth_of(alone: pd.DataFrame) -> pd.Series:
+    """Average the test cross-entropy of architectures trained alone over seeds, by genotype."""
+    return alone.groupby("genotype", sort=False)["test"].mean()
+
+
+def yardsticks(alone: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
+    """Measure what scores that need no search reach.
+
+    Args:
+        alone: Rows of ``train_alone``, of every architecture of the space and several seeds.
+        longer: The same, trained for twice as long, perhaps with fewer seeds; or no rows.
+
+    Returns:
+        One row per score, columns ``score``, ``note``, the measures of ``agreement`` and the
+        regret of the architecture that the score takes for the best, in nats: the truth made
+        again, the truth trained longer, the best count, chance, and each of the counts.
+    """
+    truth = truth_of(alone)
+    counts = {
+        name: agreement(score, truth) | {"regret": regret(score, truth)}
+        for name, score in trivial_scores(alone).items()
+    }
+    rows = {CEILING: made_again(alone), CHANCE: chance(truth), **counts}
+    if not longer.empty:
+        score = truth_of(longer)
+        rows[LONGER] = agreement(score, truth) | {"regret": regret(score, truth)}
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("score")
+    of_counts = table.loc[list(counts)]
+    best = {
+        measure: of_counts[measure].min()
+        if measure in LOWER_IS_BETTER
+        else of_counts[measure].max()
+        for measure in table
+    }
+    table.loc[BOUND] = best
+    first = [name for name in (CEILING, LONGER, BOUND, CHANCE) if name in table.index]
+    return table.loc[[*first, *counts]].reset_index()
+
+
+def regret(score: pd.Series, truth: pd.Series) -> float:
+    """Compute how much worse than the best an architecture is that a score takes for the best.
+
+    Args:
+        score: By genotype; lower is better, and of equals any may be taken.
+        truth: By genotype, in nats.
+
+    Returns:
+        The expected difference in nats.
+    """
+    return float(truth[score.index[score == score.min()]].mean() - truth.min())
+
+
+def made_again(alone: pd.DataFrame) -> dict[str, float]:
+    """Estimate how well the truth would agree with another one, made with as many other seeds.
+
+    τ and ρ between single seeds are taken to the mean over all of them by the formula of Spearman
+    and Brown, r_m = m r / (1 + (m − 1) r), of the correlation r = sin(π τ / 2) = 2 sin(π ρ / 6) of
+    a normal distribution. The other measures hold one seed against the mean of the others: a
+    little low.
+
+    Args:
+        alone: Rows of ``train_alone``, of every architecture of the space and several seeds.
+
+    Returns:
+        The measures of ``agreement``, and the regret; NaN with a single seed.
+    """
+    tests = alone.pivot_table(index="genotype", columns="seed", values="test", sort=False)
+    seeds = list(tests)
+    if len(seeds) == 1:
+        return dict.fromkeys((*MEASURES, "regret"), math.nan)
+    pairs = [(tests[a], tests[b]) for a, b in itertools.combinations(seeds, 2)]
+    tau = np.mean([kendall(a, b) for a, b in pairs])
+    rho = np.mean([spearman(a, b) for a, b in pairs])
+    held = []
+    for seed in seeds:
+        others = tests.drop(columns=seed).mean(axis=1)
+        held.append(agreement(tests[seed], others) | {"regret": regret(tests[seed], others)})
+    count = len(seeds)
+    means: dict[str, float] = pd.DataFrame(held).mean().to_dict()
+    return means | {
+        "tau": 2 / math.pi * math.asin(spearman_brown(math.sin(math.pi * tau / 2), count)),
+        "rho": 6 / math.pi * math.asin(spearman_brown(2 * math.sin(math.pi * rho / 6), count) / 2),
+    }
+
+
+def spearman_brown(correlation: float, count: int) -> float:
+    """Compute how two means of repetitions correlate, from how two single repetitions do.
+
+    Args:
+        correlation: Between single ones; a negative one is returned as it is.
+        count: Number of repetitions in each mean.
+
+    Returns:
+        m r / (1 + (m − 1) r) (Spearman, 1910; Brown, 1910).
+    """
+    if correlation <= 0:
+        return correlation
+    return count * correlation / (1 + (count - 1) * correlation)
+
+
+def between_seeds(alone: pd.DataFrame) -> float:
+    """Average Kendall's τ over the pairs of seeds of the truth; NaN with a single seed."""
+    tests = alone.pivot_table(index="genotype", columns="seed", values="test", sort=False)
+    pairs = list(itertools.combinations(tests, 2))
+    return float(np.mean([kendall(tests[a], tests[b]) for a, b in pairs])) if pairs else math.nan
+
+
+def chance(truth: pd.Series) -> dict[str, float]:
+    """Compute what a random score reaches in expectation."""
+    nothing = pd.Series(0.0, index=truth.index)  # all alike: ties are broken at random
+    measures = agreement(nothing, truth) | {"regret": regret(nothing, truth)}
+    return measures | {"tau": 0.0, "tau_top": 0.0, "rho": 0.0}
+
+
+def trivial_scores(alone: pd.DataFrame) -> dict[str, pd.Series]:
+    """Make scores that know nothing but the genotype: how often an operation is in it, its size.
+
+    Returns:
+        By what is said of the best, ``most relu`` or ``fewest relu``, a score for each genotype;
+        only those that tell architectures apart.
+    """
+    weights = alone.drop_duplicates("genotype").set_index("genotype")["parameters"]
+    words = {genotype: re.findall(r"[a-z]\w*", genotype) for genotype in weights.index}
+    names = sorted({word for of_genotype in words.values() for word in of_genotype})
+    counts = {
+        name: pd.Series({genotype: float(w.count(name)) for genotype, w in words.items()})
+        for name in names
+    }
+    counts["parameters"] = weights.astype(float)
+    return {
+        f"{which} {name}": sign * count
+        for name, count in counts.items()
+        if count.nunique() > 1
+        for which, sign in (("most", -1), ("fewest", 1))
+    }

@@ -1,0 +1,68 @@
+"""Numbers and verdicts as findings and claims print them."""
+
+import math
+
+import pandas as pd
+
+from wpl_lab.search.judging.outcomes import OUTCOMES
+
+
+def estimate(row: pd.Series, *, signed: bool = False) -> str:
+    """Print a mean over seeds with its interval, or with the single seeds where they are few.
+
+    Args:
+        row: Of ``comparison.summaries`` or ``comparison.comparisons``.
+        signed: Whether a plus sign is printed.
+
+    Returns:
+        For example ``0.087 [0.075, 0.099]`` or ``0.087 (seeds: 0.080, 0.094)``.
+    """
+    digits = OUTCOMES[row["outcome"]].digits
+    value = number(row["value"], digits, signed=signed)
+    if math.isfinite(row["low"]):
+        ends = (number(row[end], digits, signed=signed) for end in ("low", "high"))
+        return f"{value} [{', '.join(ends)}]"
+    each = [float(one) for one in str(row["each"]).split()]
+    if len(each) == 1:
+        return f"{value} (one seed)"
+    seeds = ", ".join(number(one, digits, signed=signed) for one in each)
+    return f"{value} (seeds: {seeds})"
+
+
+def number(value: float, digits: int, *, signed: bool = False) -> str:
+    """Print a number with a true minus sign; an empty one as a dash."""
+    if not math.isfinite(value):
+        return "–"
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    if float(text) == 0:
+        text = text.replace("-", "+" if signed else "")
+    return text.replace("-", "−")
+
+
+def p_value(p: float) -> str:
+    """Print a p-value with three decimals."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def verdict(row: pd.Series) -> str:
+    """Say whether a difference is shown, in which direction, or which one would have been.
+
+    Args:
+        row: Of ``comparison.comparisons``.
+
+    Returns:
+        For example ``**better**``, ``worse`` or ``not shown (n = 10 shows 0.03)``.
+    """
+    if row["verdict"] == "not shown":
+        if not math.isfinite(row["detectable"]):
+            return f"not shown (n = {row['n']} is too few to show any)"
+        digits = OUTCOMES[row["outcome"]].digits
+        return f"not shown (n = {row['n']} would show {number(row['detectable'], digits)})"
+    higher = row["verdict"] == "higher"
+    return "**better**" if higher == OUTCOMES[row["outcome"]].higher_is_better else "**worse**"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Write a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,106 @@
+"""`make check`: which differences from the committed results are named, and which are errors."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from workspace import ROOT
+
+from support.check import compare
+
+VERDICT = {"space": "small", "outcome": "err2", "arm": "wpl", "against": "none", "primary": True}
+VALUES = {"n": 10, "value": -0.1, "low": -0.2, "high": -0.05, "p": 0.002, "verdict": "lower"}
+
+
+def verdicts(**changed):
+    other = VERDICT | VALUES | {"outcome": "tau", "primary": False, "verdict": "not shown"}
+    return pd.DataFrame([VERDICT | VALUES | changed, other])
+
+
+def test_the_same_results_differ_in_nothing():
+    assert list(compare(verdicts(), verdicts())) == []
+
+
+def test_a_value_within_its_interval_is_no_difference():
+    assert list(compare(verdicts(), verdicts(value=-0.06, p=0.01, n=9))) == []
+
+
+def test_a_value_beyond_its_interval_is_named():
+    ((primary, line),) = compare(verdicts(), verdicts(value=-0.3))
+    assert not primary
+    assert line.startswith("moved: small, err2, wpl, none: -0.1 → -0.3")
+
+
+def test_a_primary_verdict_that_changed_is_an_error():
+    ((primary, line),) = compare(verdicts(), verdicts(verdict="not shown", p=0.2))
+    assert primary
+    assert line.startswith("primary verdict changed: small, err2, wpl, none: lower → not shown")
+
+
+def test_an_exploratory_verdict_that_changed_is_named():
+    old = verdicts(primary=False)
+    found = list(compare(old, old.assign(verdict="higher")))
+    assert [primary for primary, _ in found] == [False, False]
+    assert all("verdict (exploratory) changed" in line for _, line in found)
+
+
+def test_comparisons_that_are_missing_or_new_are_named():
+    ((primary, line),) = compare(verdicts(), verdicts()[1:])
+    assert primary, "a primary verdict cannot get lost unnoticed"
+    assert line == "primary verdict missing: small, err2, wpl, none"
+    ((primary, line),) = compare(verdicts()[1:], verdicts())
+    assert not primary
+    assert line == "new: small, err2, wpl, none"
+
+
+def test_few_seeds_have_no_interval_to_leave():
+    old = verdicts(low=None, high=None)
+    assert list(compare(old, verdicts(value=5.0))) == []
+
+
+@pytest.fixture
+def checked(tmp_path):
+    """A working copy with a commit of results; the command that checks it."""
+    table = tmp_path / "results/evaluate_search/text/verdicts.csv"
+    table.parent.mkdir(parents=True)
+
+    def run(new, revision=()):
+        if new is not None:
+            new.to_csv(table, index=False)
+        command = [sys.executable, str(ROOT / "workflow/support/check.py"), *revision]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    def git(*command):
+        author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", *author, *command], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init")
+    git("commit", "--allow-empty", "-m", "nothing")
+    verdicts().to_csv(table, index=False)
+    git("add", "-A")
+    git("commit", "-m", "results")
+    return run
+
+
+def test_the_command_tells_by_its_exit_code(checked):
+    same = checked(verdicts(value=-0.3))
+    assert same.returncode == 0
+    assert "moved: small" in same.stdout
+    assert "Every primary verdict is as it was." in same.stdout
+    changed = checked(verdicts(verdict="higher"))
+    assert changed.returncode == 1
+    assert "primary verdict changed" in changed.stdout
+    nothing = checked(None, ["HEAD~1"])
+    assert nothing.returncode == 2
+    assert "HEAD~1 has no results" in nothing.stderr
+    unknown = checked(None, ["nowhere"])
+    assert unknown.returncode == 2
+    assert "error: git:" in unknown.stderr
+
+
+def test_a_run_that_is_not_done_is_not_compared(checked, tmp_path):
+    (tmp_path / "results/evaluate_search/text/verdicts.csv").unlink()
+    done = checked(None)
+    assert done.returncode == 2
+    assert "is it done?" in done.stderr
