@@ -103,8 +103,8 @@ rule evaluate_search:
         found=lambda wc: retrained(rules.retrain_found.output.scores, wc.task),
         random=lambda wc: random_cells(rules.retrain_random.output.scores, wc.task),
     output:
-        params="results/evaluate_search/{task}/params.json",
         **{table: f"results/evaluate_search/{{task}}/{table}.csv" for table in JUDGED},
+        params="results/evaluate_search/{task}/params.json",
         verdicts=report(
             "results/evaluate_search/{task}/verdicts.csv",
             caption="../report/evaluate_search.rst",
