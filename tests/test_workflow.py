@@ -101,9 +101,9 @@ def test_same_bytes_on_one_core_in_another_order(recorded, tmp_path):
         ("search.text.plasticity.decay_from", 0, set()),  # of an arm that does not run
     ],
 )
-def test_a_parameter_reruns_what_reads_it(project, key, value, expected):
-    project.set(key, value)
-    assert set(project.planned()) == expected
+def test_a_parameter_reruns_what_reads_it(planning, key, value, expected):
+    planning.set(key, value)
+    assert set(planning.planned()) == expected
 
 
 def test_alpha_reruns_the_jobs_of_its_arm(project):
