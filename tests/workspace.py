@@ -21,6 +21,8 @@ RULES = {
     for name, body in RULE.findall(file.read_text())
 }
 """The rules of the workflow, with what they say."""
+PLOTS = [f"plot_two_models/{figure}" for figure in ("convergence", "forgetting", "tradeoff")]
+"""The jobs that draw the figures of the two models."""
 
 
 def overlay(params, changes):
@@ -137,7 +139,7 @@ class Workspace:
         """What a dry run prints, in a process that need not load Snakemake first."""
         output = self.path / ".snakemake/plan.txt"
         output.parent.mkdir(exist_ok=True)
-        arguments = ["--dry-run", "--cores", "1", "--quiet", "rules", *arguments]
+        arguments = [*arguments, "--dry-run", "--cores", "1", "--quiet", "rules"]
         process = PROCESSES.Process(
             target=_snakemake, args=(self.path, self.environment(), arguments, output)
         )
