@@ -10,7 +10,6 @@ import os
 import random
 import re
 import resource
-import shutil
 import signal
 import time
 
@@ -169,7 +168,7 @@ def test_a_full_disk_is_named_and_loses_nothing(project, expected, lost, culprit
 )
 @pytest.mark.parametrize("kept", ["sound", "damaged"])
 def test_a_damaged_result_is_not_used(project, expected, file, how, made, kept):
-    """It comes from the finished jobs or, where its copy there is damaged as it is, is made anew."""
+    """It comes from the finished jobs; where its copy there is damaged, too, it is made anew."""
     path = project.path / "results" / file
     content = path.read_bytes()
     for damaged in (path, *(copies(project, path) if kept == "damaged" else ())):

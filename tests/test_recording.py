@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import yaml
 from workspace import PLOTS, rules, wait_until
@@ -43,6 +44,19 @@ def test_what_an_overlay_made_is_not_recorded_and_what_it_replaced_comes_back(pr
     assert project.results() == before
     project("dvc repro --quiet")
     assert project.ran() == []
+    assert UP_TO_DATE in project("dvc status")
+
+
+def test_an_overlay_is_an_experiment_in_one_command(project):
+    (project.path / "weaker.yaml").write_text(
+        "wpl: {alpha: 3.0}\ncompare: {remedies: [], arms: [none, wpl, l2]}\ndata: {size: null}\n"
+    )
+    project(f"{sys.executable} workflow/support/overlay.py weaker.yaml --quiet --name weaker")
+    params = yaml.safe_load((project.path / "params.yaml").read_text())
+    assert (params["wpl"]["alpha"], params["compare"]["remedies"]) == (3.0, [])
+    made_with = json.loads(project.results()["results/evaluate_forgetting/params.json"])
+    assert made_with["compare"] == params["compare"]
+    assert "weaker" in project("dvc exp list --name-only")
     assert UP_TO_DATE in project("dvc status")
 
 
