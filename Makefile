@@ -2,10 +2,14 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run test test-long test-slurm params lint report check claims docs verify lock
+.PHONY: run experiment test test-long test-slurm params lint report check claims docs verify lock
 
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
+
+# With an overlay, as `make experiment OVERLAY=config/smoke.yaml OPTIONS="--name smoke"`.
+experiment: .venv/installed
+	$(ACTIVATE) && python workflow/support/experiment.py $(OVERLAY) $(OPTIONS)
 
 test: .venv/installed
 	$(ACTIVATE) && pytest

@@ -196,6 +196,22 @@ def test_judging_leaves_out_searches_that_diverged():
     assert set(judged.tables["yardsticks"]["score"]) > {"truth trained twice as long"}
 
 
+def test_an_arm_whose_searches_all_diverged_is_named():
+    lost = [("wpl", seed) for seed in range(3)]
+    given = simulated.given(simulated.runs(seeds=range(3)), diverged=lost)
+    judged = judge_task(given, lengths=LENGTHS)
+    assert set(judged.tables["arms"].query("space == 'small'")["arm"]) == {"none"}
+    assert judged.findings.count("WPL, seed") == 0
+    assert judged.findings.count(", wpl, seed") == 4, "in the full space, too"
+
+
+def test_searches_that_all_diverged_are_an_error_in_one_line():
+    lost = [(arm, seed) for arm in ("none", "wpl") for seed in range(2)]
+    given = simulated.given(simulated.runs(seeds=range(2)), diverged=lost)
+    with pytest.raises(ValueError, match=r"all 6 searches diverged, .* epoch 3 .* lower"):
+        judge_task(given, lengths=LENGTHS)
+
+
 def judge_task(tables, lengths):
     return judge_searches(tables, task="text", primary="err2", lengths=lengths)
 

@@ -51,7 +51,7 @@ def test_an_overlay_is_an_experiment_in_one_command(project):
     (project.path / "weaker.yaml").write_text(
         "wpl: {alpha: 3.0}\ncompare: {remedies: [], arms: [none, wpl, l2]}\ndata: {size: null}\n"
     )
-    project(f"{sys.executable} workflow/support/overlay.py weaker.yaml --quiet --name weaker")
+    project(f"{sys.executable} workflow/support/experiment.py weaker.yaml --quiet --name weaker")
     params = yaml.safe_load((project.path / "params.yaml").read_text())
     assert (params["wpl"]["alpha"], params["compare"]["remedies"]) == (3.0, [])
     made_with = json.loads(project.results()["results/evaluate_forgetting/params.json"])

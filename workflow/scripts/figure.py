@@ -47,31 +47,24 @@ def seeds(table: pd.DataFrame) -> str:
     """Say how many seeds the arms of a table have: one number, or a range.
 
     Args:
-        table: Columns ``arm`` and ``seed``, or ``seeds`` in place of it.
+        table: Columns ``arm`` and ``seed``.
 
     Returns:
         For example ``n = 10`` or ``n = 4 to 10``.
     """
-    arms = table.groupby("arm")
-    counts = arms["seeds"].max() if "seeds" in table else arms["seed"].nunique()
+    counts = table.groupby("arm")["seed"].nunique()
     least, most = counts.min(), counts.max()
     return f"n = {most}" if least == most else f"n = {least} to {most}"
 
 
-def legend(figure: Figure, table: pd.DataFrame | None = None) -> None:
-    """List what all panels show, each once, below them.
-
-    Args:
-        figure: Of constrained layout.
-        table: As for ``seeds``, if their number is to be said here.
-    """
+def legend(figure: Figure) -> None:
+    """List what all panels of a figure of constrained layout show, each once, below them."""
     handles: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    title = None if table is None else f"means, {seeds(table)} seeds"
     columns = min(5, len(handles))
-    figure.legend(handles.values(), handles, title=title, loc="outside lower center", ncols=columns)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns)
 
 
 def save(figure: Figure, *paths: str) -> None:

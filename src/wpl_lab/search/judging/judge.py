@@ -62,10 +62,19 @@ def judge(
 
     Returns:
         Tables, headline and findings.
+
+    Raises:
+        ValueError: If every search of the spaces whose truth is known diverged.
     """
     children, diverged = split_diverged(given["children"])
     left = diverged.set_index(RUN).index
     policy, scores = (without(given[name], left) for name in ("policy", "scores"))
+    if scores.empty:
+        first = diverged.iloc[0]
+        raise ValueError(
+            f"all {len(diverged)} searches diverged, the first in epoch {first['epoch']} with "
+            f"{first['genotype']}; try a lower search.{task}.training.learning_rate"
+        )
     alone, longer, short = (_trained(given["standalone"], batches) for batches in lengths)
     own = {
         "forgetting": forgetting(children),
