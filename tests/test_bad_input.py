@@ -10,7 +10,6 @@ import os
 import pickle
 import runpy
 import shutil
-import signal
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -319,7 +318,6 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WORKFLOW_PID", str(os.getpid()))
     (tmp_path / ".snakemake").mkdir()
     handlers, level = logging.root.handlers[:], logging.root.level
-    interrupt = signal.getsignal(signal.SIGINT)
 
     def run(script, inputs, outputs, **params):
         job = SimpleNamespace(
@@ -340,7 +338,6 @@ def run(tmp_path, monkeypatch, capsys):
     yield run
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
-    signal.signal(signal.SIGINT, interrupt)
 
 
 @pytest.mark.parametrize("case", DATA)
