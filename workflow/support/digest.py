@@ -39,7 +39,10 @@ def code_digest(script: str, root: Path, chosen: str | None = None, arm: str | N
         16 hexadecimal digits.
     """
     files, packages = executed(script, root, chosen)
-    codes = {file.relative_to(root).as_posix(): _code(file, arm) for file in files}
+    codes = {
+        file.relative_to(root).as_posix(): _code(file, arm if _has_entries(file) else None)
+        for file in files
+    }
     versions = {package: _version(package) for package in packages}
     identity = json.dumps([sorted(codes.items()), sorted(versions.items())])
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
@@ -84,18 +87,25 @@ def _code(file: Path, arm: str | None) -> str:
     return hashlib.sha256(repr(_essence(_parsed(file), arm)).encode()).hexdigest()
 
 
+@cache
+def _has_entries(file: Path) -> bool:
+    """Tell whether a file has entries of the table of arms."""
+    return any(_is_entry(node) for node in ast.walk(_parsed(file)))
+
+
 def _essence(node: Any, arm: str | None) -> Any:
     """Reduce a syntax tree to what is executed, in a form that versions of Python agree on."""
+    if isinstance(node, ast.AST):
+        # Whether a name is read or written (ctx) follows from where it is.
+        fields = {field: getattr(node, field) for field in node._fields if field != "ctx"}
+        if arm and _is_entry(node):
+            fields["keywords"] = [k for k in fields["keywords"] if k.arg not in LOOK]
+        essence = [(name, _essence(v, arm)) for name, v in fields.items() if v is not None]
+        return type(node).__name__, [field for field in essence if field[1] != []]
     if isinstance(node, list):
         counted = (item for item in node if not _is_text(item) and not _is_other(item, arm))
         return [_essence(item, arm) for item in counted]
-    if not isinstance(node, ast.AST):
-        return node
-    fields = dict(ast.iter_fields(node))
-    if arm and _is_entry(node):
-        fields["keywords"] = [k for k in fields["keywords"] if k.arg not in LOOK]
-    essence = [(name, _essence(value, arm)) for name, value in fields.items()]
-    return type(node).__name__, [field for field in essence if field[1] not in (None, [])]
+    return node
 
 
 def _is_entry(node: Any) -> bool:
