@@ -118,7 +118,9 @@ def error(model, x, y, package):
     expected = dict(zip(wanted, loop(model, x, y, twice=True)(), strict=True))
     fisher = package.diagonal_fisher(model, [(x, y)])
     least = 1e-12 * max(f.norm() for f in expected.values())
-    return max(float((fisher[n] - f).norm() / f.norm().clamp(min=least)) for n, f in expected.items())
+    return max(
+        float((fisher[n] - f).norm() / f.norm().clamp(min=least)) for n, f in expected.items()
+    )
 
 
 def measure(name, make, versions, rounds):
