@@ -2,13 +2,27 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run test test-slurm params lint report check claims docs verify lock
+.PHONY: run experiment study test test-long test-slurm params lint report check claims docs verify lock
 
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
 
+# The searches at greater length, each configuration in a clone of its own under .study/, where a
+# study that was interrupted goes on; its tables, figures and findings are copied to docs/study/.
+study: .venv/installed
+	$(ACTIVATE) && workflow/support/study.sh study search_text search_images
+	$(ACTIVATE) && workflow/support/study.sh study_ptb search_text
+
+# With an overlay, as `make experiment OVERLAY=config/smoke.yaml OPTIONS="--name smoke"`.
+experiment: .venv/installed
+	$(ACTIVATE) && python workflow/support/experiment.py $(OVERLAY) $(OPTIONS)
+
 test: .venv/installed
 	$(ACTIVATE) && pytest
+
+# The tests that are left out of `make test` because they take minutes.
+test-long: .venv/installed
+	$(ACTIVATE) && pytest -m long
 
 # On a Slurm of one node that it starts; needs root and `apt-get install slurm-wlm munge`.
 test-slurm: .venv/installed

@@ -100,6 +100,12 @@ def test_hidden_files_are_told(tmp_path):
             assert {path.split("/")[0] for path in tree.hidden} == {".git", "b", "__MACOSX"}
 
 
+def test_the_folder_itself_in_an_archive_is_not_hidden(tmp_path):
+    whole = special(".", tarfile.DIRTYPE)
+    with open_tree(tar(tmp_path / "t.tar", (whole, b""), ("./a", b"1"), mode="w")) as tree:
+        assert (tree.files, tree.hidden) == (("a",), ())
+
+
 def test_backslashes_of_windows_are_slashes(tmp_path):
     archive = zipped(tmp_path / "t.zip", (r"a\b\x", b"1"), ("a\\c\\", b""))
     with zipfile.ZipFile(archive) as raw:

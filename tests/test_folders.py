@@ -9,6 +9,7 @@ from image_folders import fill, write
 from support import folders
 
 RUN = "snakemake --cores all results/prepare_data/data.safetensors"
+CHECK = "snakemake --cores all results/evaluate_data"
 
 
 @pytest.fixture
@@ -53,6 +54,13 @@ def test_contents_are_read_once(tmp_path, digest):
     assert digest(str(root)) == "as it was"
     os.utime(root / "train/cat/0.png", (1, 1))
     assert digest(str(root)) == before, "a time alone changes nothing"
+
+
+def test_names_need_not_be_utf_8(tmp_path, digest):
+    root = fill(tmp_path / "pets")
+    before = digest(str(root))
+    (root / "train/cat/0.png").rename(os.fsdecode(os.fsencode(root) + b"/train/cat/\xff.png"))
+    assert digest(str(root)) not in {before, None}
 
 
 def test_what_cannot_be_read_is_left_to_the_job(tmp_path, digest):
@@ -100,3 +108,26 @@ def test_an_archive_of_ones_own_is_read_again_when_it_changes(project, tmp_path)
         f"error: prepare_data section=data: {archive} is missing: expected a folder or an archive"
         in project(RUN, fails=True)
     )
+
+
+def test_data_that_do_not_suffice_are_told_before_anything_trains(project, tmp_path, monkeypatch):
+    """The home folder is ``~``; the arm omega needs matrices as large as an image squared."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    root = fill(tmp_path / "pets", each=60)
+    (tmp_path / "novel").write_text("a b c d e f\n" * 20)
+    project.set("data", {"source": "folder", "root": "~/pets", "size": 120})
+    project.set("text", {"source": "folder", "root": "~/novel"})
+    write(root, "train/cat/0.png", raw=b"not an image")
+    wrong = "train/cat/0.png cannot be used: not an image"
+    assert wrong in project(f"{CHECK}/data.csv", fails=True)
+    write(root, "train/cat/0.png")
+    assert "error: evaluate_data prepared=data: compare.remedies: omega needs" in project(
+        f"{CHECK}/data.csv", fails=True
+    )
+    assert "error: evaluate_data prepared=text: text: the training part has" in project(
+        f"{CHECK}/text.csv", fails=True
+    )
+    project.set("data", {"size": 6})
+    project(f"{CHECK}/data.csv")
+    facts = (project.path / "results/evaluate_data/data.csv").read_text()
+    assert "class cat,60,60,60," in facts

@@ -4,6 +4,7 @@ import os
 import shutil
 import struct
 import zlib
+from pathlib import Path
 
 import image_folders
 import numpy as np
@@ -139,6 +140,11 @@ def test_names_that_are_not_utf_8_are_read(tmp_path):
     assert load_images(tmp_path / "images").about["classes"] == ["ca\\xff", "dog"]
     archive = shutil.make_archive(str(tmp_path / "archive"), "tar", tmp_path / "pets")
     assert read(tmp_path / archive).about["classes"] == ("ca\\xff", "dog")
+    bad = os.fsdecode(os.fsencode(tmp_path / "pets") + b"/train/ca\xff/0.png")
+    Path(bad).write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"ca\\xff/0.png cannot be used") as error:
+        read(tmp_path / "pets")
+    assert str(error.value).isascii()
 
 
 def test_a_class_is_the_same_however_its_name_is_composed(tmp_path):

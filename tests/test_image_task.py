@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from tiny_search import plasticity, policy, run
 
+from wpl_lab.data.data_files import DataError
 from wpl_lab.data.images import Images
 from wpl_lab.data.parts import PARTS
 from wpl_lab.search.spaces.convolutional_model import side_by_side
@@ -219,10 +220,14 @@ def test_the_loop_searches_images_as_it_searches_text(tmp_path):
     assert tables["children"]["reward"].between(0, 1).all()
 
 
-def test_too_few_or_too_small_images_are_named():
-    with pytest.raises(ValueError, match="train: 60 images are too few for batches of 61"):
-        image_task(batch_size=61)
-    with pytest.raises(ValueError, match="reward: 20 images are too few for batches of 25"):
-        image_task(batch_size=25)
-    with pytest.raises(ValueError, match="images of 6×6 are too small for 4 stages"):
-        image_task(stages=4)
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"batch_size": 61}, "images: the training part has 60 images; .*batch_size needs 61"),
+        ({"batch_size": 25}, "images: the first half of the validation part has 20 images"),
+        ({"stages": 4}, "stages: 4 halves images of 6×6 to nothing"),
+    ],
+)
+def test_too_few_or_too_small_images_are_named(changed, message):
+    with pytest.raises(DataError, match=message):
+        image_task(**changed)

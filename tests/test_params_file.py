@@ -7,73 +7,86 @@ from dataclasses import is_dataclass
 import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
-from workspace import ROOT
+from workspace import ROOT, overlay
 
-from support.params import Params
+from support.experiment import settings
+from support.params import Params, validate
 from support.params_file import descriptions, render
 
 FILE = (ROOT / "params.yaml").read_text("utf-8")
+VALUES = yaml.safe_load(FILE)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A copy of params.yaml."""
+    copy = tmp_path / "params.yaml"
+    copy.write_text(FILE, "utf-8")
+    return copy
 
 
 def test_the_file_is_what_make_params_writes():
-    assert render(yaml.safe_load(FILE)) == FILE, "run `make params`"
+    assert render(VALUES) == FILE, "run `make params`"
 
 
-def sections(settings=Params):
-    yield settings
-    for declared in typing.get_type_hints(settings).values():
-        if is_dataclass(declared):
-            yield from sections(declared)
+def sections(declared=Params):
+    yield declared
+    for inner in typing.get_type_hints(declared).values():
+        if is_dataclass(inner):
+            yield from sections(inner)
 
 
-@pytest.mark.parametrize("settings", sorted(set(sections()), key=lambda s: s.__qualname__))
-def test_every_setting_is_described(settings):
-    types = typing.get_type_hints(settings)
+@pytest.mark.parametrize("section", sorted(set(sections()), key=lambda s: s.__qualname__))
+def test_every_setting_is_described(section):
+    types = typing.get_type_hints(section)
     plain = {key for key, declared in types.items() if not is_dataclass(declared)}
-    texts = descriptions(settings)
+    texts = descriptions(section)
     assert plain <= texts.keys() <= types.keys()
     assert all(text.endswith(".") for text in texts.values())
+
+
+def lists(values):
+    """The lists of a section and of those in it, replaced by empty ones; the rest is left out."""
+    found = {key: lists(value) for key, value in values.items() if isinstance(value, dict)}
+    found = {key: value for key, value in found.items() if value}
+    return found | {key: [] for key, value in values.items() if isinstance(value, list)}
 
 
 def without(text, *keys):
     """The lines that are neither of these keys nor of their lists."""
     names = "|".join(key.rpartition(".")[2] for key in keys)
-    return re.sub(rf"^ *({names}):.*\n((?: *#.*\n)*(?: *- .*\n)+)?", "", text, flags=re.MULTILINE)
+    return re.sub(rf"^ *({names}):(?!  #).*\n(?: *- .*\n)*", "", text, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"wpl.alpha": 3.0},
-        {"data.size": 8},
-        {"seeds": [7, 8]},
-        {"search.text.small.nao": ["none", "wpl"], "search.text.small.enas": ["none", "wpl"]},
-        {"data.source": "folder", "data.root": "a folder", "split.arms": ["none", "ewc"]},
-    ],
-    ids=" ".join,
-)
-def test_dvc_changes_only_the_lines_of_the_keys_that_it_sets(tmp_path, changed):
-    file = tmp_path / "params.yaml"
-    file.write_text(FILE, "utf-8")
-    overrides = [f"{key}={value}" for key, value in changed.items()]
+CHANGES = [
+    {"wpl": {"alpha": 3.0}},
+    {"data": {"size": 8}},
+    {"data": {"source": "folder", "root": "a folder"}, "split": {"arms": ["none", "ewc"]}},
+    {"seeds": [7, 8], "search": {"text": {"seeds": [7, 8], "training": {"epochs": 3}}}},
+    lists(VALUES),
+]
+
+
+@pytest.mark.parametrize("changes", CHANGES)
+def test_dvc_changes_only_the_lines_of_the_keys_that_it_sets(file, changes):
+    overrides = [*settings(changes)]
     for _ in range(3):
         apply_overrides(file, overrides)
     after = file.read_text("utf-8")
-    assert without(after, *changed) == without(FILE, *changed)
-    assert re.findall("# .*", after) == re.findall("# .*", FILE)
-    expected = yaml.safe_load(FILE)
-    for key, value in changed.items():
-        *path, last = key.split(".")
-        section = expected
-        for name in path:
-            section = section[name]
-        section[last] = value
-    assert yaml.safe_load(after) == expected
+    keys = [override.partition("=")[0] for override in overrides]
+    assert without(after, *keys) == without(FILE, *keys)
+    assert yaml.safe_load(after) == overlay(VALUES, changes)
 
 
-def test_dvc_leaves_the_file_alone_when_nothing_changes(tmp_path):
-    file = tmp_path / "params.yaml"
-    file.write_text(FILE, "utf-8")
-    for value in ("3.0", "1000.0"):
-        apply_overrides(file, [f"wpl.alpha={value}"])
+@pytest.mark.parametrize("there", [{"wpl": {"alpha": 3.0}, "data": {"limit": 8}}, lists(VALUES)])
+def test_dvc_brings_the_file_back(file, there):
+    apply_overrides(file, [*settings(there)])
+    apply_overrides(file, [*settings(VALUES)])
     assert file.read_text("utf-8") == FILE
+
+
+@pytest.mark.parametrize("name", [path.stem for path in (ROOT / "config").glob("*.yaml")])
+def test_an_overlay_is_an_experiment_of_dvc(file, name):
+    values = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text("utf-8"))
+    apply_overrides(file, [*settings(values)])
+    assert validate(yaml.safe_load(file.read_text("utf-8"))) == validate(overlay(VALUES, values))

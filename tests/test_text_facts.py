@@ -54,7 +54,7 @@ def apart(sentences):
             "given",
             "tokens are very long; text.tok",
         ),
-        (["caf\ufffd"] * 9, "words", "the text holds U+FFFD"),
+        (["x\ufffd"] * 9, "words", "the text holds U+FFFD"),
     ],
 )
 def test_what_looks_wrong_is_warned_of(tmp_path, content, tokens, message):
@@ -63,7 +63,18 @@ def test_what_looks_wrong_is_warned_of(tmp_path, content, tokens, message):
 
 @pytest.mark.parametrize(
     ("content", "tokens"),
-    [(SENTENCES, "words"), (apart(SENTENCES), "given"), (SENTENCES, "characters")],
+    [
+        (SENTENCES, "words"),
+        (apart(SENTENCES), "given"),
+        (SENTENCES, "characters"),
+        (
+            [
+                f"mr. cat {i} sits on the board of a firm that it has not seen for years"
+                for i in range(99)
+            ],
+            "given",
+        ),
+    ],
 )
 def test_what_suits_is_not_warned_of(tmp_path, content, tokens):
     text = "\n".join(content) + "\n"

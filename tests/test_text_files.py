@@ -44,7 +44,10 @@ def test_files_are_found_by_the_part_in_their_names(folder, names):
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda f: (f / "train.txt").unlink(), r"text.root: \S+written holds no train.txt; expec"),
+        (
+            lambda f: (f / "train.txt").unlink(),
+            r"text.root: \S+written holds no train.txt; expected",
+        ),
         (lambda f: (f / "val.txt").write_text("x"), r"val.txt and valid.txt are both the part va"),
         (lambda f: (f / "test.txt").write_bytes(b""), r"test.txt holds no word"),
         (lambda f: (f / "test.txt").write_bytes(b" \n\n"), r"test.txt holds no word"),

@@ -183,10 +183,10 @@ def test_weights_are_those_of_the_seed():
 @pytest.mark.parametrize(
     ("text", "changed", "message"),
     [
-        (tiny_text(valid=14), {}, "reward: 7 words are too few for 2 rows of 4"),
-        (tiny_text(), {"score_rows": 16}, "select: 30 words are too few for 16 rows of 2"),
-        (tiny_text(test=3), {}, "test: 3 words are too few for 2 rows of 2"),
-        (tiny_text(), {"batch_size": 51}, "train: 200 words are too few for 51 rows of 4"),
+        (tiny_text(valid=14), {}, "text: the first half of the validation part has 7 tokens"),
+        (tiny_text(), {"score_rows": 16}, "the second half of the validation part has 30 tokens"),
+        (tiny_text(test=3), {}, "text: the test part has 3 tokens; 2 × .*score_rows = 2 × 2 needs"),
+        (tiny_text(), {"batch_size": 51}, "text: the training part has 200 tokens; .* needs 204"),
     ],
 )
 def test_a_text_that_is_too_short_is_refused_by_part(text, changed, message):

@@ -39,7 +39,7 @@ rule train_standalone:
         task=lambda wc: wc.task,
         device=SEARCH["device"],
         model=lambda wc: model(wc.task, "small"),
-        training=lambda wc: standalone(wc.task, wc.batches),
+        training=lambda wc: standalone(wc.task, int(wc.batches)),
     message:
         "Training cells {wildcards.first} and following alone ({wildcards.task}, {wildcards.batches} batches)"
     script:
@@ -61,7 +61,7 @@ rule retrain_found:
         task=lambda wc: wc.task,
         device=SEARCH["device"],
         model=lambda wc: model(wc.task, "full"),
-        training=lambda wc: standalone(wc.task),
+        training=lambda wc: standalone(wc.task, "retrain"),
     message:
         "Training alone what was found ({wildcards.task}, {wildcards.method}, {wildcards.arm})"
     script:
@@ -81,7 +81,7 @@ rule retrain_random:
         task=lambda wc: wc.task,
         device=SEARCH["device"],
         model=lambda wc: model(wc.task, "full"),
-        training=lambda wc: standalone(wc.task),
+        training=lambda wc: standalone(wc.task, "retrain"),
     message:
         "Training random cells alone ({wildcards.task})"
     script:
@@ -103,8 +103,8 @@ rule evaluate_search:
         found=lambda wc: retrained(rules.retrain_found.output.scores, wc.task),
         random=lambda wc: random_cells(rules.retrain_random.output.scores, wc.task),
     output:
-        params="results/evaluate_search/{task}/params.json",
         **{table: f"results/evaluate_search/{{task}}/{table}.csv" for table in JUDGED},
+        params="results/evaluate_search/{task}/params.json",
         verdicts=report(
             "results/evaluate_search/{task}/verdicts.csv",
             caption="../report/evaluate_search.rst",

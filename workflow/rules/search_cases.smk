@@ -128,6 +128,12 @@ def retrained(pattern, task):
     ]
 
 
+def figures(task):
+    """The figures of a task; a reward is that of a controller, as ENAS has one."""
+    learns = any(methods(task, space).get("enas") for space in ("small", "full"))
+    return [name for name in SEARCH_FIGURES if name != "reward" or learns]
+
+
 def searched(task):
     """Every file that the searches of a task leave, and what judges and shows them."""
     return [
@@ -136,7 +142,7 @@ def searched(task):
         retrained(rules.retrain_found.output, task),
         random_cells(rules.retrain_random.output, task),
         expand(rules.evaluate_search.output, task=task),
-        expand(rules.plot_search.output, task=task, figure=SEARCH_FIGURES),
+        expand(rules.plot_search.output, task=task, figure=figures(task)),
     ]
 
 
@@ -145,11 +151,11 @@ def random_cells(pattern, task):
     return expand(pattern, task=task) if any(methods(task, "full").values()) else []
 
 
-def standalone(task, batches=None):
-    """How an architecture is trained alone."""
+def standalone(task, batches):
+    """How an architecture is trained alone, for a number of batches or that of a setting."""
     alone, training = SEARCH[task]["standalone"], SEARCH[task]["training"]
     shared = {k: training[k] for k in ("gradient_norm", "weight_decay", "explosion")}
-    length = alone["batches"] if batches is None else int(batches)
+    length = alone.get(batches, batches)
     return {"batches": length, "learning_rate": alone["learning_rate"]} | shared
 
 

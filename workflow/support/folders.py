@@ -1,6 +1,7 @@
 """Digest of a folder of the user's data: what makes a job that reads it run again."""
 
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 
@@ -34,13 +35,13 @@ def folder_digest(root: str) -> str | None:
             for name in tree.files:
                 state = (path / name).stat()
                 now = f"{path / name}\0{state.st_size}\0{state.st_ctime_ns}\0{state.st_ino}\n"
-                seen.update(now.encode())
+                seen.update(os.fsencode(now))
             known = KNOWN / seen.hexdigest()[:32]
             if known.is_file():
                 return known.read_text("utf-8")
             for name in tree.files:
                 digest = hashlib.sha256(tree.read(name)).hexdigest()
-                content.update(f"{name}\0{digest}\n".encode())
+                content.update(os.fsencode(f"{name}\0{digest}\n"))
     except (DataError, OSError):
         return None
     KNOWN.mkdir(parents=True, exist_ok=True)

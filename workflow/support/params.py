@@ -1,8 +1,8 @@
 """All settings of params.yaml, checked before the first job; each is declared beside its reader."""
 
-import contextlib
 import difflib
 import json
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -109,13 +109,23 @@ def validate(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     faults = [f"{key}: duplicate value {value!r}" for key, value in _duplicates(config)]
     try:
-        params = _SCHEMA.validate_json(json.dumps(config, default=str))
+        params = _SCHEMA.validate_json(json.dumps(_numbers(config), default=str))
     except ValidationError as error:
         faults += [_line(e) for e in error.errors() if not _follows(e)]
     if faults:
         raise WorkflowError(*(f"params: {fault}" for fault in faults))
     canonical: dict[str, Any] = _SCHEMA.dump_python(params, mode="json")
     return canonical
+
+
+def _numbers(value: Any) -> Any:
+    """Read 1e-07 as a number, as DVC writes it; for Snakemake's YAML reader it is text."""
+    if isinstance(value, Mapping):
+        return {key: _numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_numbers(inner) for inner in value]
+    is_number = isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value)
+    return float(value) if is_number else value
 
 
 def _duplicates(value: Any, *keys: str) -> Iterator[tuple[str, Any]]:
@@ -142,7 +152,7 @@ def _line(error: ErrorDetails) -> str:
     message = _MESSAGES.get(error["type"], error["msg"]).format_map(error.get("ctx", {}))
     if error["type"] == "value_error":
         return ".".join(filter(None, (where, message)))
-    return f"{where}: {message}; got {error['input']!r}{_hint(error)}"
+    return f"{where}: {message}; got {error['input']!r}"
 
 
 # Where pydantic's message speaks of Python.
@@ -152,14 +162,6 @@ _MESSAGES = {
     "too_short": "List should have at least {min_length} item",
     "value_error": "{error}",
 }
-
-
-def _hint(error: ErrorDetails) -> str:
-    """Explain what YAML does to 1e3: for a number it wants a dot and the sign of the exponent."""
-    if error["type"] == "float_type" and isinstance(error["input"], str):
-        with contextlib.suppress(ValueError):
-            return f", which is text in YAML; write {float(error['input'])}"
-    return ""
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:

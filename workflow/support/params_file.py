@@ -1,8 +1,9 @@
 """Write params.yaml: its values, and the description of each setting as a comment.
 
 `make params` runs this after a setting or its description has changed. The form is one that DVC's
-writer (`dvc exp run -S`) keeps. The writer replaces lists as a whole, and loses a comment that
-follows a list: so the comment of a list or a section stands on the line of its key, and the single
+writer (`dvc exp run -S`) keeps. The writer replaces lists as a whole and loses a comment that
+follows a list, and ruamel.yaml, on which it rests, breaks the file when a list with a comment of
+its own becomes empty: so lists have their comments at the head of their section, and the single
 values of a section come before its lists.
 """
 
@@ -43,25 +44,26 @@ def render(values: Mapping[str, Any]) -> str:
 def _section(settings: type, values: Mapping[str, Any], indent: int) -> Iterator[str]:
     about = descriptions(settings)
     types = typing.get_type_hints(settings)
-    for key in sorted(values, key=lambda key: _order(values[key], types[key])):
-        section = types[key] if is_dataclass(types[key]) else None
-        first, *rest = dumps_yaml({key: {} if section else values[key]}).splitlines()
-        text = about.get(key) or inspect.getdoc(section) or ""
-        if _order(values[key], types[key]) == 0:
-            yield from _comment(" " * indent, text)
-            yield " " * indent + first
-            continue
-        yield from _comment(" " * indent + first.removesuffix(" {}") + "  ", text)
-        yield from (" " * indent + line for line in rest)
-        if section:
-            yield from _section(section, values[key], indent + 2)
+    start = " " * indent
+    order = sorted(values, key=lambda key: _rank(values[key]))
+    lists = [key for key in order if isinstance(values[key], list)]
+    for key in lists:
+        yield from _comment(start, f"{key}: {about[key]}")
+    if lists:
+        yield ""
+    for key in order:
+        if is_dataclass(types[key]):
+            yield from _comment(f"{start}{key}:  ", about.get(key) or inspect.getdoc(types[key]))
+            yield from _section(types[key], values[key], indent + 2)
+        else:
+            if key not in lists:
+                yield from _comment(start, about[key])
+            yield from (start + line for line in dumps_yaml({key: values[key]}).splitlines())
 
 
-def _order(value: Any, declared: Any) -> int:
-    """Single values come first, then lists, then sections."""
-    if isinstance(value, dict):
-        return 2
-    return int(isinstance(value, list) or "tuple" in str(declared))
+def _rank(value: Any) -> int:
+    """Rank single values before lists, lists before sections."""
+    return 2 if isinstance(value, dict) else int(isinstance(value, list))
 
 
 def _comment(start: str, text: str) -> list[str]:

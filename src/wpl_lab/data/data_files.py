@@ -7,8 +7,17 @@ from pathlib import Path
 from wpl.files import atomic
 
 
+def printable(name: str) -> str:
+    """Write a file's name whose bytes may not be UTF-8, those that are not as escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 class DataError(ValueError):
     """Data is missing, cannot be downloaded, or is not what it should be."""
+
+    def __init__(self, message: str) -> None:
+        """Keep the message, in characters that any file or terminal can show."""
+        super().__init__(printable(message))
 
 
 def download(file: Path, urls: Sequence[str], md5: str, remedy: str) -> None:

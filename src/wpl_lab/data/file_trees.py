@@ -104,7 +104,7 @@ def _visible(paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def _is_hidden(path: str) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in path.split("/"))
+    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(path).parts)
 
 
 def _unreadable(error: OSError) -> DataError:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from wpl_lab.data.data_files import printable
 from wpl_lab.data.decoding import Decoded
 from wpl_lab.data.facts import WARNING, Fact
 from wpl_lab.data.file_trees import Tree
@@ -63,11 +64,11 @@ def facts_of_files(
         counts: dict[Part, float | str] = {
             part: sum(name in of for name in names[part]) for part in PARTS
         }
-        note = "" if trait.startswith("mode") else f"such as {_plain(having[0])}"
+        note = "" if trait.startswith("mode") else f"such as {printable(having[0])}"
         facts.append(Fact(trait, counts, note))
     for reason, paths in (("no image", files.left_out), ("hidden", tree.hidden)):
         if paths:
-            shown = ", ".join(map(_plain, paths[:5])) + (", …" if len(paths) > 5 else "")
+            shown = ", ".join(map(printable, paths[:5])) + (", …" if len(paths) > 5 else "")
             facts.append(Fact(f"left out, {reason}", note=f"{len(paths)}: {shown}"))
     warnings = [*_of_overlap(names, decoded.digests), *_of_traits(files, decoded, names, labels)]
     return [*facts, *(Fact(WARNING, note=note) for note in warnings)]
@@ -80,7 +81,7 @@ def _of_overlap(names: Mapping[Part, Sequence[str]], digests: Mapping[str, bytes
         if known:
             yield (
                 f"{len(known)} of {len(names[part])} {part} images are in train too, byte for "
-                f"byte; one is {_plain(known[0])}"
+                f"byte; one is {printable(known[0])}"
             )
 
 
@@ -100,7 +101,7 @@ def _of_traits(
     for trait, having in sorted(decoded.traits.items()):
         found = np.bincount([of[name] for name in having], minlength=len(files.classes))
         if trait == "of one colour only":
-            yield f"images of one colour only: {len(having)}; one is {_plain(having[0])}"
+            yield f"images of one colour only: {len(having)}; one is {printable(having[0])}"
         elif len(having) < len(of) and ((found == 0) | (found == total)).all():
             which = ", ".join(files.classes[label] for label in np.flatnonzero(found))
             yield f"{trait}: all images of class {which}, and no others: it tells the class"
@@ -117,8 +118,3 @@ def _of_counts(names: Sequence[str], counts: Mapping[Part, Sequence[int]]) -> It
     )
     if many > _UNEVEN * few:
         yield f"class {most} has {many} training images, class {fewest} {few}"
-
-
-def _plain(path: str) -> str:
-    """Write a path whose bytes may not be UTF-8."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -124,7 +124,8 @@ def decode(raw: bytes, path: str, background: Background = "white") -> ImageFile
             )
     # Pillow's readers raise errors of many types.
     except Exception as error:
-        why = "not an image" if isinstance(error, UnidentifiedImageError) else error
+        unknown = isinstance(error, UnidentifiedImageError)
+        why = "not an image, or of a format that is not read" if unknown else error
         raise DataError(f"{path} cannot be used: {why}") from error
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from wpl_lab.data.data_files import DataError
+from wpl_lab.data.data_files import DataError, printable
 from wpl_lab.data.file_trees import Tree
 from wpl_lab.data.image_file import is_image
 from wpl_lab.data.parts import PARTS, Part, part_of
@@ -66,7 +66,9 @@ def by_class(tree: Tree) -> Sorted:
             deeper = len(where) > 1 + bool(parts) and (not parts or where[0] in parts)
             why = "is deeper than a class's folder" if deeper else "is not where an image can be"
             raise DataError(f"{tree.root / name} {why}; {_LAYOUT}")
-        names[parts[where[0]] if parts else "train"][_printable(where[-1])].append(name)
+        names[parts[where[0]] if parts else "train"][
+            unicodedata.normalize("NFC", printable(where[-1]))
+        ].append(name)
     _check_empty(tree, images, depth=len(PurePosixPath(top).parts) + 1 + bool(parts))
     classes = _classes(tree, names)
     given = [part for part in PARTS if part in names]
@@ -121,9 +123,3 @@ def _classes(tree: Tree, names: Mapping[Part, _Classes]) -> tuple[str, ...]:
     if len(classes) < 2:
         raise DataError(f"{tree.root} has one class only, {classes[0]!r}; {_LAYOUT}")
     return tuple(classes)
-
-
-def _printable(folder: str) -> str:
-    """Name a class: composed characters, whichever way the disk stores them; bytes as escapes."""
-    text = folder.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return unicodedata.normalize("NFC", text)

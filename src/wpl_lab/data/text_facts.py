@@ -12,11 +12,11 @@ from wpl_lab.data.parts import PARTS, Part
 from wpl_lab.data.text import Text
 from wpl_lab.data.text_tokens import Line
 
-_MARKS = frozenset(".,;:!?")
 _SHOWN = 12  # tokens
 _MANY_UNKNOWN = 0.2
 _MANY_KNOWN = 0.5
 _LONG = 20  # characters per token
+_MARKED = 0.07  # share of words that end with a mark: in sentences it is larger
 
 
 def text_facts(text: Text, about: Mapping[str, Any]) -> list[Fact]:
@@ -87,7 +87,7 @@ def _of_cut(content: str, tokens: Tokens) -> Iterator[str]:
         yield "the text looks cut into tokens already; text.tokens: given leaves it as it is"
     if tokens == "given":
         words = content.split()
-        if attached > 4 * max(apart, 5):
+        if attached > max(4 * apart, _MARKED * len(words)):
             yield "marks are attached to words; text.tokens: words takes them apart"
         elif len(content) > _LONG * max(1, len(words)):
             yield "tokens are very long; text.tokens: words or characters cuts them"

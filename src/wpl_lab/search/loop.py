@@ -8,8 +8,9 @@ import pandas as pd
 
 from wpl_lab.arms import Arm
 from wpl_lab.io.files import DamagedError
+from wpl_lab.progress import report
 from wpl_lab.search.epoch import learn, score, train_children
-from wpl_lab.search.protocol import Task
+from wpl_lab.search.protocol import Row, Task
 from wpl_lab.search.settings import ArmTraining, Plasticity, Policy, Population
 from wpl_lab.search.stack import Stack
 from wpl_lab.search.state import TABLES, State
@@ -81,12 +82,19 @@ def _epoch(task: Task, stack: Stack, training: ArmTraining) -> None:
         stack.states[run].end_epoch(
             {"children": children[run], "policy": policy[run], "scores": scores[run]}
         )
-        _log.info(
-            "seed %d: epoch %d of %d is done",
-            stack.states[run].seed,
-            stack.states[run].epoch,
-            training.epochs,
-        )
+        _report(stack.states[run], children[run], training.epochs)
+
+
+def _report(state: State, children: list[Row], epochs: int) -> None:
+    """Show how far a search is, and what its latest children do."""
+    forgetting = [row["err2"] - row["err1"] for row in children if row["later"]]
+    report(
+        seed=state.seed,
+        epoch=state.epoch,
+        epochs=epochs,
+        error=sum(row["error2"] for row in children) / len(children),
+        forgetting=sum(forgetting) / max(1, len(forgetting)),
+    )
 
 
 def _resume(state: State, checkpoint: Path) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from wpl_lab.progress import report
 from wpl_lab.search.descent import clip_, step_, used_by
 from wpl_lab.search.protocol import Genotype, Row, Task
 from wpl_lab.seeding import generator
@@ -59,6 +60,8 @@ def train_alone(
         step_(weights, gradients, used, learning_rate=rate, weight_decay=weight_decay)
         losses.append(loss)
         work += 3 * targets[0].numel()
+        if (number + 1) % -(-batches // 10) == 0:
+            report(alone=len(runs), batch=number + 1, batches=batches, nats=float(loss.mean()))
     worst = torch.stack(losses).nan_to_num(math.inf).amax(0).tolist()
     children = task.children(weights, lanes)
     rows = []

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from wpl.fisher.estimate import diagonal_fisher
 from wpl.kinds import Kind
+from wpl_lab.data.data_needs import check_images
 from wpl_lab.data.images import Images, load_images
 from wpl_lab.data.parts import Part as ImagePart
 from wpl_lab.search.protocol import Part, Score, Tensors
@@ -207,12 +208,11 @@ class ImageTask:
             device: Where the model and the batches are.
 
         Raises:
-            ValueError: If there are fewer images than a batch takes, or the images are too small
-                for the stages.
+            DataError: If there are too few images, or they are too small; names the key.
         """
-        channels, *size = images.pixels["train"].shape[1:]
-        if min(size) < 2 ** (stages - 1):
-            raise ValueError(f"images of {size[0]}×{size[1]} are too small for {stages} stages")
+        channels, rows, columns = images.pixels["train"].shape[1:]
+        sizes = {part: len(labels) for part, labels in images.labels.items()}
+        check_images(sizes, (channels, rows, columns), batch_size=batch_size, stages=stages)
         self.space = ConvolutionalSpace(nodes, alike=alike, operations=operations)
         self.layout = layout(
             stages=stages, stacked=stacked, repeats=repeats, dropout=dropout, drop_path=drop_path
@@ -226,9 +226,6 @@ class ImageTask:
         count = len(images.labels["valid"])
         order = torch.randperm(count, generator=generator(0, "image_task", "halves"))
         self._halves = {"reward": order[: count // 2], "select": order[count // 2 :]}
-        for part, found in (("train", len(images.labels["train"])), ("reward", count // 2)):
-            if found < batch_size:
-                raise ValueError(f"{part}: {found} images are too few for batches of {batch_size}")
         random = generator(0, "image_task", "measured")
         chosen = torch.randperm(len(images.labels["train"]), generator=random)[:measured]
         self.measured = self._batch("train", chosen)[0]

@@ -12,6 +12,8 @@ from torch import Tensor
 from wpl.fisher.scores import Estimand, Scores
 from wpl.kinds import Kind
 from wpl.perplexity import perplexity
+from wpl_lab.data.data_needs import check_text
+from wpl_lab.data.parts import Part as DataPart
 from wpl_lab.data.text import Text, load_text
 from wpl_lab.search.protocol import Part, Score, Tensors
 from wpl_lab.search.spaces.dropping import Dropping
@@ -165,7 +167,7 @@ class TextTask:
             device: Where the model and the text are kept.
 
         Raises:
-            ValueError: If a part of the text is shorter than one window of all rows.
+            DataError: If a part of the text is too short; names the keys.
         """
         self.space = RecurrentSpace(nodes)
         self.device = torch.device(device)
@@ -173,19 +175,20 @@ class TextTask:
         self.reward_scale = reward_scale
         self.dropping = Dropping(dropout=dropout, weight_drop=weight_drop, drop_path=drop_path)
         self._steps, self._words, self._hidden = steps, len(text.words), hidden
+        sizes: dict[DataPart, int] = {
+            "train": len(text.train),
+            "valid": len(text.valid),
+            "test": len(text.test),
+        }
+        check_text(sizes, batch_size=batch_size, steps=steps, score_rows=score_rows)
         middle = len(text.valid) // 2
         parts = {
-            "train": (text.train, batch_size, steps + 1),
-            "reward": (text.valid[:middle], batch_size, steps + 1),
-            "select": (text.valid[middle:], score_rows, 2),
-            "test": (text.test, score_rows, 2),
+            "train": (text.train, batch_size),
+            "reward": (text.valid[:middle], batch_size),
+            "select": (text.valid[middle:], score_rows),
+            "test": (text.test, score_rows),
         }
-        for part, (tokens, rows, least) in parts.items():
-            if len(tokens) < rows * least:
-                raise ValueError(
-                    f"{part}: {len(tokens)} words are too few for {rows} rows of {least}"
-                )
-        self._rows = {part: _rows(t, rows).to(device) for part, (t, rows, _) in parts.items()}
+        self._rows = {part: _rows(t, rows).to(device) for part, (t, rows) in parts.items()}
 
     def weights(self, seed: int) -> Tensors:
         """Draw the initial weights of a run."""
