@@ -150,6 +150,25 @@ def shares(model, ways):
     return {"closed": f"{closed:.3f}", "way": " | ".join(kinds)[:300]}
 
 
+def draw(rows, path):
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    rows = sorted((row for row in rows if row["ratio"]), key=lambda row: float(row["ratio"]))
+    _, axes = plt.subplots(figsize=(9, 4), layout="constrained")
+    for key, marker in (("loop", "."), ("before", "x"), ("ratio", "o")):
+        shown = [(k, float(row[key])) for k, row in enumerate(rows) if row[key]]
+        label = {"loop": "loop over samples", "ratio": "wpl"}.get(key, key)
+        axes.scatter(*zip(*shown, strict=True), marker=marker, s=16, label=label) if shown else None
+    axes.axhline(1, color="black", linewidth=0.8)
+    axes.set(yscale="log", xlabel="architecture", ylabel="time of one forward and backward pass")
+    axes.set_yticks([1, 1.5, 2, 3, 4, 6, 8], ["1", "1.5", "2", "3", "4", "6", "8"])
+    axes.legend(frameon=False)
+    plt.savefig(path, dpi=90)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", help="part of a name")
@@ -179,6 +198,7 @@ def main():
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
+    draw(rows, options.output.with_suffix(".png"))
 
 
 if __name__ == "__main__":
