@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import yaml
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import (
     ConfigSettings,
@@ -23,13 +24,15 @@ def plan(config, target, folder):
     """The jobs that bring a target up to date from nothing, each after those that it needs.
 
     Args:
-        config: Laid over params.yaml.
+        config: Laid over params.yaml, as a file of the folder.
         target: A rule or a file.
         folder: Working directory.
 
     Raises:
         SystemExit: If the configuration is refused.
     """
+    file = Path(folder) / "overlay.yaml"
+    file.write_text(yaml.safe_dump(config), "utf-8")
     with (
         contextlib.chdir(folder),
         contextlib.redirect_stdout(io.StringIO()),
@@ -37,12 +40,14 @@ def plan(config, target, folder):
     ):
         made = api.workflow(
             resource_settings=ResourceSettings(cores=1),
-            config_settings=ConfigSettings(config=config),
+            config_settings=ConfigSettings(configfiles=[file]),
             snakefile=ROOT / "Snakefile",
             workdir=folder,
         )
         made.dag(dag_settings=DAGSettings(targets={target}, forceall=True)).printrulegraph()
-        return [job for level in made._workflow.dag.toposorted() for job in level]
+        jobs = [job for level in made._workflow.dag.toposorted() for job in level]
+        made._workflow.sourcecache.runtime_cache.cleanup()
+        return jobs
 
 
 def execute(job, folder):
@@ -53,7 +58,7 @@ def execute(job, folder):
     """
     given = SimpleNamespace(
         rule=job.rule.name,
-        wildcards=job.wildcards_dict,
+        wildcards=job.wildcards,
         input=job.input,
         output=job.output,
         params=job.params,

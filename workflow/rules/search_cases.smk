@@ -128,6 +128,12 @@ def retrained(pattern, task):
     ]
 
 
+def figures(task):
+    """The figures of a task; a reward is that of a controller, as ENAS has one."""
+    learns = any(methods(task, space).get("enas") for space in ("small", "full"))
+    return [name for name in SEARCH_FIGURES if name != "reward" or learns]
+
+
 def searched(task):
     """Every file that the searches of a task leave, and what judges and shows them."""
     return [
@@ -136,7 +142,7 @@ def searched(task):
         retrained(rules.retrain_found.output, task),
         random_cells(rules.retrain_random.output, task),
         expand(rules.evaluate_search.output, task=task),
-        expand(rules.plot_search.output, task=task, figure=SEARCH_FIGURES),
+        expand(rules.plot_search.output, task=task, figure=figures(task)),
     ]
 
 

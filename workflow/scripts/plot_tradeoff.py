@@ -66,7 +66,7 @@ def draw_arm(axes, arm, rows):
     style = {"color": arm.colour, "elinewidth": 0.5, "alpha": 0.5, "ls": "none"}
     axes.errorbar(*xy.T, xerr=bars[..., 0], yerr=bars[..., 1], **style)
     axes.plot(*xy.T, color=arm.colour, ls=arm.line, lw=1)
-    sizes = [6 + 7 * math.log10(alpha) if alpha else 25 for alpha in rows["alpha"]]
+    sizes = [6 + 7 * math.log10(max(alpha, 1)) if alpha else 25 for alpha in rows["alpha"]]
     axes.scatter(*xy.T, s=sizes, color=arm.colour, marker=arm.marker, zorder=3)
     gain = -100 * rows["forgetting"].iloc[0]
     if gain > -LEAST:
@@ -79,7 +79,7 @@ def label_strengths(axes, rows):
     for alpha, xy in zip(rows["alpha"], points(rows), strict=True):
         place = axes.transData.transform(xy)
         if last is None or np.hypot(*(place - last)) > NEAR:
-            text = f"α = $10^{{{math.log10(alpha):.0f}}}$"
+            text = f"α = $10^{{{math.log10(alpha):.0f}}}$" if alpha else "α = 0"
             axes.annotate(text, xy, (4, 4), textcoords="offset points", size=6)
             last = place
 

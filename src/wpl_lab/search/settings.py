@@ -22,8 +22,8 @@ from wpl_lab.constraints import (
 class Training:
     """How the shared weights are trained, and how often all architectures are scored."""
 
-    epochs: Count
-    """Number of epochs."""
+    epochs: Several
+    """Number of epochs, at least two: outcomes are means over the second half of them."""
     children: Count
     """Children trained in turn in an epoch."""
     batches: Count

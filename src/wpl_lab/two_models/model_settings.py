@@ -130,7 +130,7 @@ class Si(Anchor):
 class Split(Anchor):
     """One network learns half of the classes (A), then the others (B)."""
 
-    arms: tuple[str, ...]
+    arms: Annotated[tuple[str, ...], MinLen(1)]
     """Arms; default: those which the table of arms marks for it."""
     alphas: tuple[Positive, ...]
     """Strengths at which the methods are compared."""
