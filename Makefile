@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run experiment study test test-slurm params lint report check claims docs verify lock
+.PHONY: run experiment study test test-long test-slurm params lint report check claims docs verify lock
 
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
@@ -19,6 +19,10 @@ experiment: .venv/installed
 
 test: .venv/installed
 	$(ACTIVATE) && pytest
+
+# The tests that are left out of `make test` because they take minutes.
+test-long: .venv/installed
+	$(ACTIVATE) && pytest -m long
 
 # On a Slurm of one node that it starts; needs root and `apt-get install slurm-wlm munge`.
 test-slurm: .venv/installed

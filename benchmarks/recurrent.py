@@ -1,29 +1,29 @@
-"""What a child of the recurrent search costs, against an LSTM of the same hidden size.
+"""What a child of the recurrent search costs, alone and side by side, against an LSTM.
 
     python benchmarks/recurrent.py
 
 Times forward and backward pass of a language model, 32 rows of 20 words of 1,000, on one thread:
-cells of 2 and 12 nodes, with the backward pass of their own (``fused``) and without (``unrolled``),
-and ``nn.LSTM`` with a tied decoder. They take turns; prints median and quartiles of the ratios of
-processor time, which neighbours disturb less than that of the clock.
+cells of 2 and 12 nodes, one alone and 16 side by side, each with weights of its own, and `nn.LSTM`
+of the same hidden size with a tied decoder. They take turns; prints median and quartiles of the
+ratios of processor time per child, which neighbours disturb less than that of the clock.
 """
 
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wpl_lab.search.protocol import draw
-from wpl_lab.search.spaces import recurrent_model
-from wpl_lab.search.spaces.recurrence import fused, unrolled
 from wpl_lab.search.spaces.recurrent import RecurrentSpace
-from wpl_lab.search.spaces.recurrent_model import RecurrentModel
+from wpl_lab.search.spaces.recurrent_model import RecurrentModels, initial_weights
 
 WORDS, ROWS, TIME = 1000, 32, 20
-ROUNDS = 101
+BESIDE = 16
+ROUNDS = 31
 
 
 class Yardstick(nn.Module):
@@ -38,39 +38,60 @@ class Yardstick(nn.Module):
         return F.linear(states, self.embedding, self.bias)
 
 
-def seconds(logits: Callable[[Tensor], Tensor], model: nn.Module, text: Tensor) -> float:
-    model.zero_grad()
+def seconds(run: Callable[..., Any], *given: Any) -> float:
     start = time.process_time()
-    loss = F.cross_entropy(logits(text[:, :-1]).flatten(0, 1), text[:, 1:].flatten())
-    loss.backward()
+    run(*given)
     return time.process_time() - start
 
 
-def child_seconds(run: Callable[..., Tensor], model: RecurrentModel, text: Tensor) -> float:
-    """Of a cell drawn for this call, the same one for the same state of the random numbers."""
-    recurrent_model.fused = run  # what training uses
-    space = RecurrentSpace(2 if len(model.edge) == 3 else 12)
-    cell = draw(space, torch.Generator().manual_seed(int(text[0, 0])))
-    return seconds(lambda tokens: model(tokens, cell)[0], model, text)
+def by_autograd(model: Yardstick, text: Tensor) -> None:
+    model.zero_grad()
+    F.cross_entropy(model(text[:, :-1]).flatten(0, 1), text[:, 1:].flatten()).backward()
+
+
+def side_by_side(models: RecurrentModels, text: Tensor) -> None:
+    tokens = text.expand(len(models.runs), -1, -1)
+    read = models.read(tokens[..., :-1])
+    labels = text[:, 1:].t().flatten()
+
+    def error_of(child: int) -> Tensor:
+        p = torch.softmax(models.logits(read, child), 1)
+        p[torch.arange(len(p)), labels] -= 1
+        return p.div_(len(p))
+
+    models.gradients(read, error_of)
+
+
+def models_of(count: int, nodes: int, hidden: int, random: torch.Generator) -> RecurrentModels:
+    space = RecurrentSpace(nodes)
+    each = [
+        initial_weights(WORDS, nodes=nodes, hidden=hidden, generator=random) for _ in range(count)
+    ]
+    weights = {name: torch.stack([of[name] for of in each]) for name in each[0]}
+    return RecurrentModels(weights, [(run, draw(space, random)) for run in range(count)])
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    torch.manual_seed(0)
-    print("hidden  nodes  LSTM µs/word  fused/LSTM           unrolled/LSTM        unrolled/fused")
+    random = torch.Generator().manual_seed(0)
+    print(f"hidden  nodes  LSTM µs/word  one/LSTM              one of {BESIDE}/LSTM")
     for hidden in (16, 32, 200):
         lstm = Yardstick(hidden)
         for nodes in (2, 12):
-            model = RecurrentModel(WORDS, nodes=nodes, hidden=hidden)
             times = []
             for _ in range(ROUNDS + 3):
-                text = torch.randint(WORDS, (ROWS, TIME + 1))
-                yardstick = seconds(lstm, lstm, text)
-                children = [child_seconds(run, model, text) for run in (fused, unrolled)]
-                times.append((yardstick, *children))
+                text = torch.randint(WORDS, (ROWS, TIME + 1), generator=random)
+                one, many = (models_of(count, nodes, hidden, random) for count in (1, BESIDE))
+                times.append(
+                    (
+                        seconds(by_autograd, lstm, text),
+                        seconds(side_by_side, one, text),
+                        seconds(side_by_side, many, text) / BESIDE,
+                    )
+                )
             times = times[3:]  # the first are slower
             base = statistics.median(t[0] for t in times) / (ROWS * TIME) * 1e6
-            ratios = [[t[a] / t[b] for t in times] for a, b in ((1, 0), (2, 0), (2, 1))]
+            ratios = [[t[a] / t[0] for t in times] for a in (1, 2)]
             cells = [
                 "{1:5.2f} ({0:.2f} to {2:.2f})".format(*statistics.quantiles(r)) for r in ratios
             ]

@@ -27,7 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 
 HERE = Path(__file__).parent
 COLUMNS = ["model", "parameters", "ms", "ratio", "before", "loop", "closed", "memory"]
-COLUMNS += ["error", "error before", "way"]
+COLUMNS += ["error", "way"]
 
 
 def load(folder=None):
@@ -92,13 +92,12 @@ def interleave(runs, rounds):
     ratios = {name: [] for name in runs}
     base = []
     for _ in range(rounds):
-        for name, run in runs.items():
-            before = timed(runs["plain"])
+        base.append(timed(runs["plain"]))
+        for name, run in list(runs.items())[1:]:
             took = timed(run)
-            after = timed(runs["plain"])
-            ratios[name].append(2 * took / (before + after))
-            base += [before, after]
-    return {name: median(each) for name, each in ratios.items()}, median(base)
+            base.append(timed(runs["plain"]))
+            ratios[name].append(2 * took / (base[-2] + base[-1]))
+    return {name: median(each) for name, each in ratios.items() if each}, median(base)
 
 
 def peak(run):
@@ -111,22 +110,17 @@ def peak(run):
     return max(accumulate(size for _, size in sorted(changes, key=itemgetter(0))))
 
 
-def errors(model, x, y, packages):
+def error(model, x, y, package):
     """The largest over parameters of ‖F − F_loop‖ / ‖F_loop‖, in double precision."""
     model = model.double()
     x = x.double() if x.is_floating_point() else x
-    expected = loop(model, x, y, twice=True)()
-    names = {id(p): n for n, p in model.named_parameters()}
-    wanted = [p for p in model.parameters() if p.requires_grad]
-    expected = {names[id(p)]: f for p, f in zip(wanted, expected, strict=True)}
-    norm = max(f.norm() for f in expected.values())
-    found = []
-    for package in packages:
-        fisher = package.diagonal_fisher(model, [(x, y)])
-        size = {n: f.norm().clamp(min=1e-12 * norm) for n, f in expected.items()}
-        each = [(fisher[n] - f).norm() / size[n] for n, f in expected.items()]
-        found.append(max(map(float, each)))
-    return found
+    wanted = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    expected = dict(zip(wanted, loop(model, x, y, twice=True)(), strict=True))
+    fisher = package.diagonal_fisher(model, [(x, y)])
+    least = 1e-12 * max(f.norm() for f in expected.values())
+    return max(
+        float((fisher[n] - f).norm() / f.norm().clamp(min=least)) for n, f in expected.items()
+    )
 
 
 def measure(name, make, versions, rounds):
@@ -143,8 +137,7 @@ def measure(name, make, versions, rounds):
     row["memory"] = f"{peak(runs['ratio']) / peak(runs['plain']):.2f}"
     ways = versions["ratio"].explain(model, x)
     row |= shares(model, ways)
-    for key, error in zip(versions, errors(model, x, y, versions.values()), strict=True):
-        row["error" if key == "ratio" else "error before"] = f"{error:.0e}"
+    row["error"] = f"{error(model, x, y, versions['ratio']):.0e}"
     return row
 
 
@@ -155,6 +148,25 @@ def shares(model, ways):
     closed = 1 - sum(sizes[n] for n in slow) / sum(sizes[n] for n in ways)
     kinds = sorted({use for way in slow.values() for use in way.split("; ")})
     return {"closed": f"{closed:.3f}", "way": " | ".join(kinds)[:300]}
+
+
+def draw(rows, path):
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    rows = sorted((row for row in rows if row["ratio"]), key=lambda row: float(row["ratio"]))
+    _, axes = plt.subplots(figsize=(9, 4), layout="constrained")
+    for key, marker in (("loop", "."), ("before", "x"), ("ratio", "o")):
+        shown = [(k, float(row[key])) for k, row in enumerate(rows) if row[key]]
+        label = {"loop": "loop over samples", "ratio": "wpl"}.get(key, key)
+        axes.scatter(*zip(*shown, strict=True), marker=marker, s=16, label=label) if shown else None
+    axes.axhline(1, color="black", linewidth=0.8)
+    axes.set(yscale="log", xlabel="architecture", ylabel="time of one forward and backward pass")
+    axes.set_yticks([1, 1.5, 2, 3, 4, 6, 8], ["1", "1.5", "2", "3", "4", "6", "8"])
+    axes.legend(frameon=False)
+    plt.savefig(path, dpi=90)
 
 
 def main():
@@ -186,6 +198,7 @@ def main():
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
+    draw(rows, options.output.with_suffix(".png"))
 
 
 if __name__ == "__main__":

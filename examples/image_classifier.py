@@ -80,7 +80,7 @@ def main():
     """Print the accuracy on upright digits before and after the inverted ones."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=6, help="for each kind of images")
-    parser.add_argument("--alpha", type=float, default=200.0)
+    parser.add_argument("--alpha", type=float, default=1000.0)
     options = parser.parse_args()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")

@@ -73,8 +73,9 @@ def adapted(model):
 def main():
     """Print the perplexity of the first text before and after the second, without and with WPL."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=300, help="for each text")
-    parser.add_argument("--alpha", type=float, nargs="+", default=[1e4])
+    parser.add_argument("--steps", type=int, default=300, help="for the first text")
+    parser.add_argument("--more-steps", type=int, default=100, help="for the second")
+    parser.add_argument("--alpha", type=float, default=1e3)
     parser.add_argument("--lora", action="store_true", help="train adapters only")
     options = parser.parse_args()
 
@@ -101,15 +102,12 @@ def main():
 
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     fisher = wpl.diagonal_fisher(model, batches(manual[:500]), per="token")
-    plasticities = [wpl.WeightPlasticity(trained, fisher, a) for a in options.alpha]
+    callback = PlasticityCallback(wpl.WeightPlasticity(trained, fisher, options.alpha))
     before = {name: p.detach().clone() for name, p in trained.items()}
-    for arm, callbacks in (
-        ("without", []),
-        *(("with", [PlasticityCallback(plasticity)]) for plasticity in plasticities),
-    ):
+    for arm, callbacks in (("without", []), ("with", [callback])):
         set_seed(1)
         model.load_state_dict(before, strict=False)
-        train(model, names, options.steps, lr, callbacks)
+        train(model, names, options.more_steps, lr, callbacks)
         print(f"manual: {perplexity(model, manual_test):.2f} after the names {arm} WPL;", end=" ")
         print(f"names: {perplexity(model, names_test):.2f}")
 

@@ -1,5 +1,8 @@
 """What several test files need."""
 
+import fcntl
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,10 +23,38 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory):
-    """A working copy in which everything has run and is recorded by DVC and git; do not change."""
-    workspace = Workspace.create(tmp_path_factory.mktemp("recorded") / "project")
-    workspace("dvc exp run --quiet && git add -A && git commit -q -m run")
-    return workspace
+    """A working copy in which everything has run and is recorded by DVC and git; do not change.
+
+    The workers of pytest-xdist have one in common, which the first to ask makes.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    path, done = folder / "recorded/project", folder / "recorded/done"
+    path.parent.mkdir(exist_ok=True)
+    with (folder / "recorded/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(path, ignore_errors=True)
+            workspace = Workspace.create(path)
+            workspace("dvc exp run --quiet && git add -A && git commit -q -m run")
+            done.touch()
+    return Workspace(path)
+
+
+@pytest.fixture(scope="module")
+def shared(recorded, tmp_path_factory):
+    """A copy of it for the tests of a file that plan and run nothing."""
+    copy = recorded.copy(tmp_path_factory.mktemp("shared") / "project")
+    copy.ran()
+    return copy
+
+
+@pytest.fixture
+def planning(shared):
+    """The same; what a test changes is put back."""
+    yield shared
+    shared("git checkout --quiet .")
 
 
 @pytest.fixture

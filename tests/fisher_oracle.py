@@ -3,10 +3,10 @@
 import torch
 
 
-def gradients(model, x, vectors):
-    """Back-propagate vectors from the logits of one sample alone."""
+def gradients(model, x, vectors, copies):
+    """Back-propagate vectors from the logits of one sample, the first of some copies."""
     parameters = [p for p in model.parameters() if p.requires_grad]
-    logits = model(x[None])
+    logits = model(torch.stack([x] * copies))[:1]
     for vector in vectors(logits.detach()[0]):
         found = torch.autograd.grad(
             logits, parameters, vector[None], retain_graph=True, allow_unused=True
@@ -16,12 +16,16 @@ def gradients(model, x, vectors):
         ]
 
 
-def fisher(model, inputs, vectors):
-    """Sum the squares of all vectors' gradients; ``vectors`` takes sample and logits."""
+def fisher(model, inputs, vectors, copies=2):
+    """Sum the squares of all vectors' gradients; ``vectors`` takes sample and logits.
+
+    Torch 2.15 differentiates a batch norm wrongly for a batch of one, so there are two copies of a
+    sample; one, for models whose samples would meet.
+    """
     names = [name for name, p in model.named_parameters() if p.requires_grad]
     total = [torch.zeros_like(p) for p in model.parameters() if p.requires_grad]
     for n, x in enumerate(inputs):
-        for found in gradients(model, x, lambda logits, n=n: vectors(n, logits)):
+        for found in gradients(model, x, lambda logits, n=n: vectors(n, logits), copies):
             for t, g in zip(total, found, strict=True):
                 t.add_(g**2)
     return dict(zip(names, [t / len(inputs) for t in total], strict=True))

@@ -10,17 +10,21 @@ import os
 import pickle
 import runpy
 import shutil
-import signal
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 from image_folders import encoded, fill, pixels, write
 from safetensors.torch import save
 from snakemake.iocontainers import Namedlist
-from workspace import ROOT
+from workspace import ROOT, overlay
 
+from support.params import validate
+from support.plainly import plainly
+from support.syntax import check_syntax
 from wpl_lab.io.artifact import load_tensors, save_tensors
 
 SEARCH = "search.text"  # the section of params.yaml with the settings of a search
@@ -40,18 +44,11 @@ def everything(project):
     return {name: (project.path / name).read_bytes() for name in files}
 
 
-@pytest.fixture(scope="module")
-def shared(recorded, tmp_path_factory):
-    """A finished working copy; what a case breaks it mends."""
-    return recorded.copy(tmp_path_factory.mktemp("bad") / "project")
-
-
-@pytest.fixture
-def finished(shared):
-    file = shared.path / "params.yaml"
-    params = file.read_bytes()
-    yield shared
-    file.write_bytes(params)
+def refused(check, *given):
+    """What a check of the workflow says before the first job."""
+    with pytest.raises(SystemExit) as end, plainly():
+        check(*given)
+    return str(end.value).splitlines()
 
 
 FILES = {
@@ -63,23 +60,24 @@ FILES = {
     "another encoding": (b"wpl: \xff\n", "params.yaml: is not UTF-8: "),
     "a key twice": (b"width: 1\nwidth: 2\n", "params.yaml, line 2: repeats the key 'width'"),
     "a control character": (b"width: \x00\n", "params.yaml: is not YAML: unacceptable character"),
-    "no key": (b"width: 1\n", "params: missing key"),
     "no file": (None, "params.yaml: cannot be read: No such file or directory"),
 }
 
 
 @pytest.mark.parametrize("case", FILES)
-def test_a_broken_file_of_params(finished, case):
+def test_a_broken_file_of_params(tmp_path, monkeypatch, case):
     content, message = FILES[case]
-    before = everything(finished)
-    file = finished.path / "params.yaml"
-    file.unlink() if content is None else file.write_bytes(content)
-    printed = finished("snakemake --cores 1", fails=True)
-    assert "Traceback" not in printed
-    lines = [line for line in printed.splitlines() if line.startswith("error: ")]
-    assert lines[0].startswith(f"error: {message}")
-    assert len(lines) == 1 or case == "no key", "one line for each key that is missing"
-    assert everything(finished) == before
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path("params.yaml").write_bytes(content)
+    (line,) = refused(check_syntax, Path("params.yaml"))
+    assert line.startswith(f"error: {message}")
+
+
+def test_a_file_without_keys_is_told_each():
+    lines = refused(validate, {"width": 1})
+    assert all(line.startswith("error: params: missing key") for line in lines)
+    assert "error: params: missing key 'seeds'" in lines
 
 
 PARAMS = {
@@ -108,11 +106,6 @@ PARAMS = {
     "more layers than there are": ("compare.shared", [4], "compare.shared: models of 4 and 6"),
     "a headline that is not run": ("compare.headline", 3, "compare.headline: 3 is not one of"),
     "no text to train on": ("text.valid_share", 0.95, "text.valid_share: with test_share 1.05"),
-    "no text": (
-        "text",
-        {"source": "folder", "root": "no"},
-        "text.root: no cannot be read: No such file",
-    ),
     "no such device": ("search.device", "gpu", "search.device: Input should be 'auto', "),
     "unknown key of a search": (f"{SEARCH}.trainig", {}, "did you mean 'training'?"),
     "a probability of 1": (f"{SEARCH}.model.dropout", 1.0, f"{SEARCH}.model.dropout: Input should"),
@@ -121,15 +114,51 @@ PARAMS = {
 }
 
 
+SMOKE = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+DEFAULT = overlay(yaml.safe_load((ROOT / "params.yaml").read_text()), SMOKE)
+
+
 @pytest.mark.parametrize("case", PARAMS)
-def test_a_bad_parameter(finished, case):
+def test_a_bad_parameter(case):
     key, value, message = PARAMS[case]
-    before = everything(finished)
-    finished.set(key, value)
-    error = error_of(finished("snakemake --cores 1", fails=True))
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    (error,) = refused(validate, overlay(DEFAULT, value))
     assert error.startswith("error: params: ")
     assert message in error
-    assert everything(finished) == before
+
+
+OVERLAYS = {
+    "a key twice": (["--configfile", "it.yaml"], "it.yaml, line 2: repeats the key 'width'"),
+    "a section": (["--config", "wpl={alpha: 5.0}"], "--config wpl=...: Snakemake reads numbers in"),
+}
+
+
+@pytest.mark.parametrize("case", OVERLAYS)
+def test_a_bad_overlay(planning, case):
+    arguments, message = OVERLAYS[case]
+    (planning.path / "it.yaml").write_text("width: 1\nwidth: 2\n")
+    assert error_of(planning.plan(*arguments, fails=True)).startswith(f"error: {message}")
+
+
+def test_nothing_that_was_made_is_lost(planning):
+    """All faults of params.yaml at once, no params.yaml, and data that are not there."""
+    before = everything(planning)
+    planning.set("wpl.alpah", 1)
+    planning.set("seeds", [])
+    printed = planning("snakemake --cores 1", fails=True)
+    assert "Traceback" not in printed
+    assert [line for line in printed.splitlines() if line.startswith("error: ")] == [
+        "error: params: seeds: List should have at least 1 item after validation, not 0; got []",
+        "error: params: unknown key 'wpl.alpah'; did you mean 'alpha'?",
+    ]
+    (planning.path / "params.yaml").unlink()
+    error = error_of(planning.plan(fails=True))
+    assert error == "error: params.yaml: cannot be read: No such file or directory"
+    planning("git checkout --quiet .")
+    planning.set("text", {"source": "folder", "root": "no"})
+    assert error_of(planning.plan(fails=True)).startswith("error: params: text.root: ")
+    assert everything(planning) == before
 
 
 def folder(path, **parts):
@@ -167,14 +196,14 @@ DATA = {
         "text",
         "folder",
         {},
-        "test.txt holds",
+        "{root}/test.txt holds no word",
     ),
     "text of no words": (
         lambda root: folder(root, train=b" "),
         "text",
         "folder",
         {},
-        "train.txt h",
+        "{root}/train.txt holds no word",
     ),
     "text of another encoding": (
         lambda root: folder(root, valid=b"\xff\xfe\x00"),
@@ -233,14 +262,14 @@ DATA = {
         "data",
         "folder",
         {},
-        "train/cat/0.png cannot be used: ",
+        "train/cat/0.png cannot be used: Truncated File Read",
     ),
     "images of several sizes": (
         lambda root: write(fill(root), "train/cat/0.png", pixels("x", shape=(6, 7))),
         "data",
         "folder",
         {},
-        "size",
+        "{root}/train/cat/0.png has 6×7; set size to resize all images",
     ),
     "an archive of no known type": (
         lambda root: root.write_bytes(b"?"),
@@ -254,26 +283,23 @@ DATA = {
         "data",
         "folder",
         {"kind": "zip"},
-        "../../../0.png",
+        "{root}: 'train/cat/../../../0.png' escapes from the archive",
     ),
     "an archive that fills the disk": (
         lambda root: archive(root, ("train/cat/0.png", bytes(2**27))),
         "data",
         "folder",
         {"kind": "zip"},
-        "root.zip",
+        "{root} unpacks to more than 80167664 bytes, 100 times its own size",
     ),
     "no image left": (
         lambda root: None,
         "data",
         "digits",
         {"valid_share": 1e-4},
-        "valid_share: 0.0001 of",
+        "valid_share: 0.0001 of 1437 images leaves 1436 and 1",
     ),
 }
-SPLIT = {"valid_share": 0.1, "test_share": 0.2, "seed": 0}
-TEXT = {**SPLIT, "vocabulary": 10, "tokens": "words"}
-IMAGES = {**SPLIT, "size": None, "background": "white", "limit": None}
 SECOND = {
     "depth": 6,
     "iterations": 1,
@@ -292,7 +318,6 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WORKFLOW_PID", str(os.getpid()))
     (tmp_path / ".snakemake").mkdir()
     handlers, level = logging.root.handlers[:], logging.root.level
-    interrupt = signal.getsignal(signal.SIGINT)
 
     def run(script, inputs, outputs, **params):
         job = SimpleNamespace(
@@ -313,7 +338,6 @@ def run(tmp_path, monkeypatch, capsys):
     yield run
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
-    signal.signal(signal.SIGINT, interrupt)
 
 
 @pytest.mark.parametrize("case", DATA)
@@ -321,14 +345,11 @@ def test_bad_data(run, tmp_path, case):
     make, section, source, changed, message = DATA[case]
     root = tmp_path / "root"
     make(root)
-    script, output, how = {
-        "text": ("prepare_text", "text", TEXT),
-        "data": ("prepare_data", "images", IMAGES),
-    }[section]
-    how = how | changed
-    kind = how.pop("kind", None)
+    script, output = {"text": ("prepare_text", "text"), "data": ("prepare_data", "images")}[section]
+    changed = dict(changed)
+    kind = changed.pop("kind", None)
     root = root.with_name(f"{root.name}.{kind}") if kind else root
-    settings = {**how, "source": source, "root": str(root)}
+    settings = DEFAULT[section] | {"source": source, "root": str(root)} | changed
     printed = run(script, {}, {output: "results/it"}, settings=settings)
     assert message.format(root=root) in error_of(printed)
     assert error_of(printed) == printed.rstrip("\n")

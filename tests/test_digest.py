@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from workspace import ROOT
 
 from support import digest
-from wpl_lab.search.spaces.tasks import MODULES
+from wpl_lab.search.search_names import MODULES
 
 SCRIPTS = [p.stem for p in (ROOT / "workflow" / "scripts").glob("*_*.py")]
 
@@ -134,9 +134,12 @@ def tree(tmp_path):
     return tmp_path
 
 
+FRESH = (digest.code_digest, digest._parsed, digest._code, digest._has_entries, digest._imports)
+
+
 def compute(script, root, arm=None):
     """The digest, as a run of Snakemake that has just begun finds it."""
-    for function in (digest.code_digest, digest._parsed, digest._code):
+    for function in FRESH:
         function.cache_clear()
     return digest.code_digest(script, root, arm=arm)
 

@@ -9,7 +9,7 @@ import base64
 import os
 import random
 import re
-import shutil
+import resource
 import signal
 import time
 
@@ -25,6 +25,7 @@ JUDGE = (
     "results/evaluate_search/text/headline.json results/evaluate_search/images/headline.json"
 )
 EVERYTHING = "snakemake --cores all"
+RANDOM = random.Random(0)
 
 
 @pytest.fixture
@@ -52,7 +53,9 @@ def lose(project, name, *, judged):
         for file in [path] if path.is_file() else path.iterdir():
             for lost in (*copies(project, file), file):
                 lost.unlink()
-    shutil.rmtree(project.path / "results" / judged)
+    for file in (project.path / "results" / judged).iterdir():
+        for lost in (*copies(project, file), file):
+            lost.unlink()
 
 
 def errors(printed):
@@ -85,6 +88,11 @@ def flip(content, at=-9):
 def flip_in_metadata(content):
     """In what stands beside the tensors: kind and number of samples."""
     return flip(content, content.index(b"samples") + 2)
+
+
+def flip_a_digit(content):
+    """The last digit of a table, which could still be read."""
+    return content[:-2] + bytes([content[-2] ^ 1]) + content[-1:]
 
 
 def damage(path, how):
@@ -128,36 +136,62 @@ def test_an_interrupted_run_stops_at_once_and_goes_on(project, expected, to):
 @pytest.mark.parametrize(
     ("lost", "culprit"),
     [
-        (SEARCH, r"\.unfinished/search_\w+-\w+/seed0\.safetensors"),
+        (SEARCH, r"\.unfinished/search_\w+-\w+/seeds?\w*\.safetensors"),
         ("prepare_text", r"results/prepare_text/text\.safetensors"),
     ],
 )
 def test_a_full_disk_is_named_and_loses_nothing(project, expected, lost, culprit):
-    """A checkpoint, and a result, do not fit: no file may be longer than 100 kB."""
+    """A checkpoint, and a result, do not fit: from its start on, no file of the job may be long."""
     lose(project, lost, judged="evaluate_search/text")
     before = project.results()
-    run = f"{JUDGE} results/prepare_text/text.safetensors"
-    (error,) = errors(project(f"ulimit -f 200; {run}", fails=True))
+    command = f"{JUDGE} results/prepare_text/text.safetensors"
+    run = project.begin(command)
+    wait_until(project.jobs, every=0.002)
+    for job in project.jobs():
+        resource.prlimit(job, resource.RLIMIT_FSIZE, (2**14, 2**14))
+    printed, _ = run.communicate()
+    assert run.returncode != 0
+    (error,) = errors(printed)
     assert re.fullmatch(rf"error: \w+\b.*: \[Errno 27\] File too large: '{culprit}'", error)
     assert before.items() <= project.results().items()
     assert not list(project.path.rglob(".*.tmp"))
-    project(run)
+    project(command)
     assert metrics(project) == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "how", "made"),
+    [
+        (f"{FISHER}.safetensors", flip, "estimate_fisher"),
+        (f"{SECOND}.csv", flip_a_digit, SECOND),
+    ],
+)
+@pytest.mark.parametrize("kept", ["sound", "damaged"])
+def test_a_damaged_result_is_not_used(project, expected, file, how, made, kept):
+    """It comes from the finished jobs; where its copy there is damaged, too, it is made anew."""
+    path = project.path / "results" / file
+    content = path.read_bytes()
+    for damaged in (path, *(copies(project, path) if kept == "damaged" else ())):
+        damage(damaged, how)
+    assert f"results/{file} is not as its job wrote it: removed" in project(JUDGE)
+    assert path.read_bytes() == content
+    assert metrics(project) == expected
+    assert (made in project.ran()) == (kept == "damaged")
 
 
 @pytest.mark.parametrize(
     ("file", "how", "lost", "made"),
     [
-        (f"{FISHER}.safetensors", flip, SECOND, "estimate_fisher"),
         (f"{FISHER}.safetensors", flip_in_metadata, SECOND, "estimate_fisher"),
         (f"{SECOND}.csv", cut, "nothing", SECOND),
     ],
 )
-def test_a_damaged_result_is_named_not_used_and_made_anew(project, expected, file, how, lost, made):
-    """Also where its copy among the finished jobs is damaged as it is."""
+def test_a_result_that_a_job_finds_damaged_is_made_anew(project, expected, file, how, lost, made):
+    """One of a run that did not come to its end, so that there is no receipt."""
     path = project.path / "results" / file
     content = path.read_bytes()
     lose(project, lost, judged="evaluate_forgetting")
+    (project.path / ".snakemake/made_with_params.yaml/two_models/receipts.json").unlink()
     for damaged in (*copies(project, path), path):
         damage(damaged, how)
     (error,) = errors(project(JUDGE, fails=True))
@@ -182,14 +216,14 @@ def test_what_was_mended_since_is_kept(project):
 
 
 def test_lost_results_are_restored(project):
-    """One of every rule's, at once; what git keeps is judged anew."""
+    """One of every rule's, at once."""
     before = project.results()
     for folder in {name.split("/")[1] for name in before}:
         files = [name for name in before if name.split("/")[1] == folder]
-        (project.path / random.choice(files)).unlink()
+        (project.path / RANDOM.choice(files)).unlink()
     project(EVERYTHING)
     assert project.results() == before
-    assert {job.partition("/")[0] for job in project.ran()} == set(JUDGED)
+    assert project.ran() == []
 
 
 def test_a_second_run_is_refused_in_one_line(project, expected):
@@ -216,28 +250,24 @@ def test_of_two_runs_that_start_together_one_does_all(project, expected):
 
 
 def test_what_a_loss_of_power_leaves_is_put_right(project):
-    """Files half written, a link that was to become a file, and a record cut short."""
+    """Files half written, and a record cut short."""
     before = project.results()
     results = project.path / "results"
     (results / "train_second/shared2/.wpl.csv.77.tmp").write_text("sh")
     (results / "evaluate_search/text/.headline.json.copy").write_text("{")
     (project.path / ".unfinished/search-0123").mkdir(parents=True)
     (project.path / ".unfinished/search-0123/.seed0.78.tmp").write_text("")
-    table = results / f"{SECOND}.csv"
-    (copy,) = copies(project, table)
-    table.unlink()
-    table.symlink_to(copy)
     assert "Nothing to be done" in project(EVERYTHING)
-    assert not table.is_symlink()
     assert project.results() == before
     assert not list((project.path / ".unfinished").glob("*/.*"))
 
     figure = "results/plot_two_models/tradeoff.png"
     record = base64.urlsafe_b64encode(figure.encode()).decode()
-    damage(project.path / ".snakemake/metadata/two_models" / record, cut)
+    records = project.path / ".snakemake/made_with_params.yaml/two_models"
+    damage(records / record, cut)
     project(EVERYTHING)
     assert "Nothing to be done" in project(EVERYTHING)
-    assert (project.path / ".snakemake/metadata/two_models" / record).read_text().endswith("}")
+    assert (records / record).read_text().endswith("}")
     assert project.results() == before
 
 
@@ -246,7 +276,7 @@ def test_nothing_runs_because_of_times(project, latest):
     """Files in a random order, until now or until three years from now: the clock was set back."""
     for path in project.path.rglob("*"):
         if path.is_file() and ".git" not in path.parts:
-            os.utime(path, (time.time() + latest - random.uniform(0, 1e8),) * 2)
+            os.utime(path, (time.time() + latest - RANDOM.uniform(0, 1e8),) * 2)
     assert "Nothing to be done" in project(EVERYTHING)
     assert project.ran() == []
 

@@ -1,11 +1,14 @@
 """What every script does around its one call of the library."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from workspace import ROOT
+
+from support import workspace
 
 SCRIPT = """
 import sys
@@ -67,3 +70,18 @@ def test_a_disk_too_full_for_the_log_is_one_line(tmp_path):
 def test_a_fault_of_several_lines_is_one_line(tmp_path):
     code, shown, _ = run(tmp_path, "raise ValueError('first\\n  second')")
     assert (code, shown) == (1, "error: train_it arm=wpl: first second\n")
+
+
+def test_ctrl_c_ends_a_job_in_its_first_moments(monkeypatch):
+    """Before it has imported anything: no traceback of KeyboardInterrupt."""
+    for name in ("PYTHONPATH", "WORKFLOW_PID", "SNAKEMAKE_OUTPUT_CACHE"):
+        monkeypatch.setenv(name, "")
+    workspace.set_environment(ROOT)
+    script = "print('begun', flush=True); import time; time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == -signal.SIGINT
+        assert process.stderr.read() == b""

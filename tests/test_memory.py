@@ -20,6 +20,10 @@ def tensors(seed, *, positive=False):
     return {name: t.square() for name, t in made.items()} if positive else made
 
 
+def of_run(stacked, run):
+    return {name: t[run] for name, t in stacked.items()}
+
+
 def memory(**changed):
     settings = {"rate": 0.3, "largest_norm": 100.0, "arm": ARMS["wpl"]} | changed
     nothing = {name: torch.zeros_like(t) for name, t in tensors(0).items()}
@@ -32,7 +36,8 @@ def used(first="abc", second=None):
 
 
 def test_it_starts_with_nothing_to_protect():
-    assert memory().penalty(used(), 1e6).loss(tensors(1)) == 0
+    for run, penalty in enumerate(memory().penalties([[*"abc"]] * RUNS, 1e6)):
+        assert penalty.loss(of_run(tensors(1), run)) == 0
 
 
 def test_importance_is_a_running_average():
@@ -88,14 +93,15 @@ def test_the_penalty_is_that_of_the_weights_that_each_run_uses():
     made, estimate, now = memory(), tensors(1, positive=True), tensors(3)
     made.renew(tensors(2), estimate, used())
     anchor = tensors(2)
-    expected = sum(
-        (0.3 * estimate[n][run] * (now[n][run] - anchor[n][run]).square()).sum()
-        for run, names in enumerate(("ab", "bc"))
-        for n in names
-    )
     for alpha in (1.0, 10.0, 1.0):
-        loss = made.penalty(used("ab", "bc"), alpha).loss(now)
-        torch.testing.assert_close(loss, alpha / 2 * expected)
+        penalties = made.penalties(["ab", ["b", "unprotected", "c"]], alpha)
+        for run, names in enumerate(("ab", "bc")):
+            expected = sum(
+                (0.3 * estimate[n][run] * (now[n][run] - anchor[n][run]).square()).sum()
+                for n in names
+            )
+            loss = penalties[run].loss(of_run(now, run))
+            torch.testing.assert_close(loss, alpha / 2 * expected)
 
 
 def test_a_uniform_importance_has_the_same_mean_in_each_run():
@@ -104,9 +110,9 @@ def test_a_uniform_importance_has_the_same_mean_in_each_run():
         one.renew(tensors(2), tensors(1, positive=True), used())
     for run, names in enumerate(("ab", "bc")):
         mean = torch.cat([own.fisher[name][run].flatten() for name in names]).mean()
-        moved = {name: anchor.clone() for name, anchor in even.anchor.items()}
-        moved["b"][run, 1] += 3.0
-        loss = even.penalty(used("ab", "bc"), 2.0).loss(moved)
+        moved = {name: anchor.clone() for name, anchor in of_run(even.anchor, run).items()}
+        moved["b"][1] += 3.0
+        loss = even.penalties(["ab", "bc"], 2.0)[run].loss(moved)
         torch.testing.assert_close(loss, 9 * mean)
 
 

@@ -260,7 +260,7 @@ def test_a_seed_ends_with_the_same_bytes_whichever_seeds_are_beside_it(case, tmp
     task = text_task(tiny_text(valid=200, test=40), hidden=16, batch_size=16, score_rows=16)
     for seeds in ([0, 1, 2, 3, 4], [3], [4, 2]):
         folder = tmp_path / "-".join(map(str, seeds))
-        tables = run_seeds(task, {s: folder / str(s) for s in seeds}, **settings)
+        tables = run_seeds(task, {s: folder / str(s) for s in seeds}, batches=9, **settings)
         assert tables["children"]["seed"].unique().tolist() == seeds
     for seed, folders in ((3, ("0-1-2-3-4", "3")), (2, ("0-1-2-3-4", "4-2"))):
         one, other = ((tmp_path / folder / str(seed)).read_bytes() for folder in folders)

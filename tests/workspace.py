@@ -1,5 +1,6 @@
 """A copy of the project in which a test may run, change and break things."""
 
+import multiprocessing
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ RULES = {
     for name, body in RULE.findall(file.read_text())
 }
 """The rules of the workflow, with what they say."""
+PLOTS = [f"plot_two_models/{figure}" for figure in ("convergence", "forgetting", "tradeoff")]
+"""The jobs that draw the figures of the two models."""
 
 
 def overlay(params, changes):
@@ -29,6 +32,23 @@ def overlay(params, changes):
         deep = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = overlay(merged[key], value) if deep else value
     return merged
+
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["snakemake.cli"])
+
+
+def _snakemake(path, environment, arguments, output):
+    """Run Snakemake in this process."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(path)
+    with output.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    from snakemake.cli import main
+
+    main(arguments)
 
 
 class Workspace:
@@ -115,9 +135,23 @@ class Workspace:
         text = yaml.safe_dump(overlay(params, value), sort_keys=False)
         (self.path / "params.yaml").write_text(text)
 
+    def plan(self, *arguments, fails=False):
+        """What a dry run prints, in a process that need not load Snakemake first."""
+        output = self.path / ".snakemake/plan.txt"
+        output.parent.mkdir(exist_ok=True)
+        arguments = [*arguments, "--dry-run", "--cores", "1", "--quiet", "rules"]
+        process = PROCESSES.Process(
+            target=_snakemake, args=(self.path, self.environment(), arguments, output)
+        )
+        process.start()
+        process.join()
+        printed = output.read_text()
+        assert (process.exitcode != 0) == fails, printed
+        return printed
+
     def planned(self):
         """The rules that a run would run."""
-        return table(self("snakemake --dry-run --cores 1 --quiet rules"))
+        return table(self.plan())
 
     def ran(self):
         """The jobs that have run since the last call: a job that is only restored logs nothing."""

@@ -7,7 +7,6 @@ import logging
 import os
 import select
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -17,9 +16,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from wpl_lab.progress import LOGGER, report
-
-# Ctrl-C reaches all processes of a terminal: jobs end at once, and leave the talking to Snakemake.
-signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

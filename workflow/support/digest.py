@@ -17,6 +17,7 @@ from typing import Any
 from snakemake.exceptions import WorkflowError
 
 PROJECTS = {"wpl", "wpl_lab"}
+CHOSEN = "<chosen>"  # a module that is known at run time only
 LOOK = {"title", "colour", "marker", "line", "applies", "default"}
 """What an entry of the table of arms says for figures and for the choice of arms, not for a job."""
 
@@ -38,7 +39,10 @@ def code_digest(script: str, root: Path, chosen: str | None = None, arm: str | N
         16 hexadecimal digits.
     """
     files, packages = executed(script, root, chosen)
-    codes = {file.relative_to(root).as_posix(): _code(file, arm) for file in files}
+    codes = {
+        file.relative_to(root).as_posix(): _code(file, arm if _has_entries(file) else None)
+        for file in files
+    }
     versions = {package: _version(package) for package in packages}
     identity = json.dumps([sorted(codes.items()), sorted(versions.items())])
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
@@ -64,7 +68,10 @@ def executed(script: str, root: Path, chosen: str | None = None) -> tuple[set[Pa
             packages.update(_distributions().get(name.partition(".")[0], []))
         elif file not in files:
             files.add(file)
-            todo += _imports(name, file, root, chosen)
+            for needed in _imports(name, file, root):
+                if needed == CHOSEN and chosen is None:
+                    raise WorkflowError(f"{file}: import_module() hides which module it needs")
+                todo.append(chosen if needed == CHOSEN else needed)
     if not files:
         raise WorkflowError(f"there is no script {script}.py in {root / 'workflow/scripts'}")
     return files, packages - PROJECTS
@@ -80,18 +87,25 @@ def _code(file: Path, arm: str | None) -> str:
     return hashlib.sha256(repr(_essence(_parsed(file), arm)).encode()).hexdigest()
 
 
+@cache
+def _has_entries(file: Path) -> bool:
+    """Tell whether a file has entries of the table of arms."""
+    return any(_is_entry(node) for node in ast.walk(_parsed(file)))
+
+
 def _essence(node: Any, arm: str | None) -> Any:
     """Reduce a syntax tree to what is executed, in a form that versions of Python agree on."""
+    if isinstance(node, ast.AST):
+        # Whether a name is read or written (ctx) follows from where it is.
+        fields = {field: getattr(node, field) for field in node._fields if field != "ctx"}
+        if arm and _is_entry(node):
+            fields["keywords"] = [k for k in fields["keywords"] if k.arg not in LOOK]
+        essence = [(name, _essence(v, arm)) for name, v in fields.items() if v is not None]
+        return type(node).__name__, [field for field in essence if field[1] != []]
     if isinstance(node, list):
         counted = (item for item in node if not _is_text(item) and not _is_other(item, arm))
         return [_essence(item, arm) for item in counted]
-    if not isinstance(node, ast.AST):
-        return node
-    fields = dict(ast.iter_fields(node))
-    if arm and _is_entry(node):
-        fields["keywords"] = [k for k in fields["keywords"] if k.arg not in LOOK]
-    essence = [(name, _essence(value, arm)) for name, value in fields.items()]
-    return type(node).__name__, [field for field in essence if field[1] not in (None, [])]
+    return node
 
 
 def _is_entry(node: Any) -> bool:
@@ -132,15 +146,18 @@ def _find(module: str, root: Path) -> Path | None:
     return None
 
 
-def _imports(module: str, file: Path, root: Path, chosen: str | None) -> Iterator[str]:
+@cache
+def _imports(module: str, file: Path, root: Path) -> list[str]:
+    return list(_find_imports(module, file, root))
+
+
+def _find_imports(module: str, file: Path, root: Path) -> Iterator[str]:
     if "." in module:
         yield module.rpartition(".")[0]  # the package is executed first
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(_parsed(file)):
         if isinstance(node, ast.Call) and _called(node) == "import_module":
-            if chosen is None:
-                raise WorkflowError(f"{file}: import_module() hides which module it needs")
-            yield chosen
+            yield CHOSEN
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

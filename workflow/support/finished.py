@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import snakemake.workflow
+import snakemake.api  # which imports snakemake.workflow; the other way round fails
 from snakemake.caching.local import OutputFileCache
 from snakemake.logging import logger
 

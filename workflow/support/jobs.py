@@ -9,7 +9,7 @@ from snakemake.path_modifier import PathModifier
 from snakemake.rules import Rule
 
 from support.digest import code_digest
-from wpl_lab.search.spaces.tasks import MODULES
+from wpl_lab.search.search_names import MODULES
 
 
 def complete(workflow: Any, root: Path) -> None:

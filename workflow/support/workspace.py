@@ -29,7 +29,7 @@ def set_environment(root: Path) -> None:
     main = Path(str(Path.cwd()).split(f"{os.sep}.dvc{os.sep}tmp{os.sep}exps")[0])
     os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(main / ".jobcache"))
     # Wins over an installed wpl, which in such a copy would be the main copy's.
-    os.environ["PYTHONPATH"] = str(root / "src")
+    os.environ["PYTHONPATH"] = f"{root / 'src'}{os.pathsep}{root / 'workflow/startup'}"
     os.environ["WORKFLOW_PID"] = str(os.getpid())
     try:
         pwd.getpwuid(os.getuid())

@@ -43,6 +43,7 @@ def read(model: nn.Module, batch: Any, loss: Loss | None = None) -> Samples:
     Raises:
         ValueError: If it is not batched, or holds something else than tensors.
     """
+    batch = dict(batch) if isinstance(batch, Mapping) else batch
     inputs, targets = _parts(batch)
     _check_leaves(batch)
     if targets is not None:
@@ -100,11 +101,13 @@ def each(batches: Iterable[Any]) -> Iterator[Any]:
 def _parts(batch: Any) -> tuple[Any, Any]:
     """Split a batch into inputs and targets."""
     if isinstance(batch, Mapping):
-        return dict(batch), batch.get("labels")
+        return batch, batch.get("labels")
+    targets = None
     if isinstance(batch, tuple | list) and len(batch) > 1:
-        *inputs, targets = batch
-        return (inputs[0] if len(inputs) == 1 else tuple(inputs)), targets
-    return (batch[0] if isinstance(batch, tuple | list) and batch else batch), None
+        *batch, targets = batch
+    if isinstance(batch, tuple | list):
+        batch = batch[0] if len(batch) == 1 else tuple(batch)
+    return (dict(batch) if isinstance(batch, Mapping) else batch), targets
 
 
 def _is_tensor(value: object) -> bool:

@@ -1,8 +1,9 @@
 """A model's parameters by name, and the state that it is in during an estimate."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
+import torch
 from torch import Tensor, nn
 
 
@@ -37,6 +38,8 @@ def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
 def prepared(model: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[None]:
     """Put a model into eval mode, with gradients for some parameters only, and back.
 
+    What is compiled is called as it was before that.
+
     Yields:
         Nothing.
 
@@ -44,8 +47,9 @@ def prepared(model: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[Non
         ValueError: If a batch norm keeps no running statistics.
     """
     wanted = {id(p) for p in parameters.values()}
-    training, changed = [], {}
+    training, changed, compiled = [], {}, False
     for name, module in modules_of(model):
+        compiled |= "_orig_mod" in module._modules or module._compiled_call_impl is not None
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
             raise ValueError(
                 f"batch norm {name!r} keeps no running statistics: in a batch its samples "
@@ -61,7 +65,8 @@ def prepared(model: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[Non
             module.training = False
         for p in changed.values():
             p.requires_grad_(not p.requires_grad)
-        yield
+        with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+            yield
     finally:
         for module in training:
             module.training = True

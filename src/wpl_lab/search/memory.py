@@ -1,8 +1,7 @@
 """What the shared weights are worth to the children trained so far: running Fisher and anchor."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from wpl.plasticity import WeightPlasticity
@@ -55,28 +54,29 @@ class Memory:
         for name, runs in used.items():
             if name not in self.fisher:
                 continue
-            kept = self.fisher[name][runs].lerp_(fisher[name][runs], self._rate)
+            before = self.fisher[name][runs]
+            # Not by lerp, which rounds a number by its place in the tensor: by the runs beside it.
+            kept = before + self._rate * (fisher[name][runs] - before)
             norm = kept.flatten(1).square().sum(1).sqrt()
             kept.mul_(spread((self._largest_norm / norm).clamp(max=1), kept))  # 0 gives ∞, so 1
             self.fisher[name][runs] = kept
             self.anchor[name][runs] = weights[name][runs]
 
-    def penalty(self, used: Mapping[str, Tensor], alpha: float) -> WeightPlasticity:
-        """Make the weight plasticity loss of the weights that the children of each run use.
+    def penalties(self, names: Sequence[Sequence[str]], alpha: float) -> list[WeightPlasticity]:
+        """Make the weight plasticity loss of each run, of the weights that its children use.
 
         Args:
-            used: By name, whether each run uses a weight, ``(run)``; those that are not protected
-                are left free.
+            names: Of each run, the weights; those that are not protected are left free.
             alpha: Strength.
 
         Returns:
-            The loss, stacked over runs.
+            The losses.
         """
-        names = [name for name in self.fisher if name in used]
-        importance = {name: torch.zeros_like(self.fisher[name]) for name in names}
-        marks = {name: used[name].tolist() for name in names}
-        for run in range(len(importance[names[0]])):
-            own = {name: self.fisher[name][run] for name in names if marks[name][run]}
-            for name, weight in weighting(self._arm, {"fisher": own}).items():
-                importance[name][run] = weight
-        return WeightPlasticity({name: self.anchor[name] for name in names}, importance, alpha)
+        made = []
+        for run, of_run in enumerate(names):
+            protected = [name for name in self.fisher if name in of_run]
+            own = {name: self.fisher[name][run] for name in protected}
+            anchor = {name: self.anchor[name][run] for name in protected}
+            importance = weighting(self._arm, {"fisher": own})
+            made.append(WeightPlasticity(anchor, importance, alpha))
+        return made

@@ -10,6 +10,11 @@ METHOD_NAMES: dict[Method, str] = {"enas": "ENAS", "uniform": "uniform sampling"
 ERROR_NAMES: dict[TaskName, str] = {"text": "perplexity", "images": "error, %"}
 """How the tasks measure errors, beside nats."""
 POINT_NAMES: dict[TaskName, str] = {"text": "points of perplexity", "images": "points of error"}
+MODULES: dict[TaskName, str] = {
+    "text": "wpl_lab.search.spaces.text_task",
+    "images": "wpl_lab.search.spaces.image_task",
+}
+"""The module of each task. A job imports that of its own task only, and so depends on it only."""
 
 
 def space_name(space: str) -> str:

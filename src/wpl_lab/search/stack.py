@@ -61,12 +61,20 @@ class Stack:
         """Make the source of random numbers of one purpose in this epoch for each run."""
         return [state.generator(purpose, device) for state in self.states]
 
-    def penalty(self, used: Tensors, epochs: int) -> WeightPlasticity | None:
-        """Make the loss that protects weights, in searches of so many epochs; None without one."""
+    def penalties(self, names: Sequence[Sequence[str]], epochs: int) -> Sequence[WeightPlasticity]:
+        """Make the loss that protects the weights of each run, in searches of so many epochs.
+
+        Args:
+            names: Of each run, the weights that its children use.
+            epochs: Number of epochs.
+
+        Returns:
+            One for each run; none where nothing is protected.
+        """
         if self.memory is None or self.plasticity is None:
-            return None
+            return []
         alpha = self.plasticity.alpha_at(self.epoch, epochs)
-        return self.memory.penalty(used, alpha) if alpha > 0 else None
+        return self.memory.penalties(names, alpha) if alpha > 0 else []
 
     def put_back(self, run: int, divergence: Divergence) -> None:
         """Put a run that has diverged back to where the epoch began.

@@ -24,7 +24,7 @@ class _Trained(NamedTuple):
 
     children: Children
     used: Tensors
-    penalty: WeightPlasticity | None
+    penalties: Sequence[WeightPlasticity]  # of each run, if there are any
 
 
 def train(
@@ -58,7 +58,7 @@ def train(
     """
     newest = _prepared(task, stack, lanes, training)
     rate = training.learning_rate_at(stack.epoch)
-    losses = []
+    total, steps = torch.zeros(len(lanes), dtype=torch.float64, device=task.device), 0
     for number, (inputs, targets) in enumerate(batches):
         again = next(replayed, None) if number % 2 else None
         trained = _prepared(task, stack, again, training) if again else newest
@@ -66,10 +66,10 @@ def train(
         clip_(gradients, training.gradient_norm)
         _step(stack, trained, gradients, rate, training.weight_decay)
         if not again:
-            losses.append(loss)
+            total, steps = total + loss, steps + 1
         for run, _ in again or lanes:
             stack.work[run] += 3 * targets[run].numel()
-    return torch.stack(losses).mean(0)
+    return total / steps
 
 
 def replays(
@@ -100,25 +100,31 @@ def _prepared(task: Task, stack: Stack, lanes: Lanes, training: ArmTraining) -> 
         names[run] += task.used(genotype)
     used = used_by(names, stack.weights)
     children = task.children(stack.weights, lanes)
-    return _Trained(children, used, stack.penalty(used, training.epochs))
+    return _Trained(children, used, stack.penalties(names, training.epochs))
 
 
 def _step(
     stack: Stack, trained: _Trained, gradients: Tensors, rate: float, weight_decay: float
 ) -> None:
-    weights, used, penalty = stack.weights, trained.used, trained.penalty
+    weights = stack.weights
     largest_pull = stack.plasticity.largest_pull if stack.plasticity else None
-    if penalty is not None and largest_pull is not None:
-        pull = _gradient(penalty, weights)
+    if trained.penalties and largest_pull is not None:
+        pull = _gradient(trained.penalties, weights)
         clip_(pull, largest_pull)
         gradients = {n: g + pull[n] if n in pull else g for n, g in gradients.items()}
-    step_(weights, gradients, used, learning_rate=rate, weight_decay=weight_decay)
-    if penalty is not None and largest_pull is None:
-        penalty.pull_(weights, rate)
+    step_(weights, gradients, trained.used, learning_rate=rate, weight_decay=weight_decay)
+    if largest_pull is None:
+        for run, penalty in enumerate(trained.penalties):
+            penalty.pull_({name: weight[run] for name, weight in weights.items()}, rate)
 
 
-def _gradient(penalty: WeightPlasticity, weights: Mapping[str, Tensor]) -> Tensors:
-    for weight in weights.values():
-        weight.grad = None
-    penalty.add_gradient_(weights)
-    return {name: w.grad for name, w in weights.items() if w.grad is not None}
+def _gradient(penalties: Sequence[WeightPlasticity], weights: Mapping[str, Tensor]) -> Tensors:
+    """Differentiate the penalty of each run, by name ``(run, ...)``."""
+    total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    for run, penalty in enumerate(penalties):
+        own = {name: weight[run].detach() for name, weight in weights.items()}
+        penalty.add_gradient_(own)
+        for name, weight in own.items():
+            if weight.grad is not None:
+                total[name][run] = weight.grad
+    return total

@@ -43,7 +43,8 @@ def add_once_(total: Total, a: Tensor, g: Tensor) -> None:
         total.keep(a, g * g)
         return
     step = max(1, SCRATCH // (max(a.shape[1], g.shape[1]) * a.element_size()))
-    for some_g, some_a in zip(g.split(step), a.split(step), strict=True):
+    parts = [(g, a)] if len(a) <= step else zip(g.split(step), a.split(step), strict=True)
+    for some_g, some_a in parts:
         total.add_product_(BUFFERS.square("g", some_g), BUFFERS.square("a", some_a))
 
 

@@ -64,7 +64,7 @@ class Batch:
             if _writes_samples(error) and not settings:
                 self._call(call, inputs, rows, batch_factories=True)
                 return
-            self.alone = f"{type(error).__name__}: {error}".partition("\n")[0]
+            self.alone = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
             self.parts += [Alone(self._job, int(row), call, inputs) for row in rows]
 
     def _together(self, parts: list[Tensor]) -> Tensor:

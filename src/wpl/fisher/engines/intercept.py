@@ -147,7 +147,8 @@ class Intercept(TorchFunctionMode):
         def raw(t: Tensor) -> Tensor:
             if t is source:
                 found = self._per_sample(t)
-                return found.flatten(0, 1) if merged else found
+                # Else a weight that needs no gradient is multiplied with each sample alone.
+                return found.flatten(0, 1) if merged else found.contiguous()
             found = self._raw(t)
             return self.stand_in(t) if found is t else found
 
@@ -164,7 +165,7 @@ class Intercept(TorchFunctionMode):
             out = out if vmapped else func(*raw_args, **raw_kwargs)
             if weights:
                 used = [form for form in forms if id(form[0]) in stand_ins]
-                out = self.tap(out, used, f"closed form ({func.__name__})", (raw(source),))
+                out = self.tap(out, used, f"closed form ({func.__name__})", (self._raw(source),))
             out = out.unsqueeze(1) if merged else out
         return self._wrap(out)
 

@@ -1,5 +1,6 @@
 """All samples at once under ``torch.vmap``: each a batch of one, so that none meets another."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,12 @@ class Vmapped(Recording):
                 )
             return logits.squeeze(0)
 
-        with torch.enable_grad(), torch.autograd.graph.disable_saved_tensors_hooks("checkpoint"):
+        with (
+            torch.enable_grad(),
+            torch.autograd.graph.disable_saved_tensors_hooks("a checkpoint runs calls again"),
+            warnings.catch_warnings(),
+        ):
+            warnings.filterwarnings("ignore", "There is a performance drop")  # of a few functions
             self.logits = torch.vmap(one)(*given)
         parameters = list(job.parameters.values())
         nothing = torch.zeros_like(self.logits)

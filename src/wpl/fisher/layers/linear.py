@@ -20,8 +20,14 @@ def linear(
         return None
     return [
         (weight, lambda g: Outer(positions(input), positions(g))),
-        (bias, lambda g: Dense(positions(g).sum(1))),
+        (bias, summed),
     ]
+
+
+def summed(gradient: Tensor) -> Dense:
+    """Sum ``(sample, ..., feature)`` over positions: what a bias contributes."""
+    g = positions(gradient)
+    return Dense(g.sum(1) if g.shape[1] > 1 else g[:, 0])
 
 
 @register(torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__matmul__)
@@ -51,5 +57,5 @@ def shifted_product(
         return None
     return [
         (mat2, lambda g: Outer(positions(g), positions(mat1))),
-        (input, lambda g: Dense(positions(g).sum(1))),
+        (input, summed),
     ]

@@ -48,7 +48,7 @@ def _over_last(
     def summed(t: Tensor) -> Dense:
         return Dense(precise(t).reshape(len(t), -1, *t.shape[-count:]).sum(1))
 
-    return [(weight, lambda g: summed(normalise(x) * g)), (bias, summed)]
+    return [(weight, lambda g: summed(precise(normalise(x)).mul_(g))), (bias, summed)]
 
 
 @register(F.group_norm, samples=Samples.BATCH)
@@ -84,17 +84,15 @@ def batch_norm(
     Raises:
         ValueError: If the statistics are those of the batch.
     """
+    del momentum
     if training or running_mean is None or running_var is None:
         raise ValueError(
             "a batch norm uses the statistics of the batch: its samples depend on each other, and "
             "a per-sample gradient does not exist"
         )
-    mean, variance = running_mean.detach(), running_var.detach()
-
-    def normalise(x: Tensor) -> Tensor:
-        return F.batch_norm(x, mean, variance, None, None, False, momentum, eps)
-
-    return _over_channels(input, normalise, weight, bias)
+    mean, scale = (t.view(-1, *[1] * (input.ndim - 2)) for t in (running_mean, running_var))
+    scale = (scale + eps).rsqrt()
+    return _over_channels(input, lambda x: (precise(x) - mean).mul_(scale), weight, bias)
 
 
 def batch_norm_written_out(
@@ -131,4 +129,4 @@ def _over_channels(
     def summed(t: Tensor) -> Dense:
         return sum_over_image(t if t.ndim > 2 else t.unsqueeze(2))
 
-    return [(weight, lambda g: summed(normalise(x) * g)), (bias, summed)]
+    return [(weight, lambda g: summed(precise(normalise(x)).mul_(g))), (bias, summed)]

@@ -8,13 +8,7 @@ from typing import Any
 import torch
 
 from wpl_lab.search.protocol import Task
-from wpl_lab.search.search_names import TaskName
-
-MODULES: dict[TaskName, str] = {
-    "text": "wpl_lab.search.spaces.text_task",
-    "images": "wpl_lab.search.spaces.image_task",
-}
-"""The module of each task. A job imports that of its own task only, and so depends on it only."""
+from wpl_lab.search.search_names import MODULES, TaskName
 
 
 def make_task(

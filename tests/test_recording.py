@@ -1,0 +1,125 @@
+"""Results say which params made them; DVC records those of params.yaml, stage by stage."""
+
+import json
+import shutil
+import sys
+
+import yaml
+from workspace import PLOTS, rules, wait_until
+
+REFUSED = "output '.snakemake/made_with_params.yaml/two_models' does not exist"
+UP_TO_DATE = "Data and pipelines are up to date."
+
+
+def test_results_carry_the_params_that_made_them(recorded):
+    stages = yaml.safe_load((recorded.path / "dvc.yaml").read_text())["stages"]
+    params = yaml.safe_load((recorded.path / "params.yaml").read_text())
+    for folder, stage in (
+        ("evaluate_forgetting", "two_models"),
+        ("evaluate_search/text", "search_text"),
+        ("evaluate_search/images", "search_images"),
+    ):
+        made_with = json.loads((recorded.path / f"results/{folder}/params.json").read_text())
+        assert list(made_with) == stages[stage]["params"]
+        for key, value in made_with.items():
+            expected = params
+            for name in key.split("."):
+                expected = expected[name]
+            assert value == expected, key
+
+
+def test_what_an_overlay_made_is_not_recorded_and_what_it_replaced_comes_back(project):
+    """Also after `dvc pull`, when no finished job is kept here."""
+    before = project.results()
+    shutil.rmtree(project.path / ".jobcache")
+    (project.path / "weaker.yaml").write_text("wpl: {alpha: 3.0}\n")
+    project("snakemake --cores all --quiet all --configfile weaker.yaml")
+    assert rules(project.ran()) == {"train_second", "evaluate_forgetting", "plot_two_models"}
+    made_with = project.results()["results/evaluate_forgetting/params.json"]
+    assert json.loads(made_with)["wpl"] == {"alpha": 3.0}
+    for command in ("dvc exp save", "dvc commit --force"):
+        assert REFUSED in project(command, fails=True)
+    project("snakemake --cores all --quiet all")
+    assert project.ran() == []
+    assert project.results() == before
+    project("dvc repro --quiet")
+    assert project.ran() == []
+    assert UP_TO_DATE in project("dvc status")
+
+
+def test_an_overlay_is_an_experiment_in_one_command(project):
+    (project.path / "weaker.yaml").write_text(
+        "wpl: {alpha: 3.0}\ncompare: {remedies: [], arms: [none, wpl, l2]}\ndata: {size: null}\n"
+    )
+    project(f"{sys.executable} workflow/support/experiment.py weaker.yaml --quiet --name weaker")
+    params = yaml.safe_load((project.path / "params.yaml").read_text())
+    assert (params["wpl"]["alpha"], params["compare"]["remedies"]) == (3.0, [])
+    made_with = json.loads(project.results()["results/evaluate_forgetting/params.json"])
+    assert made_with["compare"] == params["compare"]
+    assert "weaker" in project("dvc exp list --name-only")
+    assert UP_TO_DATE in project("dvc status")
+
+
+def test_half_a_run_is_not_recorded(project):
+    project.set("wpl.alpha", 3.0)
+    project("snakemake --cores all --quiet all --until train_second")
+    assert REFUSED in project("dvc commit --force", fails=True)
+    project("git checkout --quiet params.yaml && dvc checkout --quiet")
+    assert "Nothing to be done" in project("snakemake --cores all")
+    assert UP_TO_DATE in project("dvc status")
+
+
+def test_a_run_that_was_killed_is_not_recorded_before_it_is_finished(project):
+    project.set("wpl.alpha", 3.0)
+    run = project.begin("snakemake --cores 1 --quiet all")
+    wait_until(project.jobs)
+    run.kill()
+    run.communicate()
+    wait_until(lambda: not project.jobs())
+    assert REFUSED in project("dvc commit --force", fails=True)
+    project("dvc repro --quiet")
+    assert UP_TO_DATE in project("dvc status")
+
+
+def test_a_stage_is_run_alone(project):
+    before = project.results()
+    project.set("search.text.standalone.random", 2)
+    printed = project("dvc repro --single-item search_text")
+    assert rules(project.ran()) == {"retrain_random", "evaluate_search", "plot_search"}
+    assert "didn't change" in project("dvc repro two_models search_images")
+    assert UP_TO_DATE in project("dvc status"), printed
+    assert "Nothing to be done" in project("snakemake --cores all")
+    changed = {name for name, content in project.results().items() if before.get(name) != content}
+    assert changed
+    assert all("/text/" in name for name in changed)
+    project("git checkout --quiet . && dvc checkout --quiet")
+    assert "Nothing to be done" in project("snakemake --cores all")
+    assert project.results() == before
+
+
+def test_stages_that_a_param_does_not_concern_are_skipped(project):
+    printed = project("dvc exp run -S wpl.alpha=3")
+    for stage in ("search_text", "search_images"):
+        assert f"Stage '{stage}' didn't change, skipping" in printed
+    assert project.ran() == sorted(
+        [*(f"train_second/shared{k}/wpl" for k in (1, 2)), "evaluate_forgetting", *PLOTS]
+    )
+
+
+def test_a_folder_in_which_nothing_is_left_is_recorded(project):
+    project.set("compare.remedies", [])
+    project("dvc repro --quiet")
+    assert not any((project.path / "results/estimate_importance").iterdir())
+    assert UP_TO_DATE in project("dvc status")
+
+
+def test_a_change_of_ones_own_data_is_seen(project, tmp_path):
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"{part}.txt").write_text(f"once upon a {part}\n")
+    project.set("text.source", "folder")
+    project.set("text.root", str(tmp_path))
+    project("dvc commit --force --quiet search_text")
+    assert UP_TO_DATE in project("dvc status search_text")
+    (tmp_path / "valid.txt").write_text("they lived\n")
+    status = project("dvc status search_text").split()
+    assert status[-2:] == ["modified:", str(tmp_path)]
