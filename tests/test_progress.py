@@ -91,13 +91,13 @@ def test_remembers_durations_for_the_next_run(monkeypatch):
 
 def test_takes_no_line_that_is_half_written():
     run = display.Run()
-    tell("search", {}, error="error: search: no luck")
+    tell("search", {}, fault="error: search: no luck")
     with display.PROGRESS.open("a") as file:
-        file.write('{"time": 1, "rule": "search", "wildcards": {}, "err')
+        file.write('{"time": 1, "rule": "search", "wildcards": {}, "fau')
     assert run.faults() == ["error: search: no luck"]
     assert run.faults() == [], "each is told once"
     with display.PROGRESS.open("a") as file:
-        file.write('or": "another"}\nnot JSON\n')
+        file.write('lt": "another"}\nnot JSON\n')
     assert run.faults() == ["another"]
 
 

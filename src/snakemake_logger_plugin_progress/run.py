@@ -116,8 +116,8 @@ class Run:
             except (ValueError, KeyError):
                 continue
             step.pop("time", None)
-            if "error" in step:
-                self._faults.append(step["error"])
+            if "fault" in step:
+                self._faults.append(step["fault"])
             self._newest[job] = step
 
     def _steps(self, job: Job) -> str:
@@ -146,7 +146,7 @@ class Run:
 
 def _words(step: Mapping[str, Any]) -> Iterator[str]:
     for name, value in step.items():
-        if name in {"epochs", "error"} or value is None:
+        if name in {"epochs", "fault"} or value is None:
             continue
         shown = f"{value:.3g}" if isinstance(value, float) else str(value)
         of = f" of {step['epochs']}" if name == "epoch" and "epochs" in step else ""

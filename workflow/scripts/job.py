@@ -50,7 +50,7 @@ def job(snakemake: Any) -> Iterator[None]:
         return
     sys.stderr.write(f"error: {name}: {fault}\n")
     with _progress(snakemake):
-        report(error=f"error: {name}: {fault}")
+        report(fault=f"error: {name}: {fault}")
     sys.exit(1)
 
 
