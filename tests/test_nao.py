@@ -300,5 +300,5 @@ def test_a_space_without_an_architecture_is_refused():
 
 
 def test_settings_that_keep_no_member_are_refused():
-    with pytest.raises(ValueError, match="new must be less than population, 10; got 10"):
+    with pytest.raises(ValueError, match="new: 10 is not less than population, 10"):
         strategy(new=10)

@@ -85,7 +85,6 @@ FAULTS = [
         ["wpl"],
         "search.text.full.uniform: 'none' must be one of the arms",
     ),
-    ("search.text.small.enas", [], "search.text.small.enas: expected at least the arms"),
     (
         "search.text.training.children",
         7,
@@ -133,6 +132,18 @@ def test_a_fault_is_named(key, value, message):
         params.validate(change(key, value))
     (line,) = str(error.value).splitlines()
     assert line.startswith(f"params: {message}")
+
+
+def test_something_must_be_compared():
+    alone = {"compare": {"arms": ["none"], "remedies": []}, "split": {"arms": ["none"]}}
+    with pytest.raises(WorkflowError, match=r"compare\.arms: 'none' is what others are"):
+        params.validate(overlay(DEFAULT, alone))
+
+
+def test_something_must_be_searched():
+    nothing = {"search": {"text": {"small": {"enas": [], "uniform": [], "nao": []}}}}
+    with pytest.raises(WorkflowError, match=r"search\.text\.small: expected arms of one of"):
+        params.validate(overlay(DEFAULT, nothing))
 
 
 def test_a_missing_key_is_named():

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from snakemake.exceptions import WorkflowError
 
-from wpl_lab.arms import ARMS, chosen
+from wpl_lab.arms import ARMS, BASELINE, chosen
 from wpl_lab.constraints import Count, Seed
 from wpl_lab.data.data_settings import ImageData, TextData
 from wpl_lab.search.plan import Search
@@ -76,6 +76,12 @@ class Params:
             raise ValueError(
                 f"compare.shared: models of {self.first.depth} and {self.second.depth} layers can "
                 f"share at most {most}; got {max(self.compare.shared)}"
+            )
+        arms = {*self.compare.arms, *self.compare.remedies, *self.split.arms}
+        if not arms - {BASELINE}:
+            raise ValueError(
+                f"compare.arms: {BASELINE!r} is what others are compared with; expected another "
+                "arm here, in compare.remedies or in split.arms"
             )
         if self.compare.headline not in self.compare.shared:
             raise ValueError(
