@@ -58,7 +58,7 @@ class Vmapped(Recording):
             warnings.filterwarnings("ignore", "There is a performance drop")  # of a few functions
             self.logits = torch.vmap(one)(*given)
         parameters = list(job.parameters.values())
-        nothing = torch.zeros_like(self.logits)
+        nothing = self.logits.new_zeros(()).expand_as(self.logits)
         if not self.logits.requires_grad:
             return
         found = torch.autograd.grad(
