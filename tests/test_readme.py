@@ -35,10 +35,12 @@ def test_new_text_of_the_docs(capsys):
     assert new < 2.5, "of 12 words"
 
 
-def test_exact_form_of_the_docs():
-    namespace = {}
-    exec(compile(blocks("docs/library.md")[2], "docs/library.md", "exec"), namespace)
-    assert namespace["loss"] > 0
+@pytest.mark.parametrize("block", blocks("docs/library.md")[2:])
+def test_other_code_of_the_docs_runs(block):
+    for module in ("transformers", "lightning"):
+        if module in block:
+            pytest.importorskip(module)
+    exec(compile(block, "docs/library.md", "exec"), {})
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "REPRODUCIBILITY.md"])
