@@ -3,9 +3,10 @@
     python benchmarks/recurrent.py
 
 Times forward and backward pass of a language model, 32 rows of 20 words of 1,000, on one thread:
-cells of 2 and 12 nodes (at 200 units: of 2), one alone and 16 side by side, each with weights of its own, and `nn.LSTM`
-of the same hidden size with a tied decoder. They take turns; prints median and quartiles of the
-ratios of processor time per child, which neighbours disturb less than that of the clock.
+cells of 2 and 12 nodes (at 200 units: of 2), one alone and 16 side by side, each with weights of
+its own, and `nn.LSTM` of the same hidden size with a tied decoder. They take turns; prints median
+and quartiles of the ratios of processor time per child, which neighbours disturb less than that of
+the clock.
 """
 
 import statistics

@@ -136,13 +136,13 @@ def test_a_fault_is_named(key, value, message):
 
 def test_something_must_be_compared():
     alone = {"compare": {"arms": ["none"], "remedies": []}, "split": {"arms": ["none"]}}
-    with pytest.raises(WorkflowError, match="params: compare.arms: 'none' is what others are"):
+    with pytest.raises(WorkflowError, match=r"compare\.arms: 'none' is what others are"):
         params.validate(overlay(DEFAULT, alone))
 
 
 def test_something_must_be_searched():
     nothing = {"search": {"text": {"small": {"enas": [], "uniform": [], "nao": []}}}}
-    with pytest.raises(WorkflowError, match="params: search.text.small: expected arms of one of"):
+    with pytest.raises(WorkflowError, match=r"search\.text\.small: expected arms of one of"):
         params.validate(overlay(DEFAULT, nothing))
 
 

@@ -80,8 +80,8 @@ class Params:
         arms = {*self.compare.arms, *self.compare.remedies, *self.split.arms}
         if not arms - {BASELINE}:
             raise ValueError(
-                f"compare.arms: {BASELINE!r} is what others are compared with; expected another arm "
-                "here, in compare.remedies or in split.arms"
+                f"compare.arms: {BASELINE!r} is what others are compared with; expected another "
+                "arm here, in compare.remedies or in split.arms"
             )
         if self.compare.headline not in self.compare.shared:
             raise ValueError(
