@@ -64,7 +64,7 @@ def test_half_a_run_is_not_recorded(project):
     project.set("wpl.alpha", 3.0)
     project("snakemake --cores all --quiet all --until train_second")
     assert REFUSED in project("dvc commit --force", fails=True)
-    project("git checkout --quiet params.yaml && dvc checkout --quiet")
+    project("git checkout --quiet params.yaml && dvc checkout --quiet --force")
     assert "Nothing to be done" in project("snakemake --cores all")
     assert UP_TO_DATE in project("dvc status")
 
@@ -92,7 +92,7 @@ def test_a_stage_is_run_alone(project):
     changed = {name for name, content in project.results().items() if before.get(name) != content}
     assert changed
     assert all("/text/" in name for name in changed)
-    project("git checkout --quiet . && dvc checkout --quiet")
+    project("git reset --quiet --hard && dvc checkout --quiet")
     assert "Nothing to be done" in project("snakemake --cores all")
     assert project.results() == before
 
@@ -114,12 +114,14 @@ def test_a_folder_in_which_nothing_is_left_is_recorded(project):
 
 
 def test_a_change_of_ones_own_data_is_seen(project, tmp_path):
+    root = tmp_path / "texts"
+    root.mkdir()
     for part in ("train", "valid", "test"):
-        (tmp_path / f"{part}.txt").write_text(f"once upon a {part}\n")
+        (root / f"{part}.txt").write_text(f"once upon a {part}\n")
     project.set("text.source", "folder")
-    project.set("text.root", str(tmp_path))
+    project.set("text.root", str(root))
     project("dvc commit --force --quiet search_text")
     assert UP_TO_DATE in project("dvc status search_text")
-    (tmp_path / "valid.txt").write_text("they lived\n")
+    (root / "valid.txt").write_text("they lived\n")
     status = project("dvc status search_text").split()
-    assert status[-2:] == ["modified:", str(tmp_path)]
+    assert status[-2:] == ["modified:", str(root)]

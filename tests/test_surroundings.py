@@ -74,7 +74,7 @@ def test_a_limit_ends_a_run_before_its_first_job(project):
     before = project.results()
     (project.path / TEXT).unlink()
     printed = project("ulimit -f 100; snakemake --cores 1", fails=True)
-    assert "error: size of a file: 102400 allowed (ulimit -f)" in printed
+    assert "\nerror: size of a file: " in printed
     assert "Traceback" not in printed
     assert project.ran() == []
     project("snakemake --cores 1 --quiet all")
@@ -85,7 +85,7 @@ def test_a_limit_ends_a_run_before_its_first_job(project):
 def test_finished_jobs_that_cannot_be_kept_are_finished(project, cache):
     before = project.results()
     (project.path / TEXT).unlink()
-    printed = project(f"SNAKEMAKE_OUTPUT_CACHE={cache} snakemake --cores 1")
+    printed = project(f"SNAKEMAKE_OUTPUT_CACHE={cache} snakemake --cores 1 {TEXT}")
     assert f"Finished jobs are not kept: {cache}: " in printed
     assert project.ran() == ["prepare_text"]
     assert project.results() == before
