@@ -26,7 +26,7 @@ with job(snakemake):
     curves = history[history["own"]]
 
     save_json(output.params, params.made_with)
-    save_table(output.curves, curves)
+    save_table(output.curves, curves.drop(columns="own").round(4))  # small: kept in git
     save_table(output.mean_curves, comparison.mean_curves(curves, params.headline))
     save_table(output.tradeoff, compared[compared["shared"] == params.headline])
     save_table(output.split, split)
