@@ -149,7 +149,7 @@ def test_nothing_that_was_made_is_lost(planning):
     printed = planning("snakemake --cores 1", fails=True)
     assert "Traceback" not in printed
     assert [line for line in printed.splitlines() if line.startswith("error: ")] == [
-        "error: params: seeds: List should have at least 1 item after validation, not 0; got []",
+        "error: params: seeds: List should have at least 1 item; got []",
         "error: params: unknown key 'wpl.alpah'; did you mean 'alpha'?",
     ]
     (planning.path / "params.yaml").unlink()

@@ -78,7 +78,7 @@ def test_locks_of_a_run_on_another_machine_are_left_alone(tmp_path, monkeypatch)
     for machine, there in (("elsewhere", True), (socket.gethostname(), False)):
         stale.touch()
         support.RUN.write_text(machine)
-        support.heal()
+        support.heal(ROOT)
         assert stale.exists() == there
     assert support.RUN.read_text() == socket.gethostname()
 
@@ -92,6 +92,6 @@ def test_a_file_system_without_locks_is_used_with_those_of_snakemake(tmp_path, m
     support.LOCKS.mkdir(parents=True)
     stale = support.LOCKS / "0.output.lock"
     stale.touch()
-    support.heal()
+    support.heal(ROOT)
     support.lock()
     assert stale.exists()

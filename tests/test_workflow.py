@@ -19,7 +19,7 @@ JUDGED = {"evaluate_forgetting", "plot_two_models"}
 JUDGED_JOBS = ["evaluate_forgetting", *PLOTS]
 ESTIMATED = ["estimate_fisher", "estimate_importance"]
 TRAINED = ["train_first", *SECOND, "train_split"]
-TWO_MODELS = ["prepare_data/data", *ESTIMATED, *TRAINED, *JUDGED_JOBS]
+TWO_MODELS = ["prepare_data/data", "evaluate_data/data", *ESTIMATED, *TRAINED, *JUDGED_JOBS]
 AFTER_FISHER = JUDGED | {*ESTIMATED, "train_second", "train_split"}
 ARMS = ("none", "wpl")
 SPACES = {"text": ["small/enas", "full/enas"], "images": ["small/enas", "dropout0.5/nao"]}
@@ -30,15 +30,16 @@ SEARCHES = [
     for arm in ARMS
 ]
 RETRAINED = [f"retrain_found/text/enas/{arm}" for arm in ARMS]
-DRAWN = ("search_forgetting", "reward", "ranking", "found", "cells")
+DRAWN = ("search_forgetting", "errors", "reward", "ranking", "found", "cells")
 RANKED = {"evaluate_search", "plot_search"}
 ALONE = [
     *RETRAINED,
     "retrain_random/text",
-    *(f"train_standalone/{task}/seed0/cells0" for task in SPACES),
+    *(f"train_standalone/text/batches{batches}/cells0" for batches in (6, 12, 16)),
+    *(f"train_standalone/images/batches{batches}/cells0" for batches in (6, 12)),
 ]
 SEARCHED = RANKED | {"search_cells", "retrain_found"}
-PREPARED = ["prepare_text", "prepare_data/images"]
+PREPARED = ["prepare_text", "prepare_data/images", "evaluate_data/text", "evaluate_data/images"]
 JUDGEMENTS = [f"evaluate_search/{task}" for task in SPACES]
 JUDGEMENTS += [f"plot_search/{task}/{figure}" for task in SPACES for figure in DRAWN]
 ALL = [*TWO_MODELS, *PREPARED, *SEARCHES, *ALONE, *JUDGEMENTS]
@@ -84,21 +85,26 @@ def test_same_bytes_on_one_core_in_another_order(recorded, tmp_path):
         ("wpl.alpha", 3.0, JUDGED | {"train_second"}),
         ("l2.alpha", 1000, set()),  # 1000 is 1000.0
         ("tradeoff.alphas", [20.0], JUDGED | {"train_second"}),
-        ("tradeoff.alphas", [10.0], set()),  # 1000.0 is the own strength of the arms
+        # 1000.0 is the own strength of the arms: only what results say of their params changes.
+        ("tradeoff.alphas", [10.0], JUDGED),
         ("second.iterations", 90, JUDGED | {"train_second", "train_split"}),
         ("omega.damping", 0.01, JUDGED | {"estimate_importance", "train_second"}),
         ("split.alpha", 1e5, JUDGED | {"train_split"}),
         ("split.arms", ["none", "ewc"], JUDGED | {"train_split"}),
         ("compare.arms", ["none", "wpl", "l2"], JUDGED),
-        ("fisher.samples", 90, AFTER_FISHER),
+        ("fisher.samples", 90, AFTER_FISHER | {"evaluate_data"}),
         ("first.iterations", 310, AFTER_FISHER | {"train_first"}),
         ("data.seed", 1, rules(TWO_MODELS)),
-        ("text.seed", 1, {"prepare_text", *RANKED, *rules(ALONE), "search_cells"}),
-        ("images.seed", 1, {"prepare_data", *RANKED, "train_standalone", "search_cells"}),
+        ("text.seed", 1, {"prepare_text", "evaluate_data", *RANKED, *rules(ALONE), "search_cells"}),
+        (
+            "images.seed",
+            1,
+            {"prepare_data", "evaluate_data", *RANKED, "train_standalone", "search_cells"},
+        ),
         ("search.text.plasticity.alpha", 3.0, SEARCHED),
         ("search.images.plasticity.alpha", 3.0, RANKED | {"search_cells"}),
         ("search.policy.steps", 5, SEARCHED),
-        ("search.text.standalone.batches", 7, RANKED | rules(ALONE)),
+        ("search.text.standalone.batches", 7, RANKED | {"train_standalone"}),
         ("search.text.standalone.random", 2, RANKED | {"retrain_random"}),
         ("search.text.full.enas", ["none", "wpl", "l2"], SEARCHED),
         # Of an arm that does not run: only what results say of their params changes.
@@ -125,7 +131,7 @@ def test_alpha_reruns_the_jobs_of_its_arm(project):
     [
         ("plasticity", JUDGED | SEARCHED | {"train_second", "train_split"}),
         ("evaluation", JUDGED | RANKED),
-        ("fisher", AFTER_FISHER | SEARCHED),
+        ("fisher/estimate", AFTER_FISHER | SEARCHED),
         ("omega", AFTER_FISHER - {"estimate_fisher"}),
         ("two_models/two_models_findings", JUDGED),
         ("search/judging/search_findings", RANKED),
@@ -192,7 +198,8 @@ def test_a_failing_job_is_explained_in_one_line_and_loses_nothing(project):
     assert expected in printed
     assert "Traceback" not in printed
     # What does not depend on it runs; the split has less data, and takes all there is.
-    assert project.ran() == ["estimate_fisher", "train_split"]
+    failing = ["estimate_fisher", "estimate_importance", "evaluate_data/data"]
+    assert project.ran() == [*failing, "train_split"]
     project.set("fisher.samples", 100)
     project("snakemake --cores all --quiet all")
     assert project.ran() == [], "all are restored"

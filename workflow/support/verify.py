@@ -50,7 +50,7 @@ def _recorded(objects: dict[str, Path]) -> Iterator[tuple[Path, str]]:
     in_git = {
         next(iter(out))
         for stage in yaml.safe_load(Path("dvc.yaml").read_text("utf-8"))["stages"].values()
-        for out in [*stage["outs"], *stage["metrics"]]
+        for out in stage["outs"]
         if not next(iter(out.values())).get("cache", True)
     }
     for stage in lock["stages"].values():
