@@ -59,9 +59,10 @@ def lose(project, name, *, judged):
 
 
 def errors(printed):
-    """The lines that tell the user what is wrong."""
+    """The lines that tell the user what is wrong; the display repeats them at its end."""
     assert "Traceback" not in printed
-    return [line for line in printed.splitlines() if line.startswith("error: ")]
+    lines = [line for line in printed.splitlines() if line.startswith("error: ")]
+    return list(dict.fromkeys(lines))
 
 
 def begin_search(project):
@@ -116,7 +117,7 @@ def test_a_killed_job_goes_on(project, expected, how):
     assert metrics(project) == expected
     log = (project.path / f"logs/{SEARCH}.log").read_text()
     name = checkpoint.relative_to(project.path)
-    assert ("going on after epoch" if how is None else f"{name}: not a tensor file") in log
+    assert ("continuing after epoch" if how is None else f"{name}: not a tensor file") in log
     assert not checkpoints(project)
 
 
@@ -173,7 +174,7 @@ def test_a_damaged_result_is_not_used(project, expected, file, how, made, kept):
     content = path.read_bytes()
     for damaged in (path, *(copies(project, path) if kept == "damaged" else ())):
         damage(damaged, how)
-    assert f"results/{file} is not as its job wrote it: removed" in project(JUDGE)
+    assert f"results/{file} is not as its job wrote it: removed" in project(EVERYTHING)
     assert path.read_bytes() == content
     assert metrics(project) == expected
     assert (made in project.ran()) == (kept == "damaged")

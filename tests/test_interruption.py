@@ -19,6 +19,14 @@ def data(batches, samples=4):
     return [(torch.randn(samples, 5), torch.randint(3, (samples,))) for _ in range(batches)]
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_arrives():
+    """A shell starts what runs in the background with Ctrl-C ignored, tests included."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def model():
     torch.manual_seed(0)
@@ -69,6 +77,7 @@ def test_a_handler_of_ones_own_is_left_alone(model):
 def test_an_interrupt_that_nobody_catches_ends_a_program():
     program = (
         "import os, signal, torch, wpl\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "batch = torch.randn(2, 5), torch.tensor([0, 1])\n"
         "def batches():\n"
         "    yield batch\n"

@@ -131,7 +131,7 @@ def test_alpha_reruns_the_jobs_of_its_arm(project):
     [
         ("plasticity", JUDGED | SEARCHED | {"train_second", "train_split"}),
         ("evaluation", JUDGED | RANKED),
-        ("fisher/estimate", AFTER_FISHER | SEARCHED),
+        ("fisher/estimate", AFTER_FISHER | RANKED | {"search_cells", "train_standalone"}),
         ("omega", AFTER_FISHER - {"estimate_fisher"}),
         ("two_models/two_models_findings", JUDGED),
         ("search/judging/search_findings", RANKED),
