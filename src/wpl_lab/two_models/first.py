@@ -1,4 +1,4 @@
-"""Train the first model to convergence, and keep it as it was at each stopping accuracy."""
+"""Train the first model to convergence, and keep copies of it at each stopping accuracy."""
 
 from collections.abc import Sequence
 
@@ -32,25 +32,25 @@ def train_first(
     """Train the first model of all seeds side by side.
 
     Args:
-        images: The data; stops are judged on its validation part.
+        images: The data; stops are determined on its validation part.
         seeds: Root seeds, one run each.
         stops: Validation accuracies at which a copy of the model is kept.
-        check_every: Iterations between two looks at the validation accuracy.
+        check_every: Iterations between two checks of the validation accuracy.
         depth: Number of layers.
         width: Units of each hidden layer.
         iterations: Steps of Adam to convergence.
-        batch_size: Samples of a step.
-        learning_rate: Of Adam.
+        batch_size: Samples of a batch.
+        learning_rate: Learning rate of Adam.
         weight_decay: λ of the loss term λ/2 ‖θ‖².
 
     Returns:
         The weights, by name, ``(stop, seed, ...)``, the converged model first; the path integral
-        ``fall`` and the distance ``moved`` of each weight, by its name, in the same shapes; and a
+        ``fall.NAME`` and the distance ``moved.NAME`` of each weight, in the same shapes; and a
         table with one row per stop and seed: iteration, accuracy on validation and on test data.
 
     Raises:
         ValueError: If a seed does not reach a stopping accuracy.
-        FloatingPointError: If a seed's weights do not stay finite.
+        FloatingPointError: If training diverges.
     """
     inputs, labels = images.flat("train")
     valid = images.flat("valid")

@@ -1,4 +1,4 @@
-"""One network on one half of the classes, then on the other: the scenario of new data."""
+"""One network trained on half of the classes, then on the other half: continual learning."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,23 +25,23 @@ def train_split(
     second: Mapping[str, Any],
     fisher: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """Train a network on the first half of the classes and then, by each arm, on the second half.
+    """Train a network on the first half of the classes and then, with each arm, on the second.
 
-    It is the two models' experiment where all layers are shared and the data is new: what EWC
-    (Kirkpatrick et al., 2017) was made for. Both halves use the same outputs, the label is counted
-    within the half, so that nothing but the anchor tells the tasks apart.
+    It is the experiment of two models in which all layers are shared and the data is new, the
+    scenario of EWC (Kirkpatrick et al., 2017). Both halves use the same outputs, with labels
+    numbered within each half, so that only the anchor distinguishes the tasks.
 
     Args:
-        images: All classes; with an odd number the last one is left out.
-        arms: By name, how strongly each arm is run.
+        images: All classes; of an odd number, the last one is left out.
+        arms: By name, the strengths of each arm.
         seeds: Root seeds.
         width: Units of each hidden layer.
-        first: How to train on the first half, and the depth, as for ``train_first``.
-        second: How to train on the second half, as for ``train_second``; its depth is not used.
-        fisher: Kind and number of samples, as for ``estimate_fisher``; at most all there are.
+        first: How to train on the first half, and the depth, as in ``train_first``.
+        second: How to train on the second half, as in ``train_second``; its depth is not used.
+        fisher: Kind and largest number of samples, as in ``estimate_fisher``.
 
     Returns:
-        The records of ``train_second``, of all arms; A is the first half, B the second.
+        The records of ``train_second`` for all arms; A is the first half, B the second.
     """
     a, b = (_half(images, half) for half in (0, 1))
     models, path, _ = train_first(a, seeds=seeds, width=width, **{**first, "stops": []})
