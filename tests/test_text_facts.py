@@ -52,7 +52,7 @@ def apart(sentences):
         (
             ["我们今天去公园玩昨天下雨了我们今天去公园玩昨天"] * 9,
             "given",
-            "tokens are very long; text.tok",
+            "tokens are very long; use text.tok",
         ),
         (["x\ufffd"] * 9, "words", "the text has U+FFFD"),
     ],
