@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from wpl_lab.arms import BASELINE, TITLES, in_order
+from wpl_lab.arm_choice import BASELINE, TITLES, in_order
 from wpl_lab.search.judging.outcomes import OUTCOMES
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE, LONGER, PAIR

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from wpl_lab.arms import TITLES, in_order
+from wpl_lab.arm_choice import TITLES, in_order
 from wpl_lab.search.judging.comparison import RANDOM
 from wpl_lab.search.judging.keys import CASE
 from wpl_lab.search.judging.outcomes import OUTCOMES
