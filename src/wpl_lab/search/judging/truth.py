@@ -1,7 +1,7 @@
-"""The truth, what each architecture gets when it is trained alone, and how far it can be trusted.
+"""The ground truth (each architecture's score when trained alone), and how reliable it is.
 
-Every measure of a search is read against two yardsticks: the ceiling, what the truth itself would
-reach if it were made again with other seeds; and the best trivial score, a count of one operation.
+Every measure of a search is read against two yardsticks: the ceiling, which a repetition of the
+ground truth with other seeds would reach; and the best trivial score, a count of one operation.
 """
 
 import itertools
@@ -13,7 +13,7 @@ import pandas as pd
 
 from wpl_lab.search.judging.agreement import MEASURES, agreement
 
-CEILING = "truth made again"
+CEILING = "repeated truth"
 PAIR = "one seed of the truth"
 LONGER = "truth trained twice as long"
 BOUND = "best count"
@@ -27,17 +27,17 @@ def truth_of(alone: pd.DataFrame) -> pd.Series:
 
 
 def yardsticks(alone: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
-    """Measure what scores that need no search reach.
+    """Measure scores that need no search.
 
     Args:
-        alone: Rows of ``train_alone``, of every architecture of the space and several seeds.
-        longer: The same, trained for twice as long, perhaps with fewer seeds; or no rows.
+        alone: Rows of ``train_alone``, for every architecture of the space and several seeds.
+        longer: The same, trained for twice as long, perhaps with fewer seeds; may be empty.
 
     Returns:
         One row per score, columns ``score``, ``note``, the measures of ``agreement`` and the
-        regret of the architecture that the score takes for the best, in nats: the truth made
-        again, one of its seeds against another, the truth trained longer, the best count, chance,
-        and each of the counts.
+        regret of the architecture with the best score, in nats: for the repeated truth, one of its
+        seeds against another, the truth trained longer, the best count, chance, and each of the
+        counts.
     """
     truth = truth_of(alone)
     counts = {
@@ -64,10 +64,10 @@ def yardsticks(alone: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
 
 
 def regret(score: pd.Series, truth: pd.Series) -> float:
-    """Compute how much worse than the best an architecture is that a score takes for the best.
+    """Compute how much worse than the best architecture the one with the best score is.
 
     Args:
-        score: By genotype; lower is better, and of equals any may be taken.
+        score: By genotype; lower is better, and ties are broken at random.
         truth: By genotype, in nats.
 
     Returns:
@@ -77,15 +77,15 @@ def regret(score: pd.Series, truth: pd.Series) -> float:
 
 
 def made_again(alone: pd.DataFrame) -> dict[str, float]:
-    """Estimate how well the truth would agree with another one, made with as many other seeds.
+    """Estimate how well the truth would agree with a repetition with as many other seeds.
 
-    τ and ρ between single seeds are taken to the mean over all of them by the formula of Spearman
-    and Brown, r_m = m r / (1 + (m − 1) r), of the correlation r = sin(π τ / 2) = 2 sin(π ρ / 6) of
-    a normal distribution. The other measures hold one seed against the mean of the others: a
-    little low.
+    τ and ρ between single seeds are extrapolated to means over m seeds by the Spearman-Brown
+    formula, r_m = m r / (1 + (m − 1) r), applied to the correlation r = sin(π τ / 2) =
+    2 sin(π ρ / 6) of a normal distribution. The other measures compare one seed with the mean of
+    the others, which is slightly too low.
 
     Args:
-        alone: Rows of ``train_alone``, of every architecture of the space and several seeds.
+        alone: Rows of ``train_alone``, for every architecture of the space and several seeds.
 
     Returns:
         The measures of ``agreement``, and the regret; NaN with a single seed.
@@ -108,10 +108,10 @@ def made_again(alone: pd.DataFrame) -> dict[str, float]:
 
 
 def spearman_brown(correlation: float, count: int) -> float:
-    """Compute how two means of repetitions correlate, from how two single repetitions do.
+    """Compute the correlation of two means of repetitions from that of single repetitions.
 
     Args:
-        correlation: Between single ones; a negative one is returned as it is.
+        correlation: Between single repetitions; a negative one is returned unchanged.
         count: Number of repetitions in each mean.
 
     Returns:
@@ -139,18 +139,18 @@ def between_seeds(alone: pd.DataFrame) -> dict[str, float]:
 
 
 def chance(truth: pd.Series) -> dict[str, float]:
-    """Compute what a random score reaches in expectation."""
-    nothing = pd.Series(0.0, index=truth.index)  # all alike: ties are broken at random
+    """Compute the expected measures of a random score."""
+    nothing = pd.Series(0.0, index=truth.index)  # all equal: ties are broken at random
     measures = agreement(nothing, truth) | {"regret": regret(nothing, truth)}
     return measures | {"tau": 0.0, "tau_top": 0.0, "rho": 0.0}
 
 
 def trivial_scores(alone: pd.DataFrame) -> dict[str, pd.Series]:
-    """Make scores that know nothing but the genotype: how often an operation is in it, its size.
+    """Make scores from the genotype alone: the count of each operation, and the size.
 
     Returns:
-        By what is said of the best, ``most relu`` or ``fewest relu``, a score for each genotype;
-        only those that tell architectures apart.
+        By a description of the best, ``most relu`` or ``fewest relu``, a score for each genotype;
+        only scores that differ between architectures.
     """
     weights = alone.drop_duplicates("genotype").set_index("genotype")["parameters"]
     words = {genotype: re.findall(r"[a-z]\w*", genotype) for genotype in weights.index}
