@@ -8,7 +8,6 @@ import itertools
 import math
 import re
 
-import numpy as np
 import pandas as pd
 
 from wpl_lab.search.judging.agreement import MEASURES, agreement
@@ -101,9 +100,13 @@ def made_again(alone: pd.DataFrame) -> dict[str, float]:
         held.append(agreement(tests[seed], others) | {"regret": regret(tests[seed], others)})
     count = len(seeds)
     means: dict[str, float] = pd.DataFrame(held).mean().to_dict()
+    tau, rho = (
+        spearman_brown(math.sin(math.pi * single["tau"] / 2), count),
+        spearman_brown(2 * math.sin(math.pi * single["rho"] / 6), count),
+    )
     return means | {
-        "tau": 2 / math.pi * math.asin(spearman_brown(math.sin(math.pi * single["tau"] / 2), count)),
-        "rho": 6 / math.pi * math.asin(spearman_brown(2 * math.sin(math.pi * single["rho"] / 6), count) / 2),
+        "tau": 2 / math.pi * math.asin(tau),
+        "rho": 6 / math.pi * math.asin(rho / 2),
     }
 
 
