@@ -43,11 +43,7 @@ def job(snakemake: Any) -> Iterator[None]:
                     traceback.print_exc(file=log)
                 raise
             used = _used(time.perf_counter() - start)
-            log.write(
-                "done in {seconds} s, {processor_seconds} s of processors, {peak_mb} MB\n".format(
-                    **used
-                )
-            )
+            log.write("done in {seconds} s; peak: {peak_mb} MB\n".format(**used))
             report(**used)
     except (ValueError, FloatingPointError, OSError) as error:
         fault = " ".join(f"{error}{_remedy(error, snakemake.input)}".split())
