@@ -8,7 +8,7 @@ import pytest
 import simulated_searches as simulated
 from workspace import ROOT
 
-from wpl_lab.arms import TITLES
+from wpl_lab.arm_choice import TITLES
 from wpl_lab.io.files import save_table
 from wpl_lab.search.judging.judge import Lengths, judge
 

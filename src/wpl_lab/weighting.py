@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from wpl_lab.arms import Arm
+from wpl_lab.arm import Arm
 
 Tensors = Mapping[str, Tensor]
 
@@ -24,7 +24,7 @@ def weighting(
 
     Args:
         arm: An arm with an anchor.
-        estimates: Estimates of the anchored weights, by kind (``wpl_lab.arms.Estimate``) and name
+        estimates: Estimates of the anchored weights, by kind (``wpl_lab.arm.Estimate``) and name
             of the weight, in the shapes of the weights; always with ``fisher``.
         numbers: By name, numbers of the arm's section of params.yaml that its importance takes.
         stacked: Number of leading dimensions that count models, each scaled separately.

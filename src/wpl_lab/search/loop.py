@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from wpl_lab.arms import Arm
+from wpl_lab.arm import Arm
 from wpl_lab.io.files import DamagedError
 from wpl_lab.progress import report
 from wpl_lab.search.epoch import learn, score, train_children
 from wpl_lab.search.protocol import Row, Task
-from wpl_lab.search.settings import ArmTraining, Plasticity, Policy, Population
+from wpl_lab.search.settings import ArmTraining, Plasticity
 from wpl_lab.search.stack import Stack
 from wpl_lab.search.state import TABLES, State
+from wpl_lab.search.strategies.strategy_settings import Policy, Population
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from wpl.plasticity import WeightPlasticity
-from wpl_lab.arms import Arm
+from wpl_lab.arm import Arm
 from wpl_lab.search.descent import spread
 from wpl_lab.search.protocol import Tensors
 from wpl_lab.weighting import weighting

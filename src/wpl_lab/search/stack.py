@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from wpl.plasticity import WeightPlasticity
-from wpl_lab.arms import Arm
+from wpl_lab.arm import Arm
 from wpl_lab.search.descent import Divergence
 from wpl_lab.search.memory import Memory
 from wpl_lab.search.protocol import Tensors

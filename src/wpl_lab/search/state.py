@@ -10,8 +10,9 @@ import torch
 from wpl_lab.io.artifact import load_tensors, save_tensors
 from wpl_lab.search.descent import Divergence
 from wpl_lab.search.protocol import Row, Task, Tensors
-from wpl_lab.search.settings import Plasticity, Policy, Population
+from wpl_lab.search.settings import Plasticity
 from wpl_lab.search.strategies.choose import begin
+from wpl_lab.search.strategies.strategy_settings import Policy, Population
 from wpl_lab.seeding import generator
 
 TABLES = ("children", "policy", "scores")

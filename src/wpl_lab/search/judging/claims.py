@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from wpl_lab.arms import BASELINE, TITLES, in_order
+from wpl_lab.arm_choice import BASELINE, TITLES, in_order
 from wpl_lab.search.judging.outcomes import OUTCOMES
 from wpl_lab.search.judging.sweep import swept
-from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE
+from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE, LONGER, PAIR
 from wpl_lab.search.judging.wording import estimate, number, p_value, verdict
 from wpl_lab.search.search_names import METHOD_NAMES, POINT_NAMES, TaskName
 
@@ -31,7 +31,7 @@ def words(task: TaskName) -> dict[str, Any]:
         "methods": METHOD_NAMES,
         "outcomes": OUTCOMES,
         "points": POINT_NAMES[task],
-        "yardsticks": (CEILING, BOUND, CHANCE),
+        "yardsticks": (CEILING, PAIR, LONGER, BOUND, CHANCE),
     }
 
 

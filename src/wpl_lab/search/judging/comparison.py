@@ -17,7 +17,7 @@ from wpl.evaluation import (
     holm,
     paired_test,
 )
-from wpl_lab.arms import in_order
+from wpl_lab.arm_choice import in_order
 from wpl_lab.search.judging.keys import CASE
 from wpl_lab.search.judging.outcomes import OUTCOMES
 from wpl_lab.search.judging.sweep import swept

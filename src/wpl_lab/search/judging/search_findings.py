@@ -2,17 +2,18 @@
 
 import pandas as pd
 
-from wpl_lab.arms import TITLES, in_order
+from wpl_lab.arm_choice import TITLES, in_order
 from wpl_lab.search.judging.comparison import RANDOM
 from wpl_lab.search.judging.keys import CASE
 from wpl_lab.search.judging.outcomes import OUTCOMES
 from wpl_lab.search.judging.sweep import swept
-from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE, LONGER
+from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE, LONGER, PAIR
 from wpl_lab.search.judging.wording import estimate, number, p_value, table, verdict
 from wpl_lab.search.search_names import METHOD_NAMES, POINT_NAMES, TaskName, space_name
 
 NOTES = {
     CEILING: "the ceiling",
+    PAIR: "against another seed",
     LONGER: "to check that the order is stable",
     BOUND: "an upper bound: the operation count that ranks best by this truth",
     CHANCE: "a random ranking",
@@ -70,7 +71,12 @@ def findings(
             explored(own[~own["primary"] & own["outcome"].isin(TOLD)]),
         ]
     if not diverged.empty:
-        sections += ["## Searches that diverged", failures(diverged)]
+        sections += [
+            "## Searches that diverged",
+            "Their seeds are left out of the means of the arm and of its comparisons, which "
+            "flatters an arm of which many diverged.",
+            failures(diverged),
+        ]
     return "\n\n".join(sections) + "\n"
 
 

@@ -8,13 +8,12 @@ import itertools
 import math
 import re
 
-import numpy as np
 import pandas as pd
 
-from wpl.ranking import kendall, spearman
 from wpl_lab.search.judging.agreement import MEASURES, agreement
 
 CEILING = "repeated truth"
+PAIR = "one seed of the truth"
 LONGER = "truth trained twice as long"
 BOUND = "best count"
 CHANCE = "chance"
@@ -35,8 +34,9 @@ def yardsticks(alone: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per score, columns ``score``, ``note``, the measures of ``agreement`` and the
-        regret of the architecture with the best score, in nats: for the repeated truth, the truth
-        trained longer, the best count, chance, and each of the counts.
+        regret of the architecture with the best score, in nats: for the repeated truth, one of its
+        seeds against another, the truth trained longer, the best count, chance, and each of the
+        counts.
     """
     truth = truth_of(alone)
     counts = {
@@ -44,6 +44,8 @@ def yardsticks(alone: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
         for name, score in trivial_scores(alone).items()
     }
     rows = {CEILING: made_again(alone), CHANCE: chance(truth), **counts}
+    if alone["seed"].nunique() > 1:
+        rows[PAIR] = between_seeds(alone)
     if not longer.empty:
         score = truth_of(longer)
         rows[LONGER] = agreement(score, truth) | {"regret": regret(score, truth)}
@@ -56,7 +58,7 @@ def yardsticks(alone: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
         for measure in table
     }
     table.loc[BOUND] = best
-    first = [name for name in (CEILING, LONGER, BOUND, CHANCE) if name in table.index]
+    first = [name for name in (CEILING, PAIR, LONGER, BOUND, CHANCE) if name in table.index]
     return table.loc[[*first, *counts]].reset_index()
 
 
@@ -91,18 +93,20 @@ def made_again(alone: pd.DataFrame) -> dict[str, float]:
     seeds = list(tests)
     if len(seeds) == 1:
         return dict.fromkeys((*MEASURES, "regret"), math.nan)
-    pairs = [(tests[a], tests[b]) for a, b in itertools.combinations(seeds, 2)]
-    tau = np.mean([kendall(a, b) for a, b in pairs])
-    rho = np.mean([spearman(a, b) for a, b in pairs])
+    single = between_seeds(alone)
     held = []
     for seed in seeds:
         others = tests.drop(columns=seed).mean(axis=1)
         held.append(agreement(tests[seed], others) | {"regret": regret(tests[seed], others)})
     count = len(seeds)
     means: dict[str, float] = pd.DataFrame(held).mean().to_dict()
+    tau, rho = (
+        spearman_brown(math.sin(math.pi * single["tau"] / 2), count),
+        spearman_brown(2 * math.sin(math.pi * single["rho"] / 6), count),
+    )
     return means | {
-        "tau": 2 / math.pi * math.asin(spearman_brown(math.sin(math.pi * tau / 2), count)),
-        "rho": 6 / math.pi * math.asin(spearman_brown(2 * math.sin(math.pi * rho / 6), count) / 2),
+        "tau": 2 / math.pi * math.asin(tau),
+        "rho": 6 / math.pi * math.asin(rho / 2),
     }
 
 
@@ -121,11 +125,20 @@ def spearman_brown(correlation: float, count: int) -> float:
     return count * correlation / (1 + (count - 1) * correlation)
 
 
-def between_seeds(alone: pd.DataFrame) -> float:
-    """Average Kendall's τ over the pairs of seeds of the truth; NaN with a single seed."""
+def between_seeds(alone: pd.DataFrame) -> dict[str, float]:
+    """Measure how well the seeds of the truth agree, each held against each other one.
+
+    Args:
+        alone: Rows of ``train_alone``, of every architecture of the space and several seeds.
+
+    Returns:
+        The measures of ``agreement``, and the regret: means over the ordered pairs of seeds.
+    """
     tests = alone.pivot_table(index="genotype", columns="seed", values="test", sort=False)
-    pairs = list(itertools.combinations(tests, 2))
-    return float(np.mean([kendall(tests[a], tests[b]) for a, b in pairs])) if pairs else math.nan
+    pairs = [(tests[a], tests[b]) for a, b in itertools.permutations(tests, 2)]
+    held = [agreement(a, b) | {"regret": regret(a, b)} for a, b in pairs]
+    means: dict[str, float] = pd.DataFrame(held).mean().to_dict()
+    return means
 
 
 def chance(truth: pd.Series) -> dict[str, float]:

@@ -1,9 +1,9 @@
 """The strategies by which a search chooses architectures."""
 
 from wpl_lab.search.protocol import Space, Strategy
-from wpl_lab.search.settings import Policy, Population
 from wpl_lab.search.strategies.enas import Enas
 from wpl_lab.search.strategies.nao import Nao
+from wpl_lab.search.strategies.strategy_settings import Policy, Population
 from wpl_lab.search.strategies.uniform import Uniform
 from wpl_lab.seeding import generator
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from wpl_lab.search.protocol import Genotype, Learning, Space
-from wpl_lab.search.settings import Policy
 from wpl_lab.search.strategies.controller import Controller
 from wpl_lab.search.strategies.reinforce import Reinforce
+from wpl_lab.search.strategies.strategy_settings import Policy
 from wpl_lab.seeding import generator
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from wpl_lab.search.protocol import Genotype, Learning, Space
-from wpl_lab.search.settings import Population
 from wpl_lab.search.strategies.autoencoder import Autoencoder, improve
 from wpl_lab.search.strategies.autoencoder_fit import draw_choices, fit
+from wpl_lab.search.strategies.strategy_settings import Population
 
 _PATIENCE = 1000  # draws without a new architecture before the space counts as exhausted
 
