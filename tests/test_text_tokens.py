@@ -39,6 +39,7 @@ from wpl_lab.data.text_tokens import tokens
         ("👨\u200d👩\u200d👧 ok 👍🏽 🇫🇷", ["👨\u200d👩\u200d👧", "ok", "👍🏽", "🇫🇷"]),
         # What cannot be seen is left out.
         ("co\u00adoperate\u200e\ufeff a\u200bb", ["cooperate", "a", "b"]),
+        ("\u202bשלום\u202c, \u2066a\u2069", ["שלום", ",", "a"]),
         ("a <eos> b <unk> <eos>", ["a", "<eos>", "b", "<unk>"]),
         ("End.<|EndOfText|>So", ["end", ".", "<|endoftext|>", "so"]),
         ("a <| b |> c", ["a", "<", "|", "b", "|", ">", "c"]),

@@ -22,7 +22,13 @@ _WORDS = regex.compile(rf"{_SPECIAL}|{_LETTER}+(?:['’·‧׳״]{_LETTER}+)*|\s
 _CHARACTERS = regex.compile(rf"{_SPECIAL}|\s|\X", regex.V1)
 _RULING = re.compile(r"([^\w\s])\1{3,}")  # underlines of titles, frames of tables
 # Soft hyphens, marks of direction and byte order are left out; a space without width is a blank.
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200e\u200f\u2060\ufeff")) | {ord("\u200b"): " "}
+_INVISIBLE = dict.fromkeys(
+    [
+        *map(ord, "\u00ad\u061c\u200e\u200f\u2060\ufeff"),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    ]
+) | {ord("\u200b"): " "}
 
 
 def tokens(line: str, how: Tokens = "words") -> Line:
