@@ -69,7 +69,7 @@ def begin_search(project):
     """Start a run in which one search is to be done; give it, and the process of the search."""
     lose(project, SEARCH, judged="evaluate_search/text")
     run = project.begin(JUDGE)
-    wait_until(project.jobs)
+    wait_until(project.jobs, run)
     (pid,) = project.jobs()
     return run, pid
 
@@ -106,7 +106,7 @@ def damage(path, how):
 def test_a_killed_job_goes_on(project, expected, how):
     """SIGKILL of a search; its checkpoint is used, or found damaged and the search begun again."""
     run, pid = begin_search(project)
-    wait_until(lambda: checkpoints(project), every=0.002)  # two epochs are still to come
+    wait_until(lambda: checkpoints(project), run, every=0.002)  # two epochs are still to come
     os.kill(pid, signal.SIGKILL)
     run.communicate()
     assert run.returncode != 0
@@ -124,9 +124,9 @@ def test_a_killed_job_goes_on(project, expected, how):
 @pytest.mark.parametrize("to", ["snakemake", "the terminal"])
 def test_an_interrupted_run_stops_at_once_and_goes_on(project, expected, to):
     run, _ = begin_search(project)
-    wait_until((project.path / f"logs/{SEARCH}.log").exists)
+    wait_until((project.path / f"logs/{SEARCH}.log").exists, run)
     (os.kill if to == "snakemake" else os.killpg)(run.pid, signal.SIGINT)
-    printed, _ = run.communicate(timeout=30)
+    printed, _ = run.communicate(timeout=600)
     assert run.returncode != 0
     assert "Traceback" not in printed
     assert not project.jobs()
@@ -147,7 +147,7 @@ def test_a_full_disk_is_named_and_loses_nothing(project, expected, lost, culprit
     before = project.results()
     command = f"{JUDGE} results/prepare_text/text.safetensors"
     run = project.begin(command)
-    wait_until(project.jobs, every=0.002)
+    wait_until(project.jobs, run, every=0.002)
     for job in project.jobs():
         resource.prlimit(job, resource.RLIMIT_FSIZE, (2**14, 2**14))
     printed, _ = run.communicate()

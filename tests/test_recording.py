@@ -72,7 +72,7 @@ def test_half_a_run_is_not_recorded(project):
 def test_a_run_that_was_killed_is_not_recorded_before_it_is_finished(project):
     project.set("wpl.alpha", 3.0)
     run = project.begin("snakemake --cores 1 --quiet all")
-    wait_until(project.jobs)
+    wait_until(project.jobs, run)
     run.kill()
     run.communicate()
     wait_until(lambda: not project.jobs())

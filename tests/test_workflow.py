@@ -226,9 +226,9 @@ def test_a_killed_run_goes_on_where_it_was(project):
     shutil.rmtree(project.path / "results")
     shutil.rmtree(project.path / ".snakemake")
     shutil.rmtree(project.path / ".jobcache")
-    run = project.begin("snakemake --cores all --quiet all")
+    run = project.begin("snakemake --cores 2 --quiet all")
     second = project.path / "logs/train_second"
-    wait_until(lambda: len(list(second.rglob("*.log"))) >= 3)
+    wait_until(lambda: len(list(second.rglob("*.log"))) >= 3, run)
     run.kill()
     run.communicate()
     wait_until(lambda: not project.jobs())

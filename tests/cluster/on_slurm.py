@@ -75,7 +75,7 @@ def test_jobs_that_a_killed_run_left_are_ended(tmp_path):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_until((here.path / "logs/train_first/from0.log").exists, 120)
+    wait_until((here.path / "logs/train_first/from0.log").exists, run)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     left = {job["JobId"] for job in on_slurm(here.path) if job["JobState"] == "RUNNING"}

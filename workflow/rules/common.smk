@@ -1,7 +1,7 @@
 """Checks before the first job, and what the rules share: identity of jobs, lists of wildcards."""
 
 from snakemake.io import expand as expand_names
-from support import jobs, stages
+from support import jobs, labels, stages
 from support.params import validate
 from wpl_lab.arm_choice import chosen
 from wpl_lab.arms import ARMS

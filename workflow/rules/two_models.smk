@@ -153,6 +153,7 @@ rule evaluate_forgetting:
             "results/evaluate_forgetting/cases.csv",
             caption="../report/evaluate_forgetting.rst",
             category="Two models",
+            labels=labels.label("Table (CSV): every case"),
         ),
         tradeoff="results/evaluate_forgetting/tradeoff.csv",
         split="results/evaluate_forgetting/split.csv",
@@ -166,6 +167,7 @@ rule evaluate_forgetting:
             "results/evaluate_forgetting/findings.html",
             caption="../report/findings.rst",
             category="Two models",
+            labels=labels.label("Findings"),
         ),
     params:
         headline=HEADLINE,
@@ -186,6 +188,7 @@ rule plot_two_models:
             "results/plot_two_models/{figure}.png",
             caption="../report/plot_two_models.rst",
             category="Two models",
+            labels=labels.figure,
         ),
         svg="results/plot_two_models/{figure}.svg",
     params:

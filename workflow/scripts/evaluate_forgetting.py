@@ -1,11 +1,10 @@
 """Compare the arms, and write the tables behind the figures, the metrics and the findings."""
 
 import pandas as pd
-from markdown_it import MarkdownIt
 
 from job import job
 from wpl_lab.io.files import load_table, save_json, save_table, save_text
-from wpl_lab.io.rendering import render
+from wpl_lab.io.rendering import page, render
 from wpl_lab.two_models import second_model_effects as comparison
 from wpl_lab.two_models.stops import stop_title
 from wpl_lab.two_models.two_models_claims import Claims
@@ -40,7 +39,7 @@ with job(snakemake):
     save_json(output.metrics, comparison.metrics(cases))
     save_json(output.headline, comparison.headline(cases, params.headline))
     save_text(output.findings, text)
-    save_text(output.page, MarkdownIt().enable("table").render(text))
+    save_text(output.page, page(text))
     claims = Claims(cases, judged, params.headline)
     for name, template in params.templates.items():
         save_text(output[name], render(template, m=claims, stop_title=stop_title))

@@ -9,7 +9,16 @@ from wpl_lab.seeding import generator
 
 
 def begin(settings: Policy | Population | None, space: Space, *, seed: int) -> Strategy:
-    """Make the strategy that settings are for: uniform sampling where there are none."""
+    """Make a strategy.
+
+    Args:
+        settings: Of ENAS or of NAO; None for uniform sampling.
+        space: The architectures.
+        seed: Root seed of the run.
+
+    Returns:
+        The strategy, at its start.
+    """
     if settings is None:
         return Uniform(space)
     if isinstance(settings, Population):
