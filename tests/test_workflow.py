@@ -147,7 +147,7 @@ def test_an_edit_of_the_library_reruns_the_jobs_that_import_it(planning, module,
 
 
 def test_a_seed_that_is_added_trains_alone(planning):
-    """The jobs of the others are as they were, though not those of fewer seeds than fit into one."""
+    """The jobs of the others are as they were, where they hold as many as fit into one."""
     planning.set("seeds_per_job", 2)
     planning.set("seeds", [0, 1, 2])
     planned = planning.planned()
