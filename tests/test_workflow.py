@@ -146,11 +146,42 @@ def test_an_edit_of_the_library_reruns_the_jobs_that_import_it(planning, module,
     assert set(planning.planned()) == expected
 
 
+def test_a_seed_that_is_added_trains_alone(planning):
+    """The jobs of the others are as they were, where they hold as many as fit into one."""
+    planning.set("seeds_per_job", 2)
+    planning.set("seeds", [0, 1, 2])
+    planned = planning.planned()
+    trained = {rule: number for rule, number in planned.items() if rule.startswith("train_")}
+    assert trained == {"train_first": 1, "train_second": len(SECOND), "train_split": 1}
+    of_others = [f"results/{job}.csv" for job in (*SECOND, "train_split/from0")]
+    assert "Nothing to be done" in planning.plan(*of_others)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("arms", 'colour="#0072B2"', 'colour="#0072B3"'),
+        ("arms", "_ENTRIES = (", "EDITED = True\n_ENTRIES = ("),
+        ("arm_choice", 'DEFAULT = "default"', 'EDITED = True\nDEFAULT = "default"'),
+    ],
+)
+def test_an_edit_of_the_table_of_arms_trains_nothing(planning, file, old, new):
+    planning.edit(f"src/wpl_lab/{file}.py", old, new)
+    assert set(planning.planned()) == JUDGED | RANKED
+
+
 def test_an_edit_of_the_code_of_one_task_leaves_the_other_alone(planning):
     with (planning.path / "src/wpl_lab/search/spaces/image_task.py").open("a") as stream:
         stream.write("\nEDITED = True\n")
     assert table(planning.plan("search_text")) == {}
     assert table(planning.plan("search_images"))["search_cells"] > 0
+
+
+def test_an_edit_of_a_declaration_runs_nothing(planning):
+    """Whether the values of params.yaml are valid is no matter of a job."""
+    with (planning.path / "src/wpl_lab/search/spaces/image_settings.py").open("a") as stream:
+        stream.write("\nEDITED = True\n")
+    assert planning.planned() == {}
 
 
 def test_an_edit_of_text_reruns_nothing(planning):

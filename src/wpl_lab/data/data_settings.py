@@ -1,7 +1,9 @@
 """Settings of the data: where it comes from, and how it is split into parts."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import MinLen
 
 from wpl_lab.constraints import Count, Seed, Several, Share
 
@@ -19,7 +21,7 @@ class ImageData:
     """digits: 1,797 images of 8×8 that ship with scikit-learn; mnist, fashion_mnist, cifar10:
     downloaded; folder: your own images, as <class>/*, or as train/<class>/* with or without valid
     (val, validation) and test. Other files are left out."""
-    root: str
+    root: Annotated[str, MinLen(1)]
     """Folder into which a data set is downloaded, or that holds it (MNIST/raw, FashionMNIST/raw,
     cifar-10-binary.tar.gz). For source folder: that folder, or its .zip, .tar.gz or .tar.xz."""
     size: Count | None
@@ -44,7 +46,7 @@ class TextData:
     source: TextSource
     """manual: Python's reference manual, which ships with it; ptb: Penn Treebank, downloaded;
     folder: your own text."""
-    root: str
+    root: Annotated[str, MinLen(1)]
     """For source ptb, folder of ptb.train.txt, or into which it is downloaded; for source folder,
     folder of train.txt, with or without valid.txt (or val) and test.txt, or a single text file.
     manual needs none."""

@@ -16,11 +16,19 @@ END = "<eos>"
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Line_Break=Complex_Context}"
 # Unicode's \w has combining marks and joiners, which Python's lacks.
 _LETTER = rf"[[\w\p{{N}}]--[{_UNSPACED}]]"
-_WORDS = regex.compile(rf"<unk>|<eos>|{_LETTER}+(?:['’]{_LETTER}+)*|\s+|\X", regex.V1)
-_CHARACTERS = regex.compile(r"<unk>|<eos>|\s|\X", regex.V1)
+# Of other tokenizers: <|endoftext|>, <|im_start|>.
+_SPECIAL = r"<unk>|<eos>|<\|\w+\|>"
+_WORDS = regex.compile(rf"{_SPECIAL}|{_LETTER}+(?:['’·‧׳״]{_LETTER}+)*|\s+|\X", regex.V1)
+_CHARACTERS = regex.compile(rf"{_SPECIAL}|\s|\X", regex.V1)
 _RULING = re.compile(r"([^\w\s])\1{3,}")  # underlines of titles, frames of tables
 # Soft hyphens, marks of direction and byte order are left out; a space without width is a blank.
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200e\u200f\u2060\ufeff")) | {ord("\u200b"): " "}
+_INVISIBLE = dict.fromkeys(
+    [
+        *map(ord, "\u00ad\u061c\u200e\u200f\u2060\ufeff"),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    ]
+) | {ord("\u200b"): " "}
 
 
 def tokens(line: str, how: Tokens = "words") -> Line:
@@ -28,13 +36,13 @@ def tokens(line: str, how: Tokens = "words") -> Line:
 
     - ``"given"``: what blanks separate, as it is.
     - ``"words"``: words and marks in lower case. A word is a run of letters, digits and
-      underscores with their combining marks, and with apostrophes inside; in scripts written
-      without blanks, such as Chinese and Thai, a character. Any other mark is a token. Four or more
-      of the same mark are an ornament, and left out.
+      underscores with their combining marks, and with apostrophes and middle dots inside; in
+      scripts written without blanks, such as Chinese and Thai, a character. Any other mark is a
+      token. Four or more of the same mark are an ornament, and left out.
     - ``"characters"``: what a reader takes for one character, with its marks; blanks as one.
 
-    ``<unk>`` and ``<eos>`` are tokens each way; an ``<eos>`` at the end is left out, since every
-    line gets one.
+    ``<unk>``, ``<eos>`` and the likes of ``<|endoftext|>`` are tokens each way; an ``<eos>`` at the
+    end is left out, since every line gets one.
 
     Args:
         line: The line.

@@ -146,15 +146,15 @@ def headline(runs: pd.DataFrame, primary: str) -> dict[str, dict[str, dict[str, 
 
 
 def mean_curve(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """Average a quantity over seeds, of the first method in the small space, a column per arm.
+    """Average a quantity over seeds, of the first method in the small space.
 
     Args:
         table: As returned by ``errors.forgetting`` or ``agreement.ranking``.
         quantity: One of its columns.
 
     Returns:
-        Columns epoch and the arms.
+        Columns arm, epoch and the quantity.
     """
     rows = table[(table["space"] == "small") & (table["method"] == table["method"].iloc[0])]
     rows = rows[~swept(rows["arm"])]
-    return rows.pivot_table(index="epoch", columns="arm", values=quantity, sort=False).reset_index()
+    return rows.groupby(["arm", "epoch"], sort=False, as_index=False)[quantity].mean()
