@@ -1,4 +1,4 @@
-"""Forgetting between models that share weights: everything, from data to figures.
+"""Forgetting between models that share weights: the whole workflow, from data to figures.
 
 `snakemake --cores all` brings all results up to date; `snakemake --cores all search_text` those of
 one study.
@@ -30,8 +30,8 @@ include: "workflow/rules/search.smk"
 jobs.complete(workflow, ROOT)
 
 
-# The stages of dvc.yaml. They name every file, those on the way to figures too: a file that was lost
-# is made again.
+# The stages of dvc.yaml. They name every file, intermediate ones too, so that a lost file is made
+# again.
 rule two_models:
     input:
         expand(rules.prepare_data.output, section="data"),

@@ -277,7 +277,7 @@ DATA = {
         "data",
         "folder",
         {},
-        "is of no known type: expected a folder or one of .tar",
+        "is of an unknown type: expected a folder or one of .tar",
     ),
     "a way out of an archive": (
         lambda root: archive(root, ("train/cat/../../../0.png", b"")),

@@ -1,4 +1,4 @@
-"""Before the first job, at the start and at the end of a run: a sound working copy, true records."""
+"""Hooks before the first job, at the start and at the end of a run."""
 
 import atexit
 import functools
@@ -8,7 +8,7 @@ import yaml
 from support import copies, finished, run, stages, workspace
 
 workspace.set_environment(ROOT)
-# DVC knows no other params than these.
+# DVC records only the params in params.yaml.
 PLAIN = given == yaml.safe_load((ROOT / "params.yaml").read_text())
 
 if TOP:

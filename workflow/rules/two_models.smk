@@ -1,4 +1,4 @@
-"""Two models in sequence that share their first layers, read from data to figures."""
+"""Two models in sequence that share their first layers, from data to figures."""
 
 
 def strengths(arm, alpha, alphas):
@@ -91,7 +91,7 @@ rule estimate_importance:
         omega={k: config["omega"][k] for k in ("curvature", "damping")}
         | {"precision": config["first"]["weight_decay"]},
     message:
-        "Estimating what other remedies take for importance, seeds {params.seeds}"
+        "Estimating the importance for other remedies, seeds {params.seeds}"
     script:
         "../scripts/estimate_importance.py"
 
@@ -109,7 +109,7 @@ rule train_second:
         shared=lambda wc: int(wc.shared),
         strengths=lambda wc: of_two_models(wc.arm, int(wc.shared)),
         seeds=lambda wc: SEEDS[int(wc.first)],
-        # The matrix Ω of a stop costs as much as all other strengths and stops of an arm.
+        # The matrix Ω of one stop costs as much as all other strengths and stops of an arm.
         stops=lambda wc: STOPS[:1] if "omega" in ARMS[wc.arm].estimates else STOPS,
         width=config["width"],
         second=config["second"],
@@ -119,7 +119,7 @@ rule train_second:
         "../scripts/train_second.py"
 
 
-# One job: trainings of the same small network, no longer than the start of a job for each.
+# One job for all arms: each training takes no longer than the start of a job.
 rule train_split:
     input:
         images=images("data"),

@@ -1,7 +1,7 @@
-"""The first page of `snakemake --report`: paper against here, data, parameters, and what made it.
+"""The start page of `snakemake --report`: claims here and in the paper, data, parameters, versions.
 
-Results say what they say wherever they were made; versions, processor and git revision are those of
-the machine and the working copy that write the report.
+Versions, processor and git revision are those of the machine and the working copy that write the
+report, not those that made the results.
 """
 
 import csv
@@ -29,7 +29,7 @@ STUDIES = {
     "Architecture search on images": "evaluate_search/images",
 }
 PACKAGES = ("wpl", "torch", "numpy", "scipy", "pandas", "scikit-learn", "snakemake", "dvc")
-# Wide tables need more than the column that Snakemake's page leaves for a description.
+# Wide tables need more space than Snakemake's page has for a description.
 LAYOUT = """
 div:has(> div > .prose .start) { flex-direction: column; }
 .prose:has(.start) { max-width: 76rem !important; }
@@ -39,7 +39,7 @@ div:has(> div > .prose .start) { flex-direction: column; }
 
 
 def write(results: Path, config: Mapping[str, Any]) -> None:
-    """Write the page where the report finds it."""
+    """Write the page to the file that the report includes."""
     with atomic(PAGE) as temporary:
         temporary.write_text(start_page(results, config), "utf-8")
 
@@ -48,11 +48,11 @@ def start_page(results: Path, config: Mapping[str, Any]) -> str:
     """Write the page.
 
     Args:
-        results: The folder of the results; a study that is not there is left out.
+        results: The folder of the results; studies without results are left out.
         config: The configuration of the report.
 
     Returns:
-        A piece of HTML that fetches nothing.
+        HTML without references to other files.
     """
     parts = [f'<div class="start"><style>{STYLE}{LAYOUT}</style>']
     for title, study in STUDIES.items():
@@ -81,7 +81,7 @@ def _data(results: Path) -> Iterator[str]:
 
 
 def _surroundings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """List what a reader needs to make the same again."""
+    """List the facts needed to reproduce the results."""
     yield "seeds of the two models", ", ".join(map(str, config["seeds"]))
     for task, settings in config["search"].items():
         if isinstance(settings, Mapping) and "seeds" in settings:
@@ -98,7 +98,7 @@ def _surroundings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _revision() -> str:
-    """Name the commit, and say if the working copy differs from it."""
+    """Return the commit, and whether the working copy differs from it."""
 
     def git(*command: str) -> str:
         done = subprocess.run(["git", *command], capture_output=True, text=True, check=True)  # noqa: S603, S607
@@ -112,7 +112,7 @@ def _revision() -> str:
 
 
 def _processor() -> str:
-    """Name the processor's model, as far as the system tells."""
+    """Return the model of the processor, if the system tells."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

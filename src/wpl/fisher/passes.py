@@ -1,4 +1,4 @@
-"""Steps that all estimates take: the forward pass of a batch, and the mean in the end."""
+"""Steps of all estimates: the forward pass of a batch, and the final mean."""
 
 import math
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from wpl.fisher.first_batch import explained
 
 
 def record(job: Job, model: nn.Module, samples: Samples) -> Batch:
-    """Call a model with a batch, so that vectors can be sent back.
+    """Call a model with a batch, and record it for the backward pass.
 
     Args:
-        job: What is wanted.
+        job: What to compute.
         model: In eval mode.
-        samples: Of the batch.
+        samples: The samples of the batch.
 
     Returns:
         The recorded batch, with its outputs.
@@ -44,12 +44,12 @@ def finish(
 
     Args:
         squares: The sums.
-        wanted: The parameters.
-        factor: Factor of the sums.
-        floor: Added to them then.
+        wanted: The parameters, by name, of any shapes.
+        factor: Factor on the sums.
+        floor: Added afterwards.
 
     Returns:
-        By name, F.
+        By name, F in the shape of its parameter.
 
     Raises:
         ValueError: If F is not finite.
@@ -60,7 +60,7 @@ def finish(
     if len({limit.device for limit in limits}) > 1:
         limits = [limit.cpu() for limit in limits]
     for name, limit in zip(fisher, torch.stack(limits).tolist(), strict=True):
-        # A limit may also overflow alone.
+        # The bound may overflow even if F does not.
         if not math.isfinite(limit) and not fisher[name].isfinite().all():
             raise ValueError(f"the Fisher information of {name!r} is not finite")
     return {name: f.add_(floor) for name, f in fisher.items()} if floor else fisher

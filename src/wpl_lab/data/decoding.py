@@ -1,4 +1,4 @@
-"""Image files as one array of pixels, and what they were like."""
+"""Decoding of image files into one array of pixels, with facts about the files."""
 
 import hashlib
 import os
@@ -23,10 +23,10 @@ class Decoded:
     Attributes:
         pixels: ``(file, channel, height, width)``: one channel if all are grey and three if any has
             colour; uint16 if any has 16 bits per channel, else uint8.
-        digests: The SHA-256 of each file, by path.
-        traits: For each trait that some have, such as ``"mode RGB"`` or ``"rotated by EXIF"``, the
-            paths of these files.
-        sizes: How many files have each height and width, as they were before they were resized.
+        digests: SHA-256 of each file, by path.
+        traits: For each trait, such as ``"mode RGB"`` or ``"rotated by EXIF"``, the paths of the
+            files that have it.
+        sizes: Number of files of each height and width, before resizing.
     """
 
     pixels: Pixels
@@ -43,15 +43,15 @@ def decode_all(
     Args:
         tree: A folder or archive.
         names: Paths of the files.
-        size: Height and width to which each image is resized; None if all have the same.
-        background: What shows through transparent pixels.
+        size: Height and width to which each image is resized; None if all have the same size.
+        background: Background of transparent pixels.
 
     Returns:
         The files, in the order of ``names``.
 
     Raises:
-        DataError: If a file cannot be used (``image_file.decode``); if sizes differ and none is
-            given; if all of them would not fit into memory.
+        DataError: If a file cannot be used (see ``image_file.decode``); if sizes differ and
+            ``size`` is None; if all of them would not fit into memory.
     """
     rows = {name: row for row, name in enumerate(names)}
     check_memory(len(names), size or 1, 1)
@@ -79,10 +79,14 @@ def decode_all(
 
 
 def resize(pixels: Pixels, size: int) -> Pixels:
-    """Resize images ``(sample, channel, height, width)`` to a square, channel by channel.
+    """Resize images to a square, channel by channel.
+
+    Args:
+        pixels: ``(sample, channel, height, width)``.
+        size: New height and width.
 
     Returns:
-        ``(sample, channel, size, size)``.
+        ``(sample, channel, size, size)``, of the same data type.
 
     Raises:
         DataError: If they would not fit into memory.
@@ -126,7 +130,7 @@ def _square(channel: Pixels, size: int) -> Pixels:
 
 
 def _put(whole: Pixels, row: int, image: Pixels) -> Pixels:
-    """Put an image ``(channel, height, width)`` in its row; the first with colour or 16 bits."""
+    """Store an image ``(channel, height, width)``; converts all to colour or 16 bits if needed."""
     if len(image) > whole.shape[1]:
         whole = np.repeat(whole, 3, axis=1)  # grey images so far
     if image.dtype != whole.dtype:  # 255 of 8 bits is 65535 of 16

@@ -1,4 +1,4 @@
-"""Patches: the gradient of a convolution's weight is a sample's patches times its output's g."""
+"""Convolutions: the gradient of the weight is the product of patches and output gradients."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,15 +22,22 @@ class Geometry(NamedTuple):
 
 
 class Convolved:
-    """Inputs ``(sample, channel, ...)`` and gradients of the outputs of a convolution."""
+    """The gradient of a convolution's weight, as inputs and gradients of the outputs."""
 
     def __init__(self, x: Tensor, g: Tensor, shape: Sequence[int], geometry: Geometry) -> None:
-        """Keep the factors; ``shape`` is that of the weight."""
+        """Keep the factors.
+
+        Args:
+            x: Inputs ``(sample, in, ...)``.
+            g: Gradients of the outputs ``(sample, out, ...)``.
+            shape: Shape of the weight.
+            geometry: Of the convolution.
+        """
         self.x, self.g, self.shape, self.geometry = x, g, shape, geometry
         self.samples = len(x)
 
     def dense(self, rows: slice) -> Tensor:
-        """See ``Contribution``: with its samples as groups, one convolution makes them all."""
+        """See ``Contribution``; computed by one convolution with the samples as groups."""
         x, g = self.x[rows], self.g[rows]
         height, *rest = self.shape
         stride, padding, dilation, groups = self.geometry
@@ -57,7 +64,7 @@ class Convolved:
         """See ``Contribution``."""
         if self.geometry.groups == 1 and len(self.shape) in (3, 4):
             x, g, (stride, padding, dilation, _) = self.x, self.g, self.geometry
-            if len(self.shape) == 3:  # in one direction: images of height 1
+            if len(self.shape) == 3:  # one-dimensional: as images of height 1
                 x, g = x.unsqueeze(2), g.unsqueeze(2)
                 stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
             add_unfolded_squares_(total, x, g, (stride, padding, dilation))

@@ -19,7 +19,7 @@ def add_unfolded_squares_(
     """Add the squares of each sample's gradient of an ungrouped convolution.
 
     Args:
-        total: Of the weight ``(out, in, height, width)``, or without the height.
+        total: For the weight ``(out, in, height, width)``, or without the height.
         x: Inputs ``(sample, in, y, x)``.
         g: Gradients of the outputs ``(sample, out, y, x)``.
         geometry: Stride, padding and dilation.
@@ -46,7 +46,7 @@ def _add_rows_of_the_kernel_(
     g: Tensor,
     geometry: tuple[Pair, Pair, Pair],
 ) -> None:
-    """Unfold along the kernel's width only: each of its rows is then a view, shifted."""
+    """Unfold along the kernel's width only; the rows of the kernel are then shifted views."""
     (down, right), (above, left), (apart_y, apart_x) = geometry
     out, channels, tall, wide = total.shape
     height, width = g.shape[2:]

@@ -1,7 +1,8 @@
-"""Sees each torch call of a forward pass under ``torch.vmap`` and lets weights meet samples apart.
+"""Intercepts each torch call of a forward pass under ``torch.vmap``, to separate the samples.
 
-functorch follows the samples: a tensor that depends on them is batched. What meets them without
-being batched and needs a gradient is a weight: a wanted parameter, or made of such alone.
+functorch tracks the samples: a tensor that depends on them is batched. A tensor that is combined
+with them without being batched and that needs a gradient is a weight: a wanted parameter, or
+computed from such parameters alone.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,38 +23,38 @@ from wpl.fisher.engines.recording import Recording
 from wpl.fisher.layers.norms import batch_norm_written_out
 from wpl.fisher.layers.registry import COMPOSED, LAYERS, MERGED, WHOLE, Entry, Form, Samples
 
-# Elements of the gradients of each sample that weights without a closed form may take together
-# (256 MB of single precision); more samples are cut into parts.
+# Largest number of elements of the per-sample gradients of weights without a closed form, together
+# (256 MB in single precision); for more, the samples are split into parts.
 ELEMENTS = 2**26
 _FACTORIES = {torch.zeros, torch.ones, torch.empty, torch.full, torch.zeros_like, torch.ones_like}
 
 
 class TooLargeError(Exception):
-    """The gradients of so many samples at once would take too much memory."""
+    """The gradients of all samples at once would take too much memory."""
 
 
 class Intercept(TorchFunctionMode):
-    """Gives weights with a closed form a stand-in, and each sample a copy of the others.
+    """Gives weights with a closed form a stand-in, and each sample its own copy of other weights.
 
     A known use of a weight is called with a stand-in that needs no gradient, so that autograd does
-    not compute the weight's; from the call's input and the gradient of its output, the layer's form
-    makes the squares instead. Elsewhere, a weight that meets samples is expanded to one for each:
-    autograd then gives the gradient of each sample, in the same pass.
+    not compute the weight's gradient; instead, the layer's form computes the squares from the
+    call's input and the gradient of its output. In other uses, the weight is expanded to one copy
+    per sample, so that autograd gives the gradient of each sample in the same pass.
     """
 
     def __init__(
         self, recording: Recording, samples: int, *, batch_factories: bool = False
     ) -> None:
-        """Watch the calls of a function under ``torch.vmap``.
+        """Set up the interception of a forward pass.
 
         Args:
-            recording: Of which this is the forward pass.
-            samples: How many there are.
-            batch_factories: Whether new tensors shall have a copy for each sample: so they must if
-                the model writes samples into them.
+            recording: The recording of this forward pass.
+            samples: Number of samples.
+            batch_factories: Whether new tensors get a copy for each sample, as is necessary if the
+                model writes samples into them.
         """
         super().__init__()
-        self.leaves: list[Tensor] = []  # where the way back ends
+        self.leaves: list[Tensor] = []  # where back-propagation ends
         self._recording, self._samples = recording, samples
         self._level = functorch.current_level()
         self._copies: dict[int, Tensor] = {}
@@ -67,7 +68,7 @@ class Intercept(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call a function, or what is known to give the same."""
+        """Call a function, or an equivalent that separates the samples."""
         kwargs = kwargs or {}
         if func.__name__ == "__get__":  # a property such as ``shape``
             return func(*args, **kwargs)
@@ -91,22 +92,22 @@ class Intercept(TorchFunctionMode):
         return self._any(func, args, kwargs) if out is NotImplemented else out
 
     def stand_in(self, tensor: Any) -> Any:
-        """Replace a weight; see ``Recording``. Anything else is returned as it is."""
+        """Replace a weight; see ``Recording``. Anything else is returned unchanged."""
         return self._recording.stand_in(tensor) if self._is_weight(tensor) else tensor
 
     def tap(
         self, out: Tensor, forms: Iterable[Form], way: str, kept: Iterable[Tensor] = ()
     ) -> Tensor:
-        """Have weights receive their contributions when the gradient of an output is there.
+        """Compute the contributions to weights when the gradient of an output is available.
 
         Args:
             out: The output ``(sample, ...)``, just computed with stand-ins.
-            forms: What its gradient contributes to each weight or its stand-in.
-            way: How that is, in words.
-            kept: What the forms need, not to be changed in place until then.
+            forms: For each weight or stand-in, what the gradient contributes.
+            way: A description, for ``explain``.
+            kept: Tensors that the forms need, which must not be changed in place before.
 
         Returns:
-            The output to go on with.
+            The output to continue with, in the same shape.
         """
         found = self._recording.expect(forms, way)
         versions = [(t, t._version) for t in kept]
@@ -147,7 +148,8 @@ class Intercept(TorchFunctionMode):
         def raw(t: Tensor) -> Tensor:
             if t is source:
                 found = self._per_sample(t)
-                # Else a weight that needs no gradient is multiplied with each sample alone.
+                # Otherwise a weight without a gradient would be multiplied with each sample
+                # separately.
                 return found.flatten(0, 1) if merged else found.contiguous()
             found = self._raw(t)
             return self.stand_in(t) if found is t else found
@@ -197,7 +199,7 @@ class Intercept(TorchFunctionMode):
     def _copies_in(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-        """Replace the weights that meet samples by a copy for each sample."""
+        """Replace weights that are combined with samples by a copy for each sample."""
         tensors = tensors_in(args)
         if kwargs:
             tensors += tensors_in(kwargs)
@@ -213,7 +215,7 @@ class Intercept(TorchFunctionMode):
         return args, kwargs
 
     def _copy(self, tensor: Tensor, way: str) -> Tensor:
-        """Expand a weight to one for each sample; anything else is returned as it is."""
+        """Expand a weight to a copy per sample; anything else is returned unchanged."""
         if not self._is_weight(tensor):
             return tensor
         if id(tensor) not in self._copies:
@@ -237,7 +239,7 @@ class Intercept(TorchFunctionMode):
         )
 
     def _raw(self, tensor: Tensor) -> Tensor:
-        """Unwrap a batched tensor into ``(sample, *shape)``; any other is returned as it is."""
+        """Unwrap a batched tensor into ``(sample, *shape)``; any other is returned unchanged."""
         dim = functorch.maybe_get_bdim(tensor)
         if dim < 0:
             return tensor
@@ -257,7 +259,7 @@ class Intercept(TorchFunctionMode):
 
 
 class _Outside:
-    """A context without ``torch.vmap``: calls get all samples at once."""
+    """A context without ``torch.vmap``, in which calls get all samples at once."""
 
     def __enter__(self) -> None:
         self._layer = functorch.pop_dynamic_layer_stack()
@@ -267,7 +269,10 @@ class _Outside:
 
 
 def check_unchanged(versions: Iterable[tuple[Tensor, int]]) -> None:
-    """Raise an error if tensors that the backward pass needs are not those that were kept.
+    """Raise an error if tensors that the backward pass needs were changed in place.
+
+    Args:
+        versions: Tensors of any shapes, and their versions when they were kept.
 
     Raises:
         RuntimeError: If one was changed in place.

@@ -1,4 +1,4 @@
-"""Layers whose squared gradients have a closed form, one kind a file.
+"""Layers whose squared gradients have a closed form, one kind per file.
 
 Each file registers its functions when it is imported; see ``registry.register``.
 """

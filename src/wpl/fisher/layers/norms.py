@@ -1,4 +1,4 @@
-"""Scale and shift after a normalisation: Σ_t g_t ∘ x̂_t and Σ_t g_t of each sample."""
+"""Scale and shift of normalisation layers: Σ_t g_t ∘ x̂_t and Σ_t g_t for each sample."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,7 +19,7 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> list[Form]:
-    """Know ``F.layer_norm``."""
+    """Closed form of ``F.layer_norm``; see ``register``."""
     shape = list(normalized_shape)
     return _over_last(
         input, lambda x: F.layer_norm(x, shape, None, None, eps), len(shape), weight, bias
@@ -33,7 +33,7 @@ def rms_norm(
     weight: Tensor | None = None,
     eps: float | None = None,
 ) -> list[Form]:
-    """Know ``F.rms_norm``."""
+    """Closed form of ``F.rms_norm``; see ``register``."""
     shape = list(normalized_shape)
     return _over_last(input, lambda x: F.rms_norm(x, shape, None, eps), len(shape), weight, None)
 
@@ -59,7 +59,7 @@ def group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> list[Form]:
-    """Know ``F.group_norm``."""
+    """Closed form of ``F.group_norm``; see ``register``."""
     return _over_channels(
         input, lambda x: F.group_norm(x, num_groups, None, None, eps), weight, bias
     )
@@ -76,7 +76,7 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> list[Form]:
-    """Know ``F.batch_norm`` on running statistics.
+    """Closed form of ``F.batch_norm`` with running statistics; see ``register``.
 
     Returns:
         The forms.
@@ -105,13 +105,13 @@ def batch_norm_written_out(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Write ``F.batch_norm`` on running statistics out.
+    """Compute ``F.batch_norm`` with running statistics; arguments as in ``F.batch_norm``.
 
     For a batch of one, torch 2.15 differentiates it wrongly on a CPU where the output is flattened
     and transposed.
 
     Returns:
-        Its output.
+        Its output, in the shape of the input.
     """
     batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     shape = (-1, *[1] * (input.ndim - 2))
