@@ -1,8 +1,8 @@
 """Snakemake, its jobs and DVC in processes forked from one that has imported what they need.
 
 Imports take one to three seconds of each command and of each job, more than all else that they do
-on the smoke configuration. A process that a test is to signal, limit or find among others is started
-as a user starts it, by ``Workspace.begin``.
+on the smoke configuration. A process that a test is to signal, to limit or to find among others is
+started as a user starts it, by ``Workspace.begin``.
 """
 
 import atexit

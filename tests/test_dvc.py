@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from workspace import PLOTS, Workspace, wait_until
 
-WPL = ["train_second/shared1/wpl", "train_second/shared2/wpl"]
+WPL = [f"train_second/shared{k}/wpl/from0" for k in (1, 2)]
 TABLE = "dvc exp show --only-changed --hide-workspace --drop 'Created|State|Executor'"
 JUDGED = ["evaluate_forgetting", *PLOTS]
 

@@ -17,8 +17,8 @@ import pytest
 from workspace import wait_until
 
 SEARCH = "search_cells/text/small/enas/wpl/from0"
-SECOND = "train_second/shared2/wpl"
-FISHER = "estimate_fisher/fisher"
+SECOND = "train_second/shared2/wpl/from0"
+FISHER = "estimate_fisher/from0/fisher"
 JUDGED = ("evaluate_forgetting", "evaluate_search")
 JUDGE = (
     "snakemake --cores 2 results/evaluate_forgetting/metrics.json "
@@ -162,7 +162,7 @@ def test_a_full_disk_is_named_and_loses_nothing(project, expected, lost, culprit
 @pytest.mark.parametrize(
     ("file", "how", "made"),
     [
-        (f"{FISHER}.safetensors", flip, "estimate_fisher"),
+        (f"{FISHER}.safetensors", flip, "estimate_fisher/from0"),
         (f"{SECOND}.csv", flip_a_digit, SECOND),
     ],
 )
@@ -182,7 +182,7 @@ def test_a_damaged_result_is_not_used(project, expected, file, how, made, kept):
 @pytest.mark.parametrize(
     ("file", "how", "lost", "made"),
     [
-        (f"{FISHER}.safetensors", flip_in_metadata, SECOND, "estimate_fisher"),
+        (f"{FISHER}.safetensors", flip_in_metadata, SECOND, "estimate_fisher/from0"),
         (f"{SECOND}.csv", cut, "nothing", SECOND),
     ],
 )
@@ -253,7 +253,7 @@ def test_what_a_loss_of_power_leaves_is_put_right(project):
     """Files half written, and a record cut short."""
     before = project.results()
     results = project.path / "results"
-    (results / "train_second/shared2/.wpl.csv.77.tmp").write_text("sh")
+    (results / "train_second/shared2/wpl/.from0.csv.77.tmp").write_text("sh")
     (results / "evaluate_search/text/.headline.json.copy").write_text("{")
     (project.path / ".unfinished/search-0123").mkdir(parents=True)
     (project.path / ".unfinished/search-0123/.seed0.78.tmp").write_text("")

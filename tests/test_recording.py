@@ -102,7 +102,7 @@ def test_stages_that_a_param_does_not_concern_are_skipped(project):
     for stage in ("search_text", "search_images"):
         assert f"Stage '{stage}' didn't change, skipping" in printed
     assert project.ran() == sorted(
-        [*(f"train_second/shared{k}/wpl" for k in (1, 2)), "evaluate_forgetting", *PLOTS]
+        [*(f"train_second/shared{k}/wpl/from0" for k in (1, 2)), "evaluate_forgetting", *PLOTS]
     )
 
 
