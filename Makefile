@@ -18,8 +18,9 @@ study: .venv/installed
 experiment: .venv/installed
 	$(ACTIVATE) && python workflow/support/experiment.py $(OVERLAY) $(OPTIONS)
 
+TESTS ?= not long
 test: .venv/installed
-	$(ACTIVATE) && pytest
+	$(ACTIVATE) && pytest -m "$(TESTS)"
 
 # The tests that are left out of `make test` because they take minutes.
 test-long: .venv/installed
