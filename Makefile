@@ -8,10 +8,11 @@ run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
 
 # The searches at greater length, each configuration in a clone of its own under .study/, where a
-# study that was interrupted goes on; its tables, figures and findings are copied to docs/study/.
+# study that was ended goes on; what it shows is copied to docs/study/.
 study: .venv/installed
-	$(ACTIVATE) && workflow/support/study.sh study search_text search_images
-	$(ACTIVATE) && workflow/support/study.sh study_ptb search_text
+	$(ACTIVATE) && workflow/support/study.sh study text text
+	$(ACTIVATE) && workflow/support/study.sh study images images
+	$(ACTIVATE) && workflow/support/study.sh study_ptb text ptb
 
 # With an overlay, as `make experiment OVERLAY=config/smoke.yaml OPTIONS="--name smoke"`.
 experiment: .venv/installed

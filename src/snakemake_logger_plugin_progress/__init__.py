@@ -5,7 +5,9 @@ the display is redrawn in place; elsewhere each finished job is a line, and in C
 ``CI`` is set) there are none. Warnings are printed at once, errors at the end, where they are seen.
 """
 
+import builtins
 import os
+import re
 from logging import WARNING, LogRecord
 
 from rich.console import Console
@@ -45,6 +47,7 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: LogRecord) -> None:
         """Take a record into the display, or print it."""
         event = getattr(record, "event", None)
+        _tell_plainly(record)
         if self._plain:
             if self._filter.filter(record) and not (self._short and _is_needless(record)):
                 self._print(self._text.format(record))
@@ -108,6 +111,14 @@ class LogHandler(LogHandlerBase):
     def needs_rulegraph(self) -> bool:
         """The graph of rules is not shown."""
         return False
+
+
+def _tell_plainly(record: LogRecord) -> None:
+    """Reduce the traceback of a file that is missing or cannot be used, an overlay, to one line."""
+    fault = getattr(builtins, str(getattr(record, "exception", None)), None)
+    if isinstance(fault, type) and issubclass(fault, OSError):
+        *_, last = str(record.msg).split("\n" + fault.__name__ + ": ")
+        record.msg = "error: " + re.sub(r"^\[Errno \d+\] ", "", last.strip())
 
 
 def _is_needless(record: LogRecord) -> bool:

@@ -11,11 +11,16 @@ from wpl_lab.two_models.two_models_claims import Claims
 from wpl_lab.two_models.two_models_findings import findings
 from wpl_lab.two_models.two_models_verdicts import verdicts
 
+
+def read(files):
+    """Stack records, of all seeds and arms."""
+    return pd.concat([load_table(f, dtype={"stop": str}) for f in files], ignore_index=True)
+
+
 with job(snakemake):
     params, output = snakemake.params, snakemake.output
-    tables = [load_table(file, dtype={"stop": str}) for file in snakemake.input.history]
-    history = pd.concat(tables, ignore_index=True)
-    of_split = load_table(snakemake.input.split, dtype={"stop": str}).assign(shared="split")
+    history, of_split = (read(snakemake.input[name]) for name in ("history", "split"))
+    of_split = of_split.assign(shared="split")
     scores, split_scores = (comparison.final_scores(h) for h in (history, of_split))
     compared, split = (comparison.compare(s) for s in (scores, split_scores))
     cases = pd.concat([compared[compared["own"]], split[split["own"]]], ignore_index=True)

@@ -1,7 +1,7 @@
-"""A pass through the cells of one architecture, with the weights of several runs side by side.
+"""A forward pass of one architecture, with the weights of several runs side by side.
 
 The channels of all runs lie side by side in one tensor, ``(batch, run · channel, height, width)``:
-convolutions take a group per run, everything else acts on each channel alone.
+convolutions have a group per run; all other operations act on each channel separately.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,29 @@ Statistics = list[tuple[Tensor, Tensor]]
 
 
 class Norm:
-    """Normalises one layer after the other: batch normalisation without affine parameters."""
+    """Batch normalisation without affine parameters, for one layer after the other."""
 
     def __init__(self, statistics: Statistics | None = None, *, keep: bool = False) -> None:
-        """Take the statistics given, or those of the batch, which are then ``kept`` if asked."""
+        """Choose what to normalise with.
+
+        Args:
+            statistics: Mean and variance ``(run · channel)`` for each layer in turn; by default,
+                those of the batch.
+            keep: Whether to collect the statistics of the batch in ``kept``.
+        """
         self._statistics, self._keep = statistics, keep
         self.kept: Statistics = []
         self._number = 0
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Normalise ``(batch, channel, height, width)``."""
+        """Normalise the next layer.
+
+        Args:
+            x: ``(batch, run · channel, height, width)``.
+
+        Returns:
+            The normalised values, in the same shape.
+        """
         if self._statistics is not None:
             mean, variance = self._statistics[self._number]
             self._number += 1
@@ -40,11 +53,11 @@ class Norm:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What a network is made of, beside its cells.
+    """The layout of a network, without the architectures of its cells.
 
     Attributes:
         reduces: For each cell, from first to last, whether it halves the image.
-        repeats: How often a separable convolution is applied in a row (ENAS: 2).
+        repeats: How many times a separable convolution is applied in sequence (ENAS: 2).
         dropout: Probability of dropping a feature before the classifier.
         drop_path: Probability of dropping the result of an operation, for a whole image; identities
             are never dropped.
@@ -58,12 +71,12 @@ class Layout:
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of several runs, as a pass takes them.
+    """The weights of several runs, in the form that a pass takes.
 
     Attributes:
         convolutions: By name, ``(run · out, in, height, width)``.
-        classifiers: Of each run, ``(class, channel)``.
-        biases: Of each run, ``(class)``.
+        classifiers: For each run, ``(class, channel)``.
+        biases: For each run, ``(class)``.
     """
 
     convolutions: Mapping[str, Tensor]
@@ -72,7 +85,7 @@ class Weights:
 
 
 class Pass:
-    """One pass through the cells of an architecture."""
+    """One forward pass through the cells of an architecture."""
 
     def __init__(
         self,
@@ -81,20 +94,27 @@ class Pass:
         norm: Norm,
         randoms: Sequence[torch.Generator] | None = None,
     ) -> None:
-        """Prepare for one pass; without a source of random numbers per run, nothing is dropped."""
+        """Prepare a pass.
+
+        Args:
+            layout: The layout of the network.
+            weights: Convolutions ``(run · out, in, height, width)`` and classifiers.
+            norm: Normalises the layers in turn.
+            randoms: For each run, the source of dropout; None to drop nothing.
+        """
         self._layout, self._weights, self._norm = layout, weights, norm
         self._randoms = randoms
         self._runs = len(weights.biases)
 
     def __call__(self, images: Tensor, genotype: ConvolutionalGenotype) -> list[Tensor]:
-        """Classify images.
+        """Compute logits.
 
         Args:
             images: ``(batch, run · channel, height, width)``.
             genotype: The architecture.
 
         Returns:
-            Of each run, logits ``(batch, class)``.
+            For each run, logits ``(batch, class)``.
         """
         x = self._norm(self._convolved(images, "stem", padding=1))
         states = [x, x]
@@ -162,7 +182,7 @@ class Pass:
         return F.conv2d(x, weight, padding=padding, groups=self._runs)
 
     def _kept(self, shape: tuple[int, int], probability: float) -> Tensor:
-        """Draw factors 0 and 1/(1 − p), whose mean is 1, of this shape for each run."""
+        """Draw dropout factors 0 and 1/(1 − p), of this shape for each run."""
         assert self._randoms is not None
         kept = [
             torch.empty(shape, device=random.device).bernoulli_(1 - probability, generator=random)

@@ -1,4 +1,4 @@
-"""Classification of images with cells of the convolutional space."""
+"""Image classification with cells of the convolutional space."""
 
 import itertools
 import math
@@ -29,7 +29,7 @@ from wpl_lab.seeding import generator
 
 
 class ConvolutionalChildren:
-    """Classifiers side by side: those of one architecture take a pass together."""
+    """Classifiers side by side; those of one architecture share a forward pass."""
 
     def __init__(
         self,
@@ -37,7 +37,13 @@ class ConvolutionalChildren:
         weights: Mapping[str, Tensor],
         children: Sequence[tuple[int, ConvolutionalGenotype]],
     ) -> None:
-        """Group the children by architecture."""
+        """Group the children by architecture.
+
+        Args:
+            task: The task.
+            weights: By name, ``(run, ...)``. Later changes of them take effect.
+            children: The run and the architecture of each.
+        """
         self._task, self._weights = task, weights
         self._runs = [run for run, _ in children]
         self._groups: dict[ConvolutionalGenotype, list[int]] = {}
@@ -47,7 +53,7 @@ class ConvolutionalChildren:
     def gradients(
         self, inputs: Tensor, targets: Tensor, randoms: Sequence[torch.Generator]
     ) -> tuple[Tensor, Tensors]:
-        """Differentiate the mean cross-entropy of a batch, normalised by its own statistics.
+        """Differentiate the mean cross-entropy, with batch normalisation by the batch's statistics.
 
         Returns:
             As in ``Children.gradients``.
@@ -99,10 +105,10 @@ class ConvolutionalChildren:
 
     @torch.no_grad()
     def rewards(self, inputs: Tensor, targets: Tensor) -> list[float]:
-        """Compute the accuracy on a batch.
+        """Compute the accuracy of each child on its batch; as in ``Children.rewards``.
 
         Returns:
-            One for each child.
+            One accuracy per child.
         """
         found = dict[int, float]()
         for genotype, children in self._groups.items():
@@ -115,10 +121,10 @@ class ConvolutionalChildren:
 
     @torch.no_grad()
     def scores(self, part: Part) -> list[Score]:
-        """Classify a whole part: nats per image, and the percentage of wrong ones.
+        """Score each child on a part: nats per image, and the percentage of errors.
 
         Returns:
-            One for each child.
+            One score per child.
         """
         count = self._task.predictions(part)
         total = torch.zeros(len(self._runs), 2, dtype=torch.float64, device=self._task.device)
@@ -133,11 +139,11 @@ class ConvolutionalChildren:
         return [Score(nats / count, 100 * wrong / count) for nats, wrong in total.tolist()]
 
     def _of(self, genotype: ConvolutionalGenotype, runs: Sequence[int]) -> Tensors:
-        """Copy the weights that an architecture uses, of some runs."""
+        """Copy the weights of some runs that an architecture uses."""
         return {name: self._weights[name][runs] for name in self._task.used(genotype)}
 
     def _measured(self, genotype: ConvolutionalGenotype, weights: Tensors) -> Statistics:
-        """Measure what the activations are normalised with, with the weights as they are."""
+        """Measure the statistics for batch normalisation with the current weights."""
         runs = len(weights["bias"])
         norm = Norm(keep=True)
         images = self._task.measured
@@ -187,24 +193,23 @@ class ImageTask:
         drop_path: float,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Cut the validation images in two.
+        """Split the validation images in two.
 
         Args:
             images: The data.
-            nodes: As in ``ConvolutionalSpace``, like ``alike`` and ``operations``.
-            alike: See there.
-            operations: See there.
-            width: As in ``ConvolutionalModel``, like ``stages``, ``stacked``, ``repeats``,
-                ``dropout`` and ``drop_path``.
-            stages: See there.
-            stacked: See there.
-            repeats: See there.
-            batch_size: Images of a training batch, and of one of ``reward``.
-            measured: Training images on which the statistics of a child are measured.
-            shift: Training images are shifted by up to so many pixels, at random.
-            flip: Whether every other training image is mirrored, at random.
-            dropout: See there.
-            drop_path: See there.
+            nodes: As in ``ConvolutionalSpace``.
+            alike: As in ``ConvolutionalSpace``.
+            operations: As in ``ConvolutionalSpace``.
+            width: As in ``convolutional_model.initial_weights``.
+            stages: As in ``convolutional_model.layout``.
+            stacked: As in ``convolutional_model.layout``.
+            repeats: As in ``Layout``.
+            batch_size: Images of a training batch, and of a batch of ``reward``.
+            measured: Number of training images for the statistics of batch normalisation.
+            shift: Largest random shift of training images, in pixels.
+            flip: Whether training images are mirrored with probability 1/2.
+            dropout: As in ``Layout``.
+            drop_path: As in ``Layout``.
             device: Where the model and the batches are.
 
         Raises:
@@ -222,7 +227,7 @@ class ImageTask:
         self.guessing = math.log(images.classes)
         self._images = images
         self._batch_size, self._shift, self._flip = batch_size, shift, flip
-        # Validation images are in the order of the source, which may be that of the classes.
+        # Shuffled, as the validation images of a source may be in the order of their classes.
         count = len(images.labels["valid"])
         order = torch.randperm(count, generator=generator(0, "image_task", "halves"))
         self._halves = {"reward": order[: count // 2], "select": order[count // 2 :]}
@@ -231,7 +236,7 @@ class ImageTask:
         self.measured = self._batch("train", chosen)[0]
 
     def weights(self, seed: int) -> Tensors:
-        """Draw the initial weights of a run."""
+        """Draw the initial weights of a run; as in ``Task.weights``."""
         made = initial_weights(
             self.layout,
             self._channels,
@@ -250,11 +255,15 @@ class ImageTask:
     def children(
         self, weights: Mapping[str, Tensor], children: Sequence[tuple[int, ConvolutionalGenotype]]
     ) -> ConvolutionalChildren:
-        """Make the classifiers of architectures."""
+        """Make the classifiers of architectures; as in ``Task.children``.
+
+        Returns:
+            The classifiers.
+        """
         return ConvolutionalChildren(self, weights, children)
 
     def batches(self, start: int, seeds: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches of the shuffled training images, in a new order each time around.
+        """Yield training batches, shuffled again in each epoch; as in ``Task.batches``.
 
         Yields:
             Images ``(run, batch, channel, height, width)`` and labels ``(run, batch)``.
@@ -265,7 +274,7 @@ class ImageTask:
             yield torch.stack(inputs), torch.stack(labels)
 
     def sample(self, randoms: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
-        """Draw a batch of the part ``reward`` for each run."""
+        """Draw a batch of the part ``reward`` for each run; as in ``Task.sample``."""
         half = self._halves["reward"]
         drawn = [
             half[torch.randperm(len(half), generator=random)[: self._batch_size]]
@@ -275,7 +284,7 @@ class ImageTask:
         return torch.stack(inputs), torch.stack(labels)
 
     def part(self, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
-        """Go through a whole part.
+        """Yield all of a part.
 
         Yields:
             Images ``(batch, channel, height, width)`` and labels ``(batch)``.
@@ -312,7 +321,7 @@ class ImageTask:
         return (pixels - mean) / deviation, self._images.labels[part][chosen].to(self.device)
 
     def _altered(self, images: Tensor, random: torch.Generator) -> Tensor:
-        """Shift images, all of a batch alike, and mirror every other one."""
+        """Shift all images of a batch by the same random offset, and mirror some at random."""
         if self._shift:
             down, right = torch.randint(2 * self._shift + 1, (2,), generator=random).tolist()
             height, width = images.shape[2:]
@@ -326,12 +335,12 @@ class ImageTask:
 
 
 def make_task(data: Path | str, *, device: torch.device | str, **model: Any) -> ImageTask:
-    """Read the data and lay it out.
+    """Make the task from a data file.
 
     Args:
         data: File of the images.
         device: Where weights and batches are.
-        model: What else the task is made of, as in ``ImageTask``.
+        **model: The other arguments of ``ImageTask``.
 
     Returns:
         The task.
