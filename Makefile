@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run experiment study test test-long test-slurm params lint report check claims docs verify lock
+.PHONY: run experiment study nasbench201 test test-long test-slurm params lint report check claims docs verify lock
 
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
@@ -12,6 +12,12 @@ run: .venv/installed
 study: .venv/installed
 	$(ACTIVATE) && workflow/support/study.sh study search_text search_images
 	$(ACTIVATE) && workflow/support/study.sh study_ptb search_text
+
+# Searches of NAS-Bench-201, judged by its published tables, in a clone as above; the tables, figures
+# and findings are copied to docs/nasbench201/. Needs pip install '.[nasbench]' and data/cifar10.tar.xz.
+nasbench201: .venv/installed
+	$(ACTIVATE) && RESULTS="evaluate_published plot_published" DOCS=docs \
+		workflow/support/study.sh nasbench201 search_nasbench201
 
 # With an overlay, as `make experiment OVERLAY=config/smoke.yaml OPTIONS="--name smoke"`.
 experiment: .venv/installed

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from annotated_types import MinLen
 
 from wpl_lab.arms import check_arms
-from wpl_lab.constraints import Count, Factor, NonNegative, Positive, Probability, Seed
+from wpl_lab.constraints import Count, Positive, Probability, Seed
+from wpl_lab.search.published.plan import Nasbench201
 from wpl_lab.search.search_names import METHOD_NAMES
 from wpl_lab.search.settings import (
     ImagePlasticity,
@@ -15,6 +16,7 @@ from wpl_lab.search.settings import (
     Policy,
     Population,
     Remedies,
+    Sweep,
     TextPlasticity,
     Training,
 )
@@ -100,18 +102,6 @@ class Dropout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """Strengths at which arms are run once more, by uniform sampling of the small space."""
-
-    wpl: tuple[NonNegative, ...]
-    """Strengths α of the arm wpl."""
-    l2: tuple[NonNegative, ...]
-    """Strengths α of the arm l2."""
-    slow: tuple[Factor, ...]
-    """Factors on the learning rate of the arm slow."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Standalone:
     """How architectures are trained alone, each from scratch: the truth about them."""
 
@@ -185,6 +175,7 @@ class Search:
     population: Population
     text: TextCells
     images: ImageCells
+    nasbench201: Nasbench201
 
     def __post_init__(self) -> None:
         """Check the settings of each task against each other.

@@ -4,7 +4,7 @@ The channels of all runs lie side by side in one tensor, ``(batch, run · channe
 convolutions take a group per run, everything else acts on each channel alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,30 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wpl_lab.search.spaces.convolutional import Branch, Cell, ConvolutionalGenotype
-
-Statistics = list[tuple[Tensor, Tensor]]
-"""Mean and variance of the channels, ``(run · channel)`` each, for each normalisation."""
-
-
-class Norm:
-    """Normalises one layer after the other: batch normalisation without affine parameters."""
-
-    def __init__(self, statistics: Statistics | None = None, *, keep: bool = False) -> None:
-        """Take the statistics given, or those of the batch, which are then ``kept`` if asked."""
-        self._statistics, self._keep = statistics, keep
-        self.kept: Statistics = []
-        self._number = 0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Normalise ``(batch, channel, height, width)``."""
-        if self._statistics is not None:
-            mean, variance = self._statistics[self._number]
-            self._number += 1
-            return F.batch_norm(x, mean, variance)
-        if self._keep:
-            variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
-            self.kept.append((mean, variance))
-        return F.batch_norm(x, None, None, training=True)
+from wpl_lab.search.spaces.network import Weights
+from wpl_lab.search.spaces.normalisation import Norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,21 +32,6 @@ class Layout:
     repeats: int
     dropout: float
     drop_path: float
-
-
-@dataclass(frozen=True)
-class Weights:
-    """The weights of several runs, as a pass takes them.
-
-    Attributes:
-        convolutions: By name, ``(run · out, in, height, width)``.
-        classifiers: Of each run, ``(class, channel)``.
-        biases: Of each run, ``(class)``.
-    """
-
-    convolutions: Mapping[str, Tensor]
-    classifiers: Sequence[Tensor]
-    biases: Sequence[Tensor]
 
 
 class Pass:
