@@ -36,8 +36,8 @@ def published(wc):
     """Every file that the searches leave, and what judges and shows them."""
     task = "nasbench201"
     return [
-        [searches(output, task) for output in rules.search_cells.output],
-        expand(rules.prepare_truth.output, task=task),
-        expand(rules.evaluate_published.output, task=task),
-        expand(rules.plot_published.output, task=task, figure=PUBLISHED_FIGURES),
+        *(f for output in rules.search_cells.output for f in searches(output, task)),
+        *expand(rules.prepare_truth.output, task=task),
+        *expand(rules.evaluate_published.output, task=task),
+        *expand(rules.plot_published.output, task=task, figure=PUBLISHED_FIGURES),
     ]

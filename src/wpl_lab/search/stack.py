@@ -61,7 +61,9 @@ class Stack:
         """Make the source of random numbers of one purpose in this epoch for each run."""
         return [state.generator(purpose, device) for state in self.states]
 
-    def penalties(self, names: Sequence[Sequence[str]], epochs: int) -> Sequence[WeightPlasticity]:
+    def penalties(
+        self, names: Sequence[Sequence[str]], epochs: int
+    ) -> Sequence[WeightPlasticity | None]:
         """Make the loss that protects the weights of each run, in searches of so many epochs.
 
         Args:
@@ -69,7 +71,7 @@ class Stack:
             epochs: Number of epochs.
 
         Returns:
-            One for each run; none where nothing is protected.
+            One for each run, None where it has no such weight; nothing in arms without a penalty.
         """
         if self.memory is None or self.plasticity is None:
             return []

@@ -103,8 +103,8 @@ def read_csv(path: Path | str, space: Space) -> pd.DataFrame:
         raise DataError(f"{path}: expected columns {', '.join(NEEDED)}; {missing[0]} is missing")
     if table.empty:
         raise DataError(f"{path}: there is no architecture in it")
+    table = table.assign(data=table.get("data", "truth"))
     table = table.reindex(columns=COLUMNS)
-    table["data"] = table["data"].fillna("truth")
     accuracy = pd.to_numeric(table["accuracy"], errors="coerce")
     if accuracy.isna().any():
         row = int(accuracy.isna().idxmax())
