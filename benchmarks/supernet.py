@@ -138,7 +138,7 @@ def plain_step(model, inputs, targets):
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), NORM)
         optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step
 

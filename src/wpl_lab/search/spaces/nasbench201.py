@@ -112,7 +112,7 @@ class Nasbench201Space:
     @property
     def size(self) -> int:
         """Number of architectures."""
-        return len(self.operations) ** len(EDGES)
+        return int(len(self.operations) ** len(EDGES))
 
     def decode(self, choices: Sequence[int]) -> Nasbench201Genotype:
         """Make the architecture of one choice for each edge."""
