@@ -8,16 +8,16 @@ run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
 
 # The searches at greater length, each configuration in a clone of its own under .study/, where a
-# study that was interrupted goes on; its tables, figures and findings are copied to docs/study/.
+# study that was ended goes on; what it shows is copied to docs/study/.
 study: .venv/installed
-	$(ACTIVATE) && workflow/support/study.sh study search_text search_images
-	$(ACTIVATE) && workflow/support/study.sh study_ptb search_text
+	$(ACTIVATE) && workflow/support/study.sh study text study/text
+	$(ACTIVATE) && workflow/support/study.sh study images study/images
+	$(ACTIVATE) && workflow/support/study.sh study_ptb text study/ptb
 
-# Searches of NAS-Bench-201, judged by its published tables, in a clone as above; the tables, figures
-# and findings are copied to docs/nasbench201/. Needs pip install '.[nasbench]' and data/cifar10.tar.xz.
+# Searches of NAS-Bench-201, judged by its published tables, likewise; copied to docs/nasbench201/.
+# Needs pip install '.[nasbench]' and data/cifar10.tar.xz.
 nasbench201: .venv/installed
-	$(ACTIVATE) && RESULTS="evaluate_published plot_published" DOCS=docs \
-		workflow/support/study.sh nasbench201 search_nasbench201
+	$(ACTIVATE) && workflow/support/study.sh nasbench201 nasbench201 nasbench201 published
 
 # With an overlay, as `make experiment OVERLAY=config/smoke.yaml OPTIONS="--name smoke"`.
 experiment: .venv/installed

@@ -38,11 +38,11 @@ rule two_models:
     input:
         expand(rules.prepare_data.output, section="data"),
         expand(rules.evaluate_data.output, prepared="data"),
-        rules.train_first.output,
-        rules.estimate_fisher.output,
-        rules.estimate_importance.output if ESTIMATED else [],
+        expand(rules.train_first.output, first=SEEDS),
+        expand(rules.estimate_fisher.output, first=SEEDS),
+        expand(rules.estimate_importance.output if ESTIMATED else [], first=SEEDS),
         of_second(rules.train_second.output),
-        rules.train_split.output,
+        expand(rules.train_split.output, first=SEEDS),
         rules.evaluate_forgetting.output,
         expand(rules.plot_two_models.output, figure=FIGURES),
 

@@ -42,6 +42,9 @@ INITIAL = ("uniform", "He")
 """Weights of layers as torch makes them, ±1/√fan-in; or √6 times that, with biases of 0."""
 STOPS = (0.89, "converged")
 """The validation accuracy at which A is taken, the paper's; or after all its iterations."""
+SETTINGS = tuple(itertools.product(WIDTHS, OPTIMISERS, INITIAL))
+PLANNED = len(SETTINGS) * len(STOPS)
+"""The number of settings, counting both stops of A."""
 ITERATIONS = {"first": 3000, "second": 1500}
 RECORDS = (50, 200, 500, 1500)
 BATCH_SIZE = 64
@@ -152,13 +155,13 @@ def main() -> None:
         there = {
             setting for done in rows for setting in zip(*(done[s] for s in SETTING), strict=True)
         }
-        for setting in itertools.product(WIDTHS, OPTIMISERS, INITIAL):
+        for setting in SETTINGS:
             if setting not in there:
                 found = train_setting(images, *setting)
                 rows.append(found.assign(**dict(zip(SETTING, setting, strict=True))))
                 save_table(table, pd.concat(rows, ignore_index=True))
                 print(*setting, flush=True)
-    save_text(FOLDER / "order.md", report(load_table(table, dtype={"stop": str})))
+    save_text(FOLDER / "order.md", report(load_table(table, dtype={"stop": str}), PLANNED))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ LEVEL = 0.05
 PAGE = """# Does A forget more the more layers it shares?
 
 In figure 1 of the paper A, a perceptron of four layers on MNIST, keeps about {paper} with 1, 2 and
-3 shared layers when B is trained without a remedy. Here {settings} settings are trained with
-{seeds} seeds each: the width of the hidden layers, the optimiser of both models, their initial
-weights (`uniform` in ±1/√fan-in, as torch makes them, or He's, √6 times as wide, with biases of 0),
+3 shared layers when B is trained without a remedy. Here {settings} of {planned} settings are
+trained with {seeds} seeds each: the width of the hidden layers, the optimiser of both models, their
+initial weights (`uniform` in ±1/√fan-in, as torch makes them, or He's, √6 times as wide, biases 0),
 and A taken when its validation accuracy reaches .89, as in the paper, or after all its steps. A is
 scored after several steps of B; the experiment ([findings](findings.md)) scores it after 1,500.
 
@@ -22,6 +22,8 @@ The order **appears** where the mean accuracy that A keeps falls from 1 to 2 to 
 the trend, 1 against 3, has p < {level} in a paired sign-flip test over seeds; it is **reversed**
 where all of that holds the other way round. The settings are a search for the order: by chance one
 in twenty shows a trend, so the tests that count are those of the means over settings, seed by seed.
+The steps of B at which A is scored, and this criterion, were chosen after the first settings had
+been trained: this page explores; it confirms nothing.
 
 ## Where it appears
 
@@ -46,11 +48,12 @@ more of A breaks. Later B solves the same task as A, on the same images: its lay
 A again, and more so the more of them are shared."""
 
 
-def report(runs: pd.DataFrame) -> str:
+def report(runs: pd.DataFrame, planned: int) -> str:
     """Write the page.
 
     Args:
         runs: The columns of order.csv.
+        planned: The number of settings that are to be trained.
 
     Returns:
         Markdown.
@@ -61,6 +64,7 @@ def report(runs: pd.DataFrame) -> str:
     return PAGE.format(
         paper=_kept(PAPER),
         settings=len(orders.groupby(SETTING)),
+        planned=planned,
         seeds=runs["seed"].nunique(),
         level=LEVEL,
         counts=_counts(runs, orders),

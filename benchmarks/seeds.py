@@ -8,23 +8,25 @@ MNIST, for 1 and for 10 seeds in turn, on one thread, and prints the median of t
 
 import statistics
 import time
+from dataclasses import replace
 
 import torch
 
 from wpl_lab.data.images import Images
 from wpl_lab.two_models.first import train_first
+from wpl_lab.two_models.training_settings import First
 
 SHAPES = {"digits": (1293, 8), "mnist": (54_000, 28)}
-TRAINING = {
-    "stops": [],
-    "check_every": 1000,
-    "depth": 4,
-    "width": 10,
-    "iterations": 300,
-    "batch_size": 64,
-    "learning_rate": 1e-3,
-    "weight_decay": 0.0,
-}
+WIDTH = 10
+TRAINING = First(
+    stops=(),
+    check_every=1,
+    depth=4,
+    iterations=300,
+    batch_size=64,
+    learning_rate=1e-3,
+    weight_decay=0.0,
+)
 
 
 def random_images(samples: int, side: int) -> Images:
@@ -36,7 +38,7 @@ def random_images(samples: int, side: int) -> Images:
 
 def seconds(images: Images, seeds: int) -> float:
     start = time.perf_counter()
-    train_first(images, seeds=range(seeds), **TRAINING)
+    train_first(images, TRAINING, seeds=range(seeds), width=WIDTH)
     return time.perf_counter() - start
 
 
@@ -44,12 +46,12 @@ def main() -> None:
     torch.set_num_threads(1)
     for name, shape in SHAPES.items():
         images = random_images(*shape)
-        still = {**TRAINING, "iterations": 1}
+        still = replace(TRAINING, iterations=1)
         seconds(images, 1)
         ratios = []
         for _ in range(7):
             start = time.perf_counter()
-            train_first(images, seeds=[0], **still)  # reading and scoring, not training
+            train_first(images, still, seeds=[0], width=WIDTH)  # reading and scoring, not training
             fixed = time.perf_counter() - start
             one, ten = (seconds(images, n) - fixed for n in (1, 10))
             ratios.append(ten / one)

@@ -62,7 +62,8 @@ def project(recorded, tmp_path):
     """A copy of it to play with."""
     copy = recorded.copy(tmp_path / "project")
     copy.ran()
-    return copy
+    yield copy
+    copy.end()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from wpl_lab.arms import ARMS, SEARCH, SPLIT, TWO_MODELS, applicable, chosen, in_order
+from wpl_lab.arm_choice import applicable, chosen, in_order
+from wpl_lab.arms import ARMS, SEARCH, SPLIT, TWO_MODELS
 from wpl_lab.weighting import weighting
 
 EVERYWHERE = TWO_MODELS + SPLIT + SEARCH

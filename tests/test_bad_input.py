@@ -130,6 +130,7 @@ def test_a_bad_parameter(case):
 
 OVERLAYS = {
     "a key twice": (["--configfile", "it.yaml"], "it.yaml, line 2: repeats the key 'width'"),
+    "no file": (["--configfile", "no.yaml"], "No such file or directory: 'no.yaml'"),
     "a section": (["--config", "wpl={alpha: 5.0}"], "--config wpl=...: Snakemake reads numbers in"),
 }
 
@@ -401,10 +402,14 @@ def a_folder(path):
 
 
 def of_kind(other):
-    return lambda path: shutil.copyfile(path.parents[1] / other, path)
+    def spoil(path):
+        results = next(folder for folder in path.parents if folder.name == "results")
+        shutil.copyfile(results / other, path)
+
+    return spoil
 
 
-FISHER, FIRST = "estimate_fisher/fisher", "train_first/models"
+FISHER, FIRST = "estimate_fisher/from0/fisher", "train_first/from0/models"
 W = "'layer1.weight'"
 DATA_FILE = "prepare_data/data"
 ARTIFACTS = {

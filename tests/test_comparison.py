@@ -132,7 +132,7 @@ def written(runs, diverged=NOBODY):
 def test_findings_hold_every_arm_outcome_and_yardstick():
     runs = judge(simulated.runs(ARMS, seeds=range(6)), simulated.runs(seeds=(0,), spaces=("full",)))
     text = written(runs)
-    for title in ("no remedy", "WPL", "truth made again", "best count", "chance", "random search"):
+    for title in ("no remedy", "WPL", "repeated truth", "best count", "chance", "random search"):
         assert f"| {title} |" in text or f"| *{title}* |" in text
     for outcome in OUTCOMES.values():
         assert f" {outcome.title} |" in text

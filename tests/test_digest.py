@@ -89,10 +89,15 @@ def test_code_counts_and_text_does_not(tree, change):
 
 
 TABLE = """
+POWER = 2
+LARGEST = 1
+def least():
+    return -LARGEST
 _ENTRIES = (
-    Arm(name="none", title="no remedy", trains="second"),
-    Arm(name="wpl", title="WPL", colour="red", importance=lambda fisher: fisher),
+    Arm(name="none", title="no remedy", trains="second", limit=least),
+    Arm(name="wpl", title="WPL", colour="red", importance=lambda fisher: fisher**POWER),
 )
+ARMS = {arm.name: arm for arm in _ENTRIES}
 """
 
 
@@ -101,13 +106,16 @@ _ENTRIES = (
     [
         ('"red"', '"blue"', {None}),
         ('"WPL"', '"plasticity"', {None}),
-        ("lambda fisher: fisher", "lambda fisher: fisher.sqrt()", {None, "wpl"}),
+        ("fisher**POWER", "fisher.sqrt()**POWER", {None, "wpl"}),
         ('"second"', '"both"', {None, "none"}),
         ("_ENTRIES = (", '_ENTRIES = (Arm(name="new", title="new"),', {None}),
-        ("_ENTRIES", "_OTHERS", {None, "none", "wpl"}),
+        ("_ENTRIES", "_OTHERS", {None}),
+        ("POWER = 2", "POWER = 3", {None, "wpl"}),
+        ("LARGEST = 1", "LARGEST = 2", {None, "none"}),
+        ("def least():", "def least(x=0):", {None, "none"}),
     ],
 )
-def test_a_job_depends_on_the_entry_of_its_arm_alone(tree, old, new, changes):
+def test_a_job_depends_on_the_entry_of_its_arm_and_what_that_uses(tree, old, new, changes):
     table = tree / "src/pack/top.py"
     table.write_text(TABLE)
     before = {arm: compute("train_it", tree, arm) for arm in (None, "none", "wpl")}
@@ -141,7 +149,7 @@ def compute(script, root, arm=None):
     """The digest, as a run of Snakemake that has just begun finds it."""
     for function in FRESH:
         function.cache_clear()
-    return digest.code_digest(script, root, arm=arm)
+    return digest.code_digest(script, root, arms=arm and frozenset([arm]))
 
 
 def test_follows_every_form_of_import(tree):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from workspace import PLOTS, Workspace, wait_until
 
-WPL = ["train_second/shared1/wpl", "train_second/shared2/wpl"]
+WPL = [f"train_second/shared{k}/wpl/from0" for k in (1, 2)]
 TABLE = "dvc exp show --only-changed --hide-workspace --drop 'Created|State|Executor'"
 JUDGED = ["evaluate_forgetting", *PLOTS]
 
@@ -70,7 +70,13 @@ def test_queued_experiments_run_side_by_side(project):
     project("dvc exp run --quiet --queue -S 'wpl.alpha=choice(2.0,4.0)'")
     # Its workers hold what it prints to, and one may outlive the queue.
     project("CORES=1 dvc queue start --jobs 2 > queue.log 2>&1")
-    wait_until(lambda: project("dvc queue status").count("Success") == 2, seconds=120)
+
+    def done():
+        status = project("dvc queue status")
+        assert "Failed" not in status, (project.path / "queue.log").read_text()
+        return status.count("Success") == 2
+
+    wait_until(done, every=1)
     project("dvc queue stop --kill")
     shown = pd.read_csv(io.StringIO(project("dvc exp show --csv")))
     found = shown.dropna(subset="Experiment").set_index("wpl.alpha")["converged.wpl.reduction"]

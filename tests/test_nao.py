@@ -8,9 +8,9 @@ import torch
 from tiny_search import PairSpace, drive
 
 from wpl_lab.io.artifact import load_tensors, save_tensors
-from wpl_lab.search.settings import Population
 from wpl_lab.search.spaces.recurrent import ACTIVATIONS, RecurrentSpace
 from wpl_lab.search.strategies.nao import Nao
+from wpl_lab.search.strategies.strategy_settings import Population
 from wpl_lab.seeding import generator
 
 NAO = {

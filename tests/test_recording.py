@@ -72,7 +72,7 @@ def test_half_a_run_is_not_recorded(project):
 def test_a_run_that_was_killed_is_not_recorded_before_it_is_finished(project):
     project.set("wpl.alpha", 3.0)
     run = project.begin("snakemake --cores 1 --quiet all")
-    wait_until(project.jobs)
+    wait_until(project.jobs, run)
     run.kill()
     run.communicate()
     wait_until(lambda: not project.jobs())
@@ -102,7 +102,7 @@ def test_stages_that_a_param_does_not_concern_are_skipped(project):
     for stage in ("search_text", "search_images"):
         assert f"Stage '{stage}' didn't change, skipping" in printed
     assert project.ran() == sorted(
-        [*(f"train_second/shared{k}/wpl" for k in (1, 2)), "evaluate_forgetting", *PLOTS]
+        [*(f"train_second/shared{k}/wpl/from0" for k in (1, 2)), "evaluate_forgetting", *PLOTS]
     )
 
 

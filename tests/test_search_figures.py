@@ -8,7 +8,7 @@ import pytest
 import simulated_searches as simulated
 from workspace import ROOT
 
-from wpl_lab.arms import TITLES
+from wpl_lab.arm_choice import TITLES
 from wpl_lab.io.files import save_table
 from wpl_lab.search.judging.judge import Lengths, judge
 
@@ -74,7 +74,7 @@ def test_the_same_tables_give_the_same_bytes(judged, tmp_path, monkeypatch):
 
 def test_yardsticks_are_beside_tau_and_regret(judged, tmp_path, monkeypatch):
     ranking = draw("plot_ranking", judged, tmp_path, monkeypatch)
-    for score in ("truth made again", "best count", "chance"):
+    for score in ("repeated truth", "best count", "chance"):
         assert score in ranking
     found = draw("plot_found", judged, tmp_path, monkeypatch)
     assert "best count" in found

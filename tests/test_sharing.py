@@ -8,7 +8,7 @@ import pytest
 import yaml
 from workspace import Workspace, rules
 
-TRAINED = "results/train_second/shared1/wpl.csv"
+TRAINED = "results/train_second/shared1/wpl/from0.csv"
 VERIFY = f"{sys.executable} workflow/support/verify.py"
 
 

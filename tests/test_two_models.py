@@ -1,5 +1,7 @@
 """Two models in sequence: runs side by side against one at a time; what each arm promises."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -19,10 +21,11 @@ from wpl_lab.two_models.path_integral import PathIntegral
 from wpl_lab.two_models.remedies import estimate_mas, estimate_omega
 from wpl_lab.two_models.second import Strengths, train_second
 from wpl_lab.two_models.split import train_split
+from wpl_lab.two_models.training_settings import First, Fisher, Second
 
 TRAINING = {"batch_size": 16, "learning_rate": 5e-3, "weight_decay": 1e-3}
-FIRST = {"stops": [0.4, 0.6], "check_every": 5, "depth": 4, "width": 6, "iterations": 120}
-SECOND = {"depth": 5, "width": 6, "iterations": 40, "record_every": 20}
+FIRST = First(stops=(0.4, 0.6), check_every=5, depth=4, iterations=120, **TRAINING)
+SECOND = Second(depth=5, iterations=40, record_every=20, **TRAINING)
 STOPS = ["converged", "0.4", "0.6"]
 
 
@@ -41,14 +44,14 @@ def images():
     return Images(pixels, labels, {})
 
 
-def first(images, seeds):
-    return train_first(images, seeds=seeds, **FIRST, **TRAINING)
+def first(images, seeds, **changes):
+    return train_first(images, replace(FIRST, **changes), seeds=seeds, width=6)
 
 
 @pytest.fixture(scope="module")
 def trained(images):
     models, _, table = first(images, [0, 1, 2])
-    fisher = estimate_fisher(models, images, seeds=[0, 1, 2], kind="empirical", samples=50)
+    fisher = estimate_fisher(models, images, Fisher(kind="empirical", samples=50), seeds=[0, 1, 2])
     return models, table, fisher
 
 
@@ -62,7 +65,8 @@ def second(images, trained, arm, alphas=(0.0,), shared=2, estimates=None, number
         arm=ARMS[arm],
         strengths=Strengths(alpha=alphas[0], alphas=alphas, numbers=numbers or {}),
         shared=shared,
-        **{"seeds": [0, 1, 2], "stops": STOPS, **SECOND, **TRAINING, **changes},
+        width=6,
+        **{"settings": SECOND, "seeds": [0, 1, 2], "stops": STOPS, **changes},
     )
 
 
@@ -172,8 +176,7 @@ def test_stops_are_judged_on_validation_data_and_reported_on_test_data(images, t
 def test_a_stop_is_the_first_look_at_which_its_accuracy_is_reached(images, trained):
     _, table, _ = trained
     before = table[(table["stop"] == "0.6") & (table["seed"] == 0)]["iteration"].item() - 5
-    settings = FIRST | {"stops": [], "iterations": before}
-    weights, *_ = train_first(images, seeds=[0], **settings, **TRAINING)
+    weights, *_ = first(images, [0], stops=(), iterations=before)
     assert score({name: p[0, 0] for name, p in weights.items()}, images, "valid") < 0.6
 
 
@@ -192,12 +195,12 @@ def test_what_is_recorded_is_the_score_of_both_models_on_test_data(images, train
 
 def test_a_stop_that_is_never_reached_is_named(images):
     with pytest.raises(ValueError, match=r"seed 3 did not reach a validation accuracy of 0\.99"):
-        train_first(images, seeds=[3], **FIRST | {"stops": [0.99], "iterations": 10}, **TRAINING)
+        first(images, [3], stops=(0.99,), iterations=10)
 
 
 def test_divergence_is_named(images, trained):
     with pytest.raises(FloatingPointError, match=r"none.*'stop': 'converged'.*layer1.weight"):
-        second(images, trained, "none", learning_rate=1e30)
+        second(images, trained, "none", settings=replace(SECOND, learning_rate=1e30))
 
 
 def test_none_is_wpl_of_strength_zero(images, trained):
@@ -249,8 +252,8 @@ def test_arms_are_paired(images, trained):
 @pytest.mark.parametrize("kind", ["empirical", "mc", "exact"])
 def test_importance_is_the_fisher_information_of_its_kind(images, trained, kind):
     models, _, _ = trained
-    found = estimate_fisher(models, images, seeds=[0, 1, 2], kind=kind, samples=40)
-    again = estimate_fisher(models, images, seeds=[0, 1, 2], kind=kind, samples=40)
+    found = estimate_fisher(models, images, Fisher(kind=kind, samples=40), seeds=[0, 1, 2])
+    again = estimate_fisher(models, images, Fisher(kind=kind, samples=40), seeds=[0, 1, 2])
     inputs, labels = images.flat("train")
     picks = torch.randperm(160, generator=generator(2, "estimate_fisher", "samples"))[:40]
     draws = generator(2, "estimate_fisher", "labels")
@@ -267,7 +270,7 @@ def test_importance_is_the_fisher_information_of_its_kind(images, trained, kind)
 
 def test_too_many_samples_are_refused(images, trained):
     with pytest.raises(ValueError, match=r"fisher\.samples is 161, but there are only 160"):
-        estimate_fisher(trained[0], images, seeds=[0, 1, 2], kind="mc", samples=161)
+        estimate_fisher(trained[0], images, Fisher(kind="mc", samples=161), seeds=[0, 1, 2])
 
 
 def test_importance_of_mas_is_the_mean_slope_of_the_squared_output(images, trained):
@@ -319,8 +322,7 @@ def test_a_stop_keeps_the_path_that_led_to_it(images, trained):
     _, table, _ = trained
     _, way, _ = first(images, [0, 1, 2])
     reached = table[(table["stop"] == "0.6") & (table["seed"] == 1)]["iteration"].item()
-    settings = FIRST | {"stops": [], "iterations": reached}
-    _, short, _ = train_first(images, seeds=[1], **settings, **TRAINING)
+    _, short, _ = first(images, [1], stops=(), iterations=reached)
     for kind in ("fall", "moved"):
         for name, w in short[kind].items():
             assert torch.equal(w[0, 0], way[kind][name][2, 1]), name
@@ -393,9 +395,9 @@ def test_an_arm_is_anchored_by_what_its_entry_says(images, trained):
 SPLIT = {
     "seeds": [0, 1],
     "width": 6,
-    "first": {"stops": [0.4], "check_every": 5, "depth": 3, "iterations": 120, **TRAINING},
-    "second": {"depth": 5, "iterations": 200, "record_every": 100, **TRAINING},
-    "fisher": {"kind": "empirical", "samples": 500},
+    "first": First(stops=(0.4,), check_every=5, depth=3, iterations=120, **TRAINING),
+    "second": Second(depth=5, iterations=200, record_every=100, **TRAINING),
+    "fisher": Fisher(kind="empirical", samples=500),
 }
 STRENGTHS = {
     "none": Strengths(alpha=0.0, alphas=[0.0]),
@@ -436,9 +438,10 @@ def test_split_is_the_two_models_experiment_with_every_layer_shared(opposed):
         pixels = {p: images.pixels[p][k] for p, k in kept.items()}
         halves.append(Images(pixels, {p: images.labels[p][k] % 2 for p, k in kept.items()}, {}))
     a, b = halves
-    models, _, _ = train_first(a, **SPLIT["first"] | {"stops": []}, seeds=[0, 1], width=6)
-    fisher = estimate_fisher(models, a, seeds=[0, 1], kind="empirical", samples=80)
-    changes = SPLIT["second"] | {"depth": 3, "seeds": [0, 1], "stops": ["converged"]}
+    models, _, _ = train_first(a, replace(SPLIT["first"], stops=()), seeds=[0, 1], width=6)
+    fisher = estimate_fisher(models, a, Fisher(kind="empirical", samples=80), seeds=[0, 1])
+    settings = replace(SPLIT["second"], depth=3)
+    changes = {"settings": settings, "seeds": [0, 1], "stops": ["converged"]}
     weights, by_hand = second(
         b, (models, None, fisher), "ewc", [1.0, 30.0], 3, first_images=a, **changes
     )

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from workspace import ROOT
 
-from wpl_lab.arms import ARMS, TITLES, chosen
+from wpl_lab.arm_choice import TITLES, chosen
+from wpl_lab.arms import ARMS
 from wpl_lab.io.files import save_table
 from wpl_lab.two_models import second_model_effects as comparison
 

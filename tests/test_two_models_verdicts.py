@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wpl_lab.arms import TITLES
+from wpl_lab.arm_choice import TITLES
 from wpl_lab.two_models import second_model_effects as comparison
 from wpl_lab.two_models.equal_retention import TradeOff, at_retention, trade_off
 from wpl_lab.two_models.two_models_findings import findings

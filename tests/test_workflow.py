@@ -10,17 +10,17 @@ from PIL import Image
 from workspace import PLOTS, ROOT, Workspace, rules, table, wait_until
 
 SECOND = [
-    f"train_second/shared{k}/{arm}"
+    f"train_second/shared{k}/{arm}/from0"
     for k in (1, 2)
     for arm in ("frozen", "joint", "l2", "none", "wpl")
-] + ["train_second/shared2/omega"]
-WPL = ["train_second/shared1/wpl", "train_second/shared2/wpl"]
+] + ["train_second/shared2/omega/from0"]
+WPL = ["train_second/shared1/wpl/from0", "train_second/shared2/wpl/from0"]
 JUDGED = {"evaluate_forgetting", "plot_two_models"}
 JUDGED_JOBS = ["evaluate_forgetting", *PLOTS]
-ESTIMATED = ["estimate_fisher", "estimate_importance"]
-TRAINED = ["train_first", *SECOND, "train_split"]
+ESTIMATED = ["estimate_fisher/from0", "estimate_importance/from0"]
+TRAINED = ["train_first/from0", *SECOND, "train_split/from0"]
 TWO_MODELS = ["prepare_data/data", "evaluate_data/data", *ESTIMATED, *TRAINED, *JUDGED_JOBS]
-AFTER_FISHER = JUDGED | {*ESTIMATED, "train_second", "train_split"}
+AFTER_FISHER = JUDGED | {*rules(ESTIMATED), "train_second", "train_split"}
 ARMS = ("none", "wpl")
 SPACES = {"text": ["small/enas", "full/enas"], "images": ["small/enas", "dropout0.5/nao"]}
 SEARCHES = [
@@ -72,7 +72,7 @@ def test_everything_runs_and_shows_forgetting(recorded):
 @pytest.mark.long
 def test_same_bytes_on_one_core_in_another_order(recorded, tmp_path):
     other = Workspace.create(tmp_path / "elsewhere" / "other")
-    last = "results/retrain_random/text/cells.csv results/train_split/history.csv"
+    last = "results/retrain_random/text/cells.csv results/train_split/from0.csv"
     other(f"snakemake --cores 1 --quiet all --prioritize {last} -- all")
     assert other.order() != recorded.order()
     assert other.ran() == sorted(ALL)
@@ -193,13 +193,14 @@ def test_a_failing_job_is_explained_in_one_line_and_loses_nothing(project):
     project.set("fisher.samples", 5000)
     printed = project("snakemake --cores all", fails=True)
     expected = (
-        "error: estimate_fisher: fisher.samples is 5000, but there are only 1293 training images"
+        "error: estimate_fisher first=0: fisher.samples is 5000, but there are only 1293 training "
+        "images"
     )
     assert expected in printed
     assert "Traceback" not in printed
     # What does not depend on it runs; the split has less data, and takes all there is.
-    failing = ["estimate_fisher", "estimate_importance", "evaluate_data/data"]
-    assert project.ran() == [*failing, "train_split"]
+    failing = [*ESTIMATED, "evaluate_data/data"]
+    assert project.ran() == [*failing, "train_split/from0"]
     project.set("fisher.samples", 100)
     project("snakemake --cores all --quiet all")
     assert project.ran() == [], "all are restored"
@@ -208,12 +209,12 @@ def test_a_failing_job_is_explained_in_one_line_and_loses_nothing(project):
 
 def test_results_that_nothing_asks_for_are_removed_by_a_full_run_only(project):
     (project.path / "results/train_second/notes.md").write_text("mine")
-    (project.path / "results/train_second/.wpl.csv.77.tmp").write_text("of a job that was killed")
+    (project.path / "results/train_second/.from0.csv.77.tmp").write_text("of a job that was killed")
     project.set("compare.arms", ["none", "wpl", "l2", "frozen"])
     project("snakemake --cores all --quiet all --until train_second")
-    assert (project.path / "results/train_second/shared1/joint.csv").exists()
+    assert (project.path / "results/train_second/shared1/joint/from0.csv").exists()
     project("snakemake --cores all --quiet all")
-    assert not list((project.path / "results").rglob("joint.*"))
+    assert not list((project.path / "results").rglob("joint*"))
     assert not list((project.path / "results").rglob(".*.tmp"))
     assert (project.path / "results/train_second/notes.md").read_text() == "mine"
     assert project.ran() == sorted(JUDGED_JOBS)
@@ -225,9 +226,9 @@ def test_a_killed_run_goes_on_where_it_was(project):
     shutil.rmtree(project.path / "results")
     shutil.rmtree(project.path / ".snakemake")
     shutil.rmtree(project.path / ".jobcache")
-    run = project.begin("snakemake --cores all --quiet all")
+    run = project.begin("snakemake --cores 2 --quiet all")
     second = project.path / "logs/train_second"
-    wait_until(lambda: len(list(second.rglob("*.log"))) >= 3)
+    wait_until(lambda: len(list(second.rglob("*.log"))) >= 3, run)
     run.kill()
     run.communicate()
     wait_until(lambda: not project.jobs())

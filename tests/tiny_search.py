@@ -11,8 +11,9 @@ from wpl_lab.arms import ARMS
 from wpl_lab.data.text import Text
 from wpl_lab.search.loop import search
 from wpl_lab.search.protocol import Score
-from wpl_lab.search.settings import ArmTraining, Plasticity, Policy
+from wpl_lab.search.settings import ArmTraining, Plasticity
 from wpl_lab.search.spaces.text_task import TextTask
+from wpl_lab.search.strategies.strategy_settings import Policy
 from wpl_lab.seeding import generator
 
 WORDS = tuple(f"word{i}" for i in range(20))

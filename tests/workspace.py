@@ -4,12 +4,14 @@ import multiprocessing
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +58,7 @@ class Workspace:
 
     def __init__(self, path):
         self.path = path
+        self.begun = []
 
     @classmethod
     def create(cls, path):
@@ -95,7 +98,7 @@ class Workspace:
 
     def begin(self, command):
         """Start a shell command here, in a session of its own; its output can be read."""
-        return subprocess.Popen(
+        run = subprocess.Popen(
             f"exec {command}",
             shell=True,
             cwd=self.path,
@@ -105,6 +108,15 @@ class Workspace:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self.begun.append(run)
+        return run
+
+    def end(self):
+        """Kill what a test that has failed leaves running."""
+        for run in self.begun:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
+                run.communicate()
 
     def jobs(self):
         """The scripts that run here: name by process id."""
@@ -192,8 +204,18 @@ def _is_row(line):
     return len(words) == 2 and words[1].isdigit() and words[0] not in ("total", "all")
 
 
-def wait_until(condition, seconds=60, *, every=0.05):
+def wait_until(condition, run=None, *, seconds=600, every=0.05):
+    """Wait until a condition holds, however slow the machine is.
+
+    Args:
+        condition: What is to hold.
+        run: A process without which it never will: its end, with what it printed, is an error.
+        seconds: After which waiting is an error.
+        every: Seconds between two looks.
+    """
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited too long"
+        if run is not None and run.poll() is not None and not condition():
+            pytest.fail(f"ended with {run.returncode} too early:\n{run.communicate()[0]}")
+        assert time.monotonic() < end, f"waited for {seconds} s"
         time.sleep(every)

@@ -5,7 +5,9 @@ the display is redrawn in place; elsewhere each finished job is a line, and in C
 ``CI`` is set) there are none. Warnings are printed at once, errors at the end, where they are seen.
 """
 
+import builtins
 import os
+import re
 from logging import WARNING, LogRecord
 
 from rich.console import Console
@@ -19,6 +21,8 @@ from snakemake_logger_plugin_progress.run import Run
 
 KEPT = ("Nothing to be done", "Removed ", "Complete log")
 """Beginnings of Snakemake's own notes that are worth a line."""
+NEEDLESS = ("between-workflow cache", "Assuming unrestricted shared filesystem", "is extended by")
+"""Parts of its notes that a dry run, a line for each of many jobs, is easier to read without."""
 
 
 class LogHandler(LogHandlerBase):
@@ -30,6 +34,7 @@ class LogHandler(LogHandlerBase):
         self._console = Console(stderr=not given.stdout, highlight=False, soft_wrap=True)
         quiet = Quietness.ALL in (given.quiet or ())
         self._plain = bool(given.dryrun or given.verbose or given.debug_dag or quiet)
+        self._short = bool(given.dryrun and not given.verbose)
         self._text = DefaultFormatter(given.quiet, given.show_failed_logs)
         self._filter = DefaultFilter(
             given.quiet, given.debug_dag, given.verbose, given.dryrun, given.printshellcmds
@@ -42,8 +47,9 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: LogRecord) -> None:
         """Take a record into the display, or print it."""
         event = getattr(record, "event", None)
+        _tell_plainly(record)
         if self._plain:
-            if self._filter.filter(record):
+            if self._filter.filter(record) and not (self._short and _is_needless(record)):
                 self._print(self._text.format(record))
         elif event is LogEvent.RUN_INFO:
             self._run.begin(record.stats)  # type: ignore[attr-defined]
@@ -105,3 +111,18 @@ class LogHandler(LogHandlerBase):
     def needs_rulegraph(self) -> bool:
         """The graph of rules is not shown."""
         return False
+
+
+def _tell_plainly(record: LogRecord) -> None:
+    """Reduce the traceback of a file that is missing or cannot be used, an overlay, to one line."""
+    fault = getattr(builtins, str(getattr(record, "exception", None)), None)
+    if isinstance(fault, type) and issubclass(fault, OSError):
+        *_, last = str(record.msg).split("\n" + fault.__name__ + ": ")
+        record.msg = "error: " + re.sub(r"^\[Errno \d+\] ", "", last.strip())
+
+
+def _is_needless(record: LogRecord) -> bool:
+    """Whether a record is the banner of a run, or one of the notes that repeat for each job."""
+    if getattr(record, "event", None) is LogEvent.WORKFLOW_STARTED:
+        return True
+    return any(part in str(record.msg) for part in NEEDLESS)

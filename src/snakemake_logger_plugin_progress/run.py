@@ -15,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 PROGRESS = Path("logs/progress.jsonl")
+USED = ("seconds", "processor_seconds", "peak_mb")
+"""What the last line of a job says."""
 DURATIONS = Path(".snakemake/durations.json")
 """Mean seconds of a job of each rule, from earlier runs: for the time left."""
 
@@ -146,7 +148,7 @@ class Run:
 
 def _words(step: Mapping[str, Any]) -> Iterator[str]:
     for name, value in step.items():
-        if name in {"epochs", "fault"} or value is None:
+        if name in {"epochs", "fault", *USED} or value is None:
             continue
         shown = f"{value:.3g}" if isinstance(value, float) else str(value)
         of = f" of {step['epochs']}" if name == "epoch" and "epochs" in step else ""

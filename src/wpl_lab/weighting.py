@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from wpl_lab.arms import Arm
+from wpl_lab.arm import Arm
 
 Tensors = Mapping[str, Tensor]
 
@@ -23,7 +23,7 @@ def weighting(
 
     Args:
         arm: One with an anchor.
-        estimates: By what it is (``wpl_lab.arms.Estimate``) and the weight's name, what is known
+        estimates: By what it is (``wpl_lab.arm.Estimate``) and the weight's name, what is known
             of the anchored weights; ``fisher`` always.
         numbers: By name, the numbers of the arm's section of params.yaml that it asks for.
         stacked: How many first dimensions of the tensors count models, each scaled on its own.

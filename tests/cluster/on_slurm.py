@@ -65,7 +65,7 @@ def test_nothing_is_left_to_do_with_or_without_slurm(there):
 def test_jobs_that_a_killed_run_left_are_ended(tmp_path):
     here = project(tmp_path / "project")
     here.set("first.iterations", 20_000)  # so that it is still training when we come back
-    first = "results/train_first/models.safetensors"
+    first = "results/train_first/from0/models.safetensors"
     run = subprocess.Popen(
         f"{RUN} {first}",
         shell=True,
@@ -75,7 +75,7 @@ def test_jobs_that_a_killed_run_left_are_ended(tmp_path):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_until((here.path / "logs/train_first.log").exists, 120)
+    wait_until((here.path / "logs/train_first/from0.log").exists, run)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     left = {job["JobId"] for job in on_slurm(here.path) if job["JobState"] == "RUNNING"}

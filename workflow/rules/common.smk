@@ -1,16 +1,23 @@
 """Checks before the first job, and what the rules share: identity of jobs, lists of wildcards."""
 
 from snakemake.io import expand as expand_names
-from support import jobs, stages
+from support import jobs, labels, stages
 from support.params import validate
-from wpl_lab.arms import ARMS, chosen
+from wpl_lab.arm_choice import chosen
+from wpl_lab.arms import ARMS
 from wpl_lab.search.search_names import ERROR_NAMES, METHOD_NAMES
 from wpl_lab.two_models.stops import CONVERGED
+
+
+def in_chunks(seeds, size):
+    """Root seeds, by the first of those that one job runs: one that is added leaves others alone."""
+    return {seeds[i]: seeds[i : i + size] for i in range(0, len(seeds), size)}
+
 
 given = config.copy()
 with plainly():
     config.update(validate(config))
-SEEDS = config["seeds"]
+SEEDS = in_chunks(config["seeds"], config["seeds_per_job"])
 STOPS = [CONVERGED, *map(str, config["first"]["stops"])]
 HEADLINE = config["compare"]["headline"]
 # The second models: number of shared layers and arm.
@@ -49,6 +56,7 @@ GPUS = int(SEARCH["device"] == "cuda")
 wildcard_constraints:
     shared=r"\d+",
     batches=r"\d+",
+    first=r"\d+",
     arm="(?:{})(?:@[\\d.e-]+)?".format("|".join(ARMS)),
     method="|".join(METHOD_NAMES),
     space=r"small|full|dropout[\d.]+",
@@ -105,16 +113,22 @@ def of_two_models(arm, shared):
 
 def of_second(pattern):
     """The files of all second models."""
-    shared, arm = zip(*SECOND)
-    return expand(pattern, zip, shared=shared, arm=arm)
+    return [
+        file
+        for shared, arm in SECOND
+        for file in expand(pattern, shared=shared, arm=arm, first=SEEDS)
+    ]
 
 
-def estimates(arm):
-    """The files of what an arm's anchor takes, by estimate."""
+def estimates(arm, first):
+    """The files of what an arm's anchor takes, by estimate, for the seeds of a job."""
     made = {
         **rules.estimate_importance.output,
         "fisher": rules.estimate_fisher.output.fisher,
         "fall": rules.train_first.output.fall,
         "moved": rules.train_first.output.moved,
     }
-    return {estimate: made[estimate] for estimate in ARMS[arm].estimates}
+    return {
+        estimate: expand(made[estimate], first=first)[0]
+        for estimate in ARMS[arm].estimates
+    }

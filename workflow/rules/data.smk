@@ -40,6 +40,7 @@ rule evaluate_data:
             "results/evaluate_data/{prepared}.csv",
             caption="../report/evaluate_data.rst",
             category="Data",
+            labels=labels.label("Table (CSV): section {prepared}"),
         ),
     wildcard_constraints:
         prepared="data|images|text",

@@ -64,7 +64,8 @@ def two_models_needs():
         f"{model}.batch_size": config[model]["batch_size"]
         for model in ("first", "second")
     }
-    omega = {"width": config["width"], "shared": HEADLINE, "seeds": len(SEEDS)}
+    most = max(map(len, SEEDS.values()))
+    omega = {"width": config["width"], "shared": HEADLINE, "seeds": most}
     return {
         "batch_sizes": batches,
         "samples": config["fisher"]["samples"],

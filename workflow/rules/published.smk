@@ -28,6 +28,7 @@ rule evaluate_published:
             "results/evaluate_published/{task}/findings.html",
             caption="../report/evaluate_published.rst",
             category="Architecture search, judged by a published truth",
+            labels=labels.label("Findings"),
         ),
     params:
         made_with=lambda wc: {
@@ -58,6 +59,7 @@ rule plot_published:
             "results/plot_published/{task}/{figure}.png",
             caption="../report/plot_published.rst",
             category="Architecture search, judged by a published truth",
+            labels=labels.figure,
         ),
         svg="results/plot_published/{task}/{figure}.svg",
     wildcard_constraints:

@@ -22,6 +22,7 @@ if MAIN:
         logger.warning(
             "The configuration is not params.yaml's: DVC will not record what it makes."
         )
+    run.begin_reports_with_start_page(workflow)
     atexit.register(functools.partial(run.end, workflow, ROOT, plain=PLAIN))
 
 

@@ -109,6 +109,7 @@ rule evaluate_search:
             "results/evaluate_search/{task}/verdicts.csv",
             caption="../report/evaluate_search.rst",
             category="Architecture search on {task}",
+            labels=labels.label("Table (CSV): every comparison"),
         ),
         headline="results/evaluate_search/{task}/headline.json",
         findings="results/evaluate_search/{task}/findings.md",
@@ -118,6 +119,7 @@ rule evaluate_search:
             "results/evaluate_search/{task}/findings.html",
             caption="../report/search_findings.rst",
             category="Architecture search on {task}",
+            labels=labels.label("Findings"),
         ),
     params:
         task=lambda wc: wc.task,
@@ -142,6 +144,7 @@ rule plot_search:
             "results/plot_search/{task}/{figure}.png",
             caption="../report/plot_search.rst",
             category="Architecture search on {task}",
+            labels=labels.figure,
         ),
         svg="results/plot_search/{task}/{figure}.svg",
     params:

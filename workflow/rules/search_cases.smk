@@ -97,8 +97,7 @@ def chunks(task, space, method, arm):
     """The root seeds of an arm, by the first of those that one job runs."""
     most = space == "small" and method != "nao"
     seeds = SEARCH[task]["seeds" if most else "other_seeds"]
-    size = SEARCH[task]["seeds_per_job"]
-    return {seeds[i]: seeds[i : i + size] for i in range(0, len(seeds), size)}
+    return in_chunks(seeds, SEARCH[task]["seeds_per_job"])
 
 
 def chunk(wc):

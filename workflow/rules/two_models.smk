@@ -5,16 +5,16 @@ rule train_first:
     input:
         images=images("data"),
     output:
-        models="results/train_first/models.safetensors",
-        fall="results/train_first/fall.safetensors",
-        moved="results/train_first/moved.safetensors",
-        stops="results/train_first/stops.csv",
+        models="results/train_first/from{first}/models.safetensors",
+        fall="results/train_first/from{first}/fall.safetensors",
+        moved="results/train_first/from{first}/moved.safetensors",
+        stops="results/train_first/from{first}/stops.csv",
     params:
-        seeds=SEEDS,
+        seeds=lambda wc: SEEDS[int(wc.first)],
         width=config["width"],
         first=config["first"],
     message:
-        "Training the first model, all seeds side by side"
+        "Training the first model, seeds {params.seeds}"
     script:
         "../scripts/train_first.py"
 
@@ -24,12 +24,12 @@ rule estimate_fisher:
         images=images("data"),
         models=rules.train_first.output.models,
     output:
-        fisher="results/estimate_fisher/fisher.safetensors",
+        fisher="results/estimate_fisher/from{first}/fisher.safetensors",
     params:
-        seeds=SEEDS,
+        seeds=lambda wc: SEEDS[int(wc.first)],
         fisher=config["fisher"],
     message:
-        "Estimating the Fisher information of the first models"
+        "Estimating the Fisher information of the first models, seeds {params.seeds}"
     script:
         "../scripts/estimate_fisher.py"
 
@@ -40,41 +40,41 @@ rule estimate_importance:
         models=rules.train_first.output.models,
     output:
         **{
-            estimate: f"results/estimate_importance/{estimate}.safetensors"
+            estimate: f"results/estimate_importance/from{{first}}/{estimate}.safetensors"
             for estimate in ESTIMATED
         },
     params:
-        seeds=SEEDS,
+        seeds=lambda wc: SEEDS[int(wc.first)],
         estimates=ESTIMATED,
         shared=HEADLINE,
         samples=config["fisher"]["samples"],
         omega={k: config["omega"][k] for k in ("curvature", "damping")}
         | {"precision": config["first"]["weight_decay"]},
     message:
-        "Estimating what other remedies take for importance"
+        "Estimating what other remedies take for importance, seeds {params.seeds}"
     script:
         "../scripts/estimate_importance.py"
 
 
 rule train_second:
     input:
-        unpack(lambda wc: estimates(wc.arm)),
+        unpack(lambda wc: estimates(wc.arm, wc.first)),
         images=images("data"),
         models=rules.train_first.output.models,
     output:
-        models="results/train_second/shared{shared}/{arm}.safetensors",
-        history="results/train_second/shared{shared}/{arm}.csv",
+        models="results/train_second/shared{shared}/{arm}/from{first}.safetensors",
+        history="results/train_second/shared{shared}/{arm}/from{first}.csv",
     params:
         arm=lambda wc: wc.arm,
         shared=lambda wc: int(wc.shared),
         strengths=lambda wc: of_two_models(wc.arm, int(wc.shared)),
-        seeds=SEEDS,
+        seeds=lambda wc: SEEDS[int(wc.first)],
         # The matrix Ω of a stop costs as much as all other strengths and stops of an arm.
         stops=lambda wc: STOPS[:1] if "omega" in ARMS[wc.arm].estimates else STOPS,
         width=config["width"],
         second=config["second"],
     message:
-        "Training the second model, {wildcards.shared} layers shared, arm {wildcards.arm}"
+        "Training the second model, {wildcards.shared} layers shared, arm {wildcards.arm}, seeds {params.seeds}"
     script:
         "../scripts/train_second.py"
 
@@ -84,19 +84,19 @@ rule train_split:
     input:
         images=images("data"),
     output:
-        history="results/train_split/history.csv",
+        history="results/train_split/from{first}.csv",
     params:
         arms={
             arm: strengths(arm, config["split"]["alpha"], config["split"]["alphas"])
             for arm in chosen(config["split"]["arms"], "split")
         },
-        seeds=SEEDS,
+        seeds=lambda wc: SEEDS[int(wc.first)],
         width=config["width"],
         first=config["first"],
         second=config["second"],
         fisher=config["fisher"],
     message:
-        "Training one network on half of the classes, then on the others"
+        "Training one network on half of the classes, then on the others, seeds {params.seeds}"
     script:
         "../scripts/train_split.py"
 
@@ -104,7 +104,7 @@ rule train_split:
 rule evaluate_forgetting:
     input:
         history=of_second(rules.train_second.output.history),
-        split=rules.train_split.output.history,
+        split=expand(rules.train_split.output.history, first=SEEDS),
     output:
         params="results/evaluate_forgetting/params.json",
         metrics="results/evaluate_forgetting/metrics.json",
@@ -113,6 +113,7 @@ rule evaluate_forgetting:
             "results/evaluate_forgetting/cases.csv",
             caption="../report/evaluate_forgetting.rst",
             category="Two models",
+            labels=labels.label("Table (CSV): every case"),
         ),
         tradeoff="results/evaluate_forgetting/tradeoff.csv",
         split="results/evaluate_forgetting/split.csv",
@@ -126,6 +127,7 @@ rule evaluate_forgetting:
             "results/evaluate_forgetting/findings.html",
             caption="../report/findings.rst",
             category="Two models",
+            labels=labels.label("Findings"),
         ),
     params:
         headline=HEADLINE,
@@ -146,6 +148,7 @@ rule plot_two_models:
             "results/plot_two_models/{figure}.png",
             caption="../report/plot_two_models.rst",
             category="Two models",
+            labels=labels.figure,
         ),
         svg="results/plot_two_models/{figure}.svg",
     params:

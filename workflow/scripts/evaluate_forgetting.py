@@ -1,22 +1,26 @@
 """Compare the arms, and write the tables behind the figures, the metrics and the findings."""
 
 import pandas as pd
-from markdown_it import MarkdownIt
 
 from job import job
 from wpl_lab.io.files import load_table, save_json, save_table, save_text
-from wpl_lab.io.rendering import render
+from wpl_lab.io.rendering import page, render
 from wpl_lab.two_models import second_model_effects as comparison
 from wpl_lab.two_models.stops import stop_title
 from wpl_lab.two_models.two_models_claims import Claims
 from wpl_lab.two_models.two_models_findings import findings
 from wpl_lab.two_models.two_models_verdicts import verdicts
 
+
+def read(files):
+    """Stack records, of all seeds and arms."""
+    return pd.concat([load_table(f, dtype={"stop": str}) for f in files], ignore_index=True)
+
+
 with job(snakemake):
     params, output = snakemake.params, snakemake.output
-    tables = [load_table(file, dtype={"stop": str}) for file in snakemake.input.history]
-    history = pd.concat(tables, ignore_index=True)
-    of_split = load_table(snakemake.input.split, dtype={"stop": str}).assign(shared="split")
+    history, of_split = (read(snakemake.input[name]) for name in ("history", "split"))
+    of_split = of_split.assign(shared="split")
     scores, split_scores = (comparison.final_scores(h) for h in (history, of_split))
     compared, split = (comparison.compare(s) for s in (scores, split_scores))
     cases = pd.concat([compared[compared["own"]], split[split["own"]]], ignore_index=True)
@@ -35,7 +39,7 @@ with job(snakemake):
     save_json(output.metrics, comparison.metrics(cases))
     save_json(output.headline, comparison.headline(cases, params.headline))
     save_text(output.findings, text)
-    save_text(output.page, MarkdownIt().enable("table").render(text))
+    save_text(output.page, page(text))
     claims = Claims(cases, judged, params.headline)
     for name, template in params.templates.items():
         save_text(output[name], render(template, m=claims, stop_title=stop_title))

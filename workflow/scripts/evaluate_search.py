@@ -1,11 +1,10 @@
 """Judge the searches, and write the tables behind the figures, the headline and the findings."""
 
 import pandas as pd
-from markdown_it import MarkdownIt
 
 from job import job
 from wpl_lab.io.files import load_table, save_json, save_table, save_text
-from wpl_lab.io.rendering import render
+from wpl_lab.io.rendering import page, render
 from wpl_lab.search.judging.claims import Claims, words
 from wpl_lab.search.judging.judge import GIVEN, Lengths, judge
 
@@ -28,7 +27,7 @@ with job(snakemake):
         save_table(output[name], table)
     save_json(output.headline, judged.headline)
     save_text(output.findings, judged.findings)
-    save_text(output.page, MarkdownIt().enable("table").render(judged.findings))
+    save_text(output.page, page(judged.findings))
     claims = Claims(**{name: judged.tables[name] for name in ("arms", "verdicts", "yardsticks")})
     for name, template in params.templates.items():
         save_text(output[name], render(template, s=claims, **words(params.task)))

@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import resource
 import select
 import shutil
 import sys
@@ -41,7 +42,9 @@ def job(snakemake: Any) -> Iterator[None]:
                 with contextlib.suppress(OSError):  # a full disk has no room for it either
                     traceback.print_exc(file=log)
                 raise
-            log.write(f"done in {time.perf_counter() - start:.1f} s\n")
+            used = _used(time.perf_counter() - start)
+            log.write("done in {seconds} s; peak: {peak_mb} MB\n".format(**used))
+            report(**used)
     except (ValueError, FloatingPointError, OSError) as error:
         fault = " ".join(f"{error}{_remedy(error, snakemake.input)}".split())
     except Exception:
@@ -89,6 +92,20 @@ def _progress(snakemake: Any) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         handler.close()
+
+
+def _used(seconds: float) -> dict[str, float]:
+    """Measure what this job took: time since it began, of all its processors, and memory."""
+    try:  # the peak of this program; getrusage counts what started it, too
+        status = Path("/proc/self/status").read_text("utf-8")
+        kilobytes = int(status.partition("VmHWM:")[2].split()[0])
+    except (OSError, IndexError):  # Linux only; macOS counts bytes
+        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return {
+        "seconds": round(seconds, 1),
+        "processor_seconds": round(sum(os.times()[:4]), 1),
+        "peak_mb": kilobytes // 1024,
+    }
 
 
 def _remedy(error: Exception, inputs: Iterable[str]) -> str:

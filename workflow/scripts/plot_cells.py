@@ -5,7 +5,7 @@ import pandas as pd
 
 from figure import save
 from job import job
-from wpl_lab.arms import TITLES
+from wpl_lab.arm_choice import TITLES
 from wpl_lab.io.files import load_table
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.search_names import METHOD_NAMES

@@ -6,7 +6,8 @@ from matplotlib.ticker import MaxNLocator
 
 from figure import legend, save, seeds
 from job import job
-from wpl_lab.arms import ARMS, in_order
+from wpl_lab.arm_choice import in_order
+from wpl_lab.arms import ARMS
 from wpl_lab.io.files import load_table
 from wpl_lab.search.judging.sweep import points, swept
 from wpl_lab.search.search_names import METHOD_NAMES, space_name

@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 
 from figure import curve, legend, save, seeds
 from job import job
-from wpl_lab.arms import ARMS, in_order
+from wpl_lab.arm_choice import in_order
+from wpl_lab.arms import ARMS
 from wpl_lab.io.files import load_table
 from wpl_lab.two_models.stops import CONVERGED
 

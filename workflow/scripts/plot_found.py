@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 
 from figure import FEWEST_SEEDS, band, save, seeds
 from job import job
-from wpl_lab.arms import ARMS, TITLES, in_order
+from wpl_lab.arm_choice import TITLES, in_order
+from wpl_lab.arms import ARMS
 from wpl_lab.io.files import load_table
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.judging.truth import BOUND

@@ -5,7 +5,8 @@ from matplotlib.ticker import MaxNLocator
 
 from figure import curve, legend, save, seeds
 from job import job
-from wpl_lab.arms import ARMS, in_order
+from wpl_lab.arm_choice import in_order
+from wpl_lab.arms import ARMS
 from wpl_lab.io.files import load_table
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE

@@ -6,7 +6,8 @@ import numpy as np
 from figure import band, legend, save, seeds
 from job import job
 from wpl.evaluation import FEWEST_SEEDS
-from wpl_lab.arms import ARMS, in_order
+from wpl_lab.arm_choice import in_order
+from wpl_lab.arms import ARMS
 from wpl_lab.io.files import load_table
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.published.findings import DATA_NAMES

@@ -6,8 +6,9 @@ from wpl_lab.devices import device
 from wpl_lab.io.artifact import load_tensors, save_tensors
 from wpl_lab.io.files import save_table
 from wpl_lab.search.loop import search
-from wpl_lab.search.settings import STRATEGIES, ArmTraining, Plasticity
+from wpl_lab.search.settings import ArmTraining, Plasticity
 from wpl_lab.search.spaces.tasks import make_task
+from wpl_lab.search.strategies.strategy_settings import STRATEGIES
 
 with job(snakemake), unfinished(snakemake) as folder:
     params, output = snakemake.params, snakemake.output

@@ -6,6 +6,7 @@ from wpl_lab.data.images import load_images
 from wpl_lab.io.artifact import check_tensors, load_tensors, save_tensors
 from wpl_lab.io.files import save_table
 from wpl_lab.two_models.second import Strengths, train_second
+from wpl_lab.two_models.training_settings import Second
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
@@ -24,11 +25,11 @@ with job(snakemake):
         load_images(inputs.images),
         {name: p[stops] for name, p in models.items()},
         {kind: {name: e[stops] for name, e in of.items()} for kind, of in estimates.items()},
+        Second(**params.second),
         arm=ARMS[params.arm],
         strengths=Strengths(**params.strengths),
         width=params.width,
         **case,
-        **params.second,
     )
     about |= {"arm": params.arm, "strengths": params.strengths, **case}
     save_tensors(snakemake.output.models, "second", weights, **about)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from snakemake.exceptions import WorkflowError
 
@@ -23,24 +23,26 @@ LOOK = {"title", "colour", "marker", "line", "applies", "default"}
 
 
 @cache
-def code_digest(script: str, root: Path, chosen: str | None = None, arm: str | None = None) -> str:
+def code_digest(
+    script: str, root: Path, chosen: str | None = None, arms: frozenset[str] | None = None
+) -> str:
     """Digest a script of ``workflow/scripts``, what it imports of the project, and versions.
 
     Docstrings, comments and layout do not count: an edit that changes no code changes no digest.
-    Nor do the other entries of the table of arms where a job is about one of them.
+    Where a job is about some arms, the table of arms counts only for their entries.
 
     Args:
         script: Name of the script.
         root: The project's folder.
         chosen: The module that is imported by a call of ``import_module``, if there is one.
-        arm: The arm that a job is about, if it is about one.
+        arms: The arms that a job is about; None for one that may read the whole table.
 
     Returns:
         16 hexadecimal digits.
     """
     files, packages = executed(script, root, chosen)
     codes = {
-        file.relative_to(root).as_posix(): _code(file, arm if _has_entries(file) else None)
+        file.relative_to(root).as_posix(): _code(file, arms if _has_entries(file) else None)
         for file in files
     }
     versions = {package: _version(package) for package in packages}
@@ -83,8 +85,10 @@ def _parsed(file: Path) -> ast.Module:
 
 
 @cache
-def _code(file: Path, arm: str | None) -> str:
-    return hashlib.sha256(repr(_essence(_parsed(file), arm)).encode()).hexdigest()
+def _code(file: Path, arms: frozenset[str] | None) -> str:
+    tree = _parsed(file)
+    code = _essence(tree) if arms is None else _of_arms(tree, arms)
+    return hashlib.sha256(repr(code).encode()).hexdigest()
 
 
 @cache
@@ -93,31 +97,50 @@ def _has_entries(file: Path) -> bool:
     return any(_is_entry(node) for node in ast.walk(_parsed(file)))
 
 
-def _essence(node: Any, arm: str | None) -> Any:
+def _essence(node: Any) -> Any:
     """Reduce a syntax tree to what is executed, in a form that versions of Python agree on."""
     if isinstance(node, ast.AST):
         # Whether a name is read or written (ctx) follows from where it is.
         fields = {field: getattr(node, field) for field in node._fields if field != "ctx"}
-        if arm and _is_entry(node):
-            fields["keywords"] = [k for k in fields["keywords"] if k.arg not in LOOK]
-        essence = [(name, _essence(v, arm)) for name, v in fields.items() if v is not None]
+        essence = [(name, _essence(v)) for name, v in fields.items() if v is not None]
         return type(node).__name__, [field for field in essence if field[1] != []]
     if isinstance(node, list):
-        counted = (item for item in node if not _is_text(item) and not _is_other(item, arm))
-        return [_essence(item, arm) for item in counted]
+        return [_essence(item) for item in node if not _is_text(item)]
     return node
 
 
-def _is_entry(node: Any) -> bool:
+def _of_arms(tree: ast.Module, arms: frozenset[str]) -> list[Any]:
+    """Reduce the table of arms to the entries of some, and to the definitions that they use."""
+    entries = [node for node in ast.walk(tree) if _is_entry(node) and _named(node) in arms]
+    used = [k for entry in entries for k in entry.keywords if k.arg not in LOOK]
+    definitions: list[ast.stmt] = []
+    todo: list[ast.AST] = [*used]
+    while todo:
+        read = {n.id for n in ast.walk(todo.pop()) if isinstance(n, ast.Name)}
+        new = [s for s in tree.body if s not in definitions and read & _defined(s)]
+        definitions += new
+        todo += new
+    return [_essence(node) for node in (*used, *sorted(definitions, key=lambda s: s.lineno))]
+
+
+def _is_entry(node: Any) -> TypeGuard[ast.Call]:
     """Tell whether an expression is an entry of the table of arms."""
     return isinstance(node, ast.Call) and _called(node) == "Arm"
 
 
-def _is_other(node: Any, arm: str | None) -> bool:
-    """Tell whether an expression is the entry of another arm than the one that a job is about."""
-    if arm is None or not _is_entry(node):
-        return False
-    return all(ast.unparse(k.value) != repr(arm) for k in node.keywords if k.arg == "name")
+def _named(entry: ast.Call) -> Any:
+    """Read the name of the arm of an entry."""
+    return next((ast.literal_eval(k.value) for k in entry.keywords if k.arg == "name"), None)
+
+
+def _defined(statement: ast.stmt) -> set[str]:
+    """List the names that a statement of a module defines."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name for alias in statement.names}
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return {statement.name}
+    found = (n for n in ast.walk(statement) if isinstance(n, ast.Name))
+    return {name.id for name in found if isinstance(name.ctx, ast.Store)}
 
 
 def _is_text(node: Any) -> bool:

@@ -45,7 +45,13 @@ def _log(output: str) -> str:
 def _code(rule: Rule, root: Path) -> Callable[[Any], str]:
     def code(wildcards: Any) -> str:
         script = Path(rule.script.format(wildcards=wildcards)).stem
-        arm = wildcards.get("arm", "").partition("@")[0] or None  # wpl@0.3 is wpl at another α
-        return code_digest(script, root, MODULES.get(wildcards.get("task")), arm)
+        return code_digest(script, root, MODULES.get(wildcards.get("task")), _arms(rule, wildcards))
 
     return code
+
+
+def _arms(rule: Rule, wildcards: Any) -> frozenset[str] | None:
+    """Find the arms that a job is about, by its wildcard or by its params; None if by neither."""
+    arms = [wildcards.arm] if hasattr(wildcards, "arm") else rule.params.get("arms")
+    # wpl@0.3 is wpl at another strength
+    return None if arms is None else frozenset(arm.partition("@")[0] for arm in arms)

@@ -13,22 +13,21 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from snakemake.exceptions import WorkflowError
 
-from wpl_lab.arms import ARMS, BASELINE, chosen
+from wpl_lab.arm_choice import BASELINE, chosen
+from wpl_lab.arms import ARMS
 from wpl_lab.constraints import Count, Seed
 from wpl_lab.data.data_settings import ImageData, TextData
 from wpl_lab.search.plan import Search
 from wpl_lab.two_models.model_settings import (
     Anchor,
     Compare,
-    First,
-    Fisher,
     Floor,
     Omega,
-    Second,
     Si,
     Split,
     Tradeoff,
 )
+from wpl_lab.two_models.training_settings import First, Fisher, Second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +38,9 @@ class Params:
 
     seeds: Annotated[tuple[Seed, ...], MinLen(1)]
     """Root seeds, one run of every model each; all randomness derives from them."""
+    seeds_per_job: Count
+    """Seeds of the two models that one job trains side by side; those added at the end of seeds
+    leave full jobs alone."""
     data: ImageData
     """Images that the two models learn."""
     width: Count

@@ -27,7 +27,7 @@ def divergence(child: int, genotype: Genotype, nats: float, limit: float) -> Div
         limit: Largest cross-entropy of a child that has not diverged.
 
     Returns:
-        What has diverged; None if it has not.
+        The divergence; None if the child has not diverged.
     """
     if nats <= limit:  # NaN is not
         return None
@@ -37,7 +37,7 @@ def divergence(child: int, genotype: Genotype, nats: float, limit: float) -> Div
 
 
 def clip_(gradients: Mapping[str, Tensor], norm: float) -> None:
-    """Scale the gradient of each run down to a norm, if it is longer.
+    """Clip the gradient of each run to a norm.
 
     Args:
         gradients: By name, ``(run, ...)``; changed in place.
@@ -73,7 +73,15 @@ def step_(
 
 
 def spread(of_runs: Tensor, like: Tensor) -> Tensor:
-    """View ``(run)`` so that it can be multiplied with ``(run, ...)``."""
+    """Reshape a value per run so that it broadcasts against stacked tensors.
+
+    Args:
+        of_runs: ``(run)``.
+        like: ``(run, ...)``.
+
+    Returns:
+        ``(run, 1, ...)``, with as many dimensions as ``like``.
+    """
     return of_runs.reshape(-1, *[1] * (like.ndim - 1))
 
 
@@ -81,12 +89,12 @@ def used_by(names: list[list[str]], weights: Tensors) -> Tensors:
     """Mark the runs that use a weight.
 
     Args:
-        names: Of each run, the weights that its children use.
+        names: For each run, the weights that its children use.
         weights: By name, ``(run, ...)``, all of them.
 
     Returns:
-        By name, in the order of ``weights``, whether each run uses it, ``(run)``; weights that none
-        uses are left out.
+        By name, in the order of ``weights``, whether each run uses it, ``(run)``; weights that no
+        run uses are left out.
     """
     sets = [set(of_run) for of_run in names]
     marks = {name: [name in of_run for of_run in sets] for name in weights}

@@ -20,19 +20,19 @@ from wpl_lab.search.turn import Lanes, replays, train
 def train_children(task: Task, stack: Stack, *, training: ArmTraining) -> list[list[Row]]:
     """Train children in turn on the shared weights, and score each of them twice.
 
-    Each child is trained on a few batches, with the penalty over the weights that it uses; it is
-    scored; its Fisher information and its weights are taken into the memory. When all are trained
-    they are scored again, as the later ones have left them. With ``training.together`` above 1,
-    as many children take a turn together.
+    Each child is trained on a few batches, with the penalty over the weights that it uses, and
+    scored; then the memory is updated with its Fisher information and its weights. When all are
+    trained, they are scored again on the weights that the later ones have changed. With
+    ``training.together`` above 1, that many children are trained together in a turn.
 
     Args:
         task: Data and models.
-        stack: Of the runs: weights and memory are changed. A run that diverges is put back to
-            the start of the epoch, and noted in ``stack.diverged``.
+        stack: The runs; their weights and memory are changed. A run that diverges is restored to
+            the start of the epoch and recorded in ``stack.diverged``.
         training: How to train.
 
     Returns:
-        For each run, a row per child: its number; how many children were trained after it; its
+        For each run, a row per child: its number; how many children were trained after it;
         genotype; whether it has diverged; mean training loss; reward on a batch of ``reward``; on
         ``select``, before and after the later children, err1 and err2 (cross-entropy in nats) and
         error1 and error2 (as the task measures it).
@@ -78,10 +78,10 @@ def learn(task: Task, stack: Stack) -> dict[int, list[Row]]:
 
     Args:
         task: Data and models.
-        stack: Of the runs: the strategies of those that have not diverged are changed.
+        stack: The runs; the strategies of those that have not diverged are changed.
 
     Returns:
-        For each of them, the rows of its strategy.
+        For each run that has not diverged, the rows of its strategy.
     """
     draws = stack.generators("policy")
     learning: dict[int, Learning] = {
@@ -107,18 +107,18 @@ def learn(task: Task, stack: Stack) -> dict[int, list[Row]]:
 
 
 def score(task: Task, stack: Stack, *, training: ArmTraining) -> dict[int, list[Row]]:
-    """Score architectures with the shared weights: those that are ranked, and the candidates.
+    """Score architectures with the shared weights: those that are ranked, and all candidates.
 
     Only the candidates' scores count as work: a search needs no others.
 
     Args:
         task: Data and models.
-        stack: Of the runs.
-        training: Which to score; candidates are drawn after the last epoch only.
+        stack: The runs.
+        training: Which architectures to score; candidates are drawn after the last epoch only.
 
     Returns:
         For each run that has not diverged, a row per architecture: genotype, cross-entropy on
-        ``select`` in nats, and how many of the candidates it is.
+        ``select`` in nats, and how many of the candidates have this genotype.
     """
     candidates: dict[int, list[Genotype]] = {run: [] for run in stack.sound}
     if stack.epoch + 1 == training.epochs:
@@ -156,7 +156,7 @@ def _measure(
     batch: tuple[Tensor, Tensor],
     training: ArmTraining,
 ) -> list[Row]:
-    """Score the newest child of each run, and note those that have diverged."""
+    """Score the newest child of each run, and record those that have diverged."""
     children = task.children(stack.weights, list(enumerate(genotypes)))
     scores = children.scores("select")
     rewards = children.rewards(*batch)
@@ -189,7 +189,7 @@ def _remember(
     batch: tuple[Tensor, Tensor],
     labels: Sequence[torch.Generator],
 ) -> None:
-    """Take the newest child of each run into the memory."""
+    """Update the memory with the newest child of each run."""
     if stack.memory is None or stack.plasticity is None:
         return
     children = task.children(stack.weights, list(enumerate(genotypes)))
@@ -205,7 +205,7 @@ def _remember(
 
 
 def _measure_again(task: Task, stack: Stack, rows: Sequence[Sequence[Row]]) -> None:
-    """Score all children of the epoch as the later ones have left them."""
+    """Score all children of the epoch again, after the later ones were trained."""
     lanes = [
         (run, task.space.parse(row["genotype"]))
         for run, of_run in enumerate(rows)

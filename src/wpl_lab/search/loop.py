@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from wpl_lab.arms import Arm
+from wpl_lab.arm import Arm
 from wpl_lab.io.files import DamagedError
 from wpl_lab.progress import report
 from wpl_lab.search.epoch import learn, score, train_children
 from wpl_lab.search.protocol import Row, Task
-from wpl_lab.search.settings import ArmTraining, Plasticity, Policy, Population
+from wpl_lab.search.settings import ArmTraining, Plasticity
 from wpl_lab.search.stack import Stack
 from wpl_lab.search.state import TABLES, State
+from wpl_lab.search.strategies.strategy_settings import Policy, Population
 
 _log = logging.getLogger(__name__)
 
@@ -29,23 +30,23 @@ def search(
 ) -> dict[str, pd.DataFrame]:
     """Search a space of architectures that share one set of weights, several seeds side by side.
 
-    A seed ends with the same bytes whichever seeds are beside it. After each epoch it is written
-    to its checkpoint; a search that finds one goes on from there, and ends with the same bytes as
-    one that was not interrupted. One that finds a damaged file says so and begins anew. A child
-    that diverges takes its seed back to the last good epoch, once, with other random numbers; a
-    seed that diverges again ends there.
+    The results of a seed are the same bytes whichever seeds run beside it. Its state is written to
+    its checkpoint after each epoch; a search that finds a checkpoint continues from it, and its
+    results are the same bytes as without the interruption. A damaged checkpoint is reported, and
+    the search starts again. When a child diverges, its seed is rolled back to the last good epoch,
+    once, and continues with other random numbers; a seed that diverges again ends there.
 
     Args:
         task: Data, space and models.
-        arm: What is done about forgetting: how the anchor is weighted.
+        arm: The remedy for forgetting: how the anchor is weighted.
         training: How the shared weights are trained.
         plasticity: How earlier children are protected; None if they are not.
         strategy: How architectures are chosen; None if they are drawn uniformly.
-        checkpoints: The file of each root seed; its folder is made.
+        checkpoints: The file of each root seed; its folder is created.
 
     Returns:
         The tables, each with seed and epoch: ``children``, ``policy`` and ``scores``, as in
-        ``epoch``. A seed that diverged for good ends with a row of ``children`` in which
+        ``epoch``. A seed that diverged twice ends with a row of ``children`` in which
         ``diverged`` is true.
 
     Raises:
@@ -71,7 +72,7 @@ def search(
 
 
 def _epoch(task: Task, stack: Stack, training: ArmTraining) -> None:
-    """Take searches through an epoch; those that diverge stay where they were."""
+    """Run searches for an epoch; those that diverge keep their state from before it."""
     children = train_children(task, stack, training=training)
     for run, divergence in stack.diverged.items():
         stack.states[run].roll_back(divergence)
@@ -86,7 +87,7 @@ def _epoch(task: Task, stack: Stack, training: ArmTraining) -> None:
 
 
 def _report(state: State, children: list[Row], epochs: int) -> None:
-    """Show how far a search is, and what its latest children do."""
+    """Report the progress of a search, and the scores of its latest children."""
     forgetting = [row["err2"] - row["err1"] for row in children if row["later"]]
     report(
         seed=state.seed,
@@ -98,7 +99,7 @@ def _report(state: State, children: list[Row], epochs: int) -> None:
 
 
 def _resume(state: State, checkpoint: Path) -> bool:
-    """Continue where a checkpoint stands, if there is one that can be used."""
+    """Continue from a checkpoint, if there is a usable one."""
     if not checkpoint.exists():
         return False
     try:

@@ -1,11 +1,11 @@
-"""What the shared weights are worth to the children trained so far: running Fisher and anchor."""
+"""Importance of the shared weights for the children trained so far: running Fisher and anchor."""
 
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
 from wpl.plasticity import WeightPlasticity
-from wpl_lab.arms import Arm
+from wpl_lab.arm import Arm
 from wpl_lab.search.descent import spread
 from wpl_lab.search.protocol import Tensors
 from wpl_lab.weighting import weighting
@@ -26,13 +26,13 @@ class Memory:
     def __init__(
         self, fisher: Tensors, anchor: Tensors, *, arm: Arm, rate: float, largest_norm: float
     ) -> None:
-        """Take over what is known.
+        """Start from the tensors given.
 
         Args:
-            fisher: As the attribute; changed in place.
-            anchor: As the attribute; changed in place.
+            fisher: By name, F, ``(run, ...)``; changed in place.
+            anchor: By name, θ̂, ``(run, ...)``; changed in place.
             arm: How the anchor is weighted.
-            rate: η, the share of the newest child.
+            rate: η, the weight of the newest child.
             largest_norm: Largest norm of a tensor of F.
         """
         self.fisher, self.anchor = fisher, anchor
@@ -44,7 +44,7 @@ class Memory:
         fisher: Mapping[str, Tensor],
         used: Mapping[str, Tensor],
     ) -> None:
-        """Take in a child of each run: move F towards its own, and the anchor to its weights.
+        """Update with a child of each run: move F towards F̂, and the anchor to its weights.
 
         Args:
             weights: By name, as they are now, ``(run, ...)``.
@@ -55,7 +55,8 @@ class Memory:
             if name not in self.fisher:
                 continue
             before = self.fisher[name][runs]
-            # Not by lerp, which rounds a number by its place in the tensor: by the runs beside it.
+            # Not lerp: it rounds an element by its place in the tensor, that is by the runs beside
+            # it.
             kept = before + self._rate * (fisher[name][runs] - before)
             norm = kept.flatten(1).square().sum(1).sqrt()
             kept.mul_(spread((self._largest_norm / norm).clamp(max=1), kept))  # 0 gives ∞, so 1
@@ -65,10 +66,10 @@ class Memory:
     def penalties(
         self, names: Sequence[Sequence[str]], alpha: float
     ) -> list[WeightPlasticity | None]:
-        """Make the weight plasticity loss of each run, of the weights that its children use.
+        """Make the weight plasticity loss of each run, over the weights that its children use.
 
         Args:
-            names: Of each run, the weights; those that are not protected are left free.
+            names: For each run, the weights; those that are not protected are left free.
             alpha: Strength.
 
         Returns:

@@ -1,86 +1,21 @@
 """Settings of what is searched: spaces, arms and seeds, and the truth they are judged by."""
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import MinLen
 
-from wpl_lab.arms import check_arms
+from wpl_lab.arm_choice import check_arms
 from wpl_lab.constraints import Count, Positive, Probability, Seed
 from wpl_lab.search.published.plan import Nasbench201
 from wpl_lab.search.search_names import METHOD_NAMES
-from wpl_lab.search.settings import (
-    ImagePlasticity,
-    PlasticitySettings,
-    Policy,
-    Population,
-    Remedies,
-    Sweep,
-    TextPlasticity,
-    Training,
-)
-from wpl_lab.search.spaces.convolutional import ConvolutionalSpace, Operation
-from wpl_lab.search.spaces.recurrent import RecurrentSpace
-from wpl_lab.search.spaces.task_settings import ImageModel, TextModel
+from wpl_lab.search.settings import PlasticitySettings, Remedies, Sweep, Training
+from wpl_lab.search.spaces.image_settings import ImageModel, ImagePlasticity, ImageSpace
+from wpl_lab.search.spaces.space_settings import Space
+from wpl_lab.search.spaces.text_settings import TextModel, TextPlasticity, TextSpace
+from wpl_lab.search.strategies.strategy_settings import Policy, Population
 
 Seeds = Annotated[tuple[Seed, ...], MinLen(1)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Space(ABC):
-    """A space of cells, and the arms that search it."""
-
-    nodes: Count
-    """Nodes of a cell."""
-    enas: tuple[str, ...]
-    """Arms of the searches in which a controller learns which children to train; default: those
-    which the table of arms marks for it (src/wpl_lab/arms.py)."""
-    uniform: tuple[str, ...]
-    """Arms of the searches in which all children are equally likely."""
-    nao: tuple[str, ...]
-    """Arms of the searches in which a network learns to improve architectures."""
-
-    @property
-    @abstractmethod
-    def size(self) -> int:
-        """Number of architectures."""
-
-    def __post_init__(self) -> None:
-        """Check the arms.
-
-        Raises:
-            ValueError: If one is unknown, or nothing is there to compare with.
-        """
-        for method in METHOD_NAMES:
-            check_arms(method, getattr(self, method), method)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextSpace(Space):
-    """A space of recurrent cells, and the arms that search it."""
-
-    @property
-    def size(self) -> int:
-        """Number of architectures."""
-        return RecurrentSpace(self.nodes).size
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageSpace(Space):
-    """A space of convolutional cells, and the arms that search it."""
-
-    alike: bool
-    """Whether the reduction cell is built like the normal one."""
-    operations: Annotated[tuple[Operation, ...], MinLen(1)]
-    """Operations of the nodes: identity, sep3, sep5 (separable convolutions), avg3, max3
-    (pooling)."""
-
-    @property
-    def size(self) -> int:
-        """Number of architectures."""
-        space = ConvolutionalSpace(self.nodes, alike=self.alike, operations=self.operations)
-        return space.size
 
 
 @dataclass(frozen=True, kw_only=True)

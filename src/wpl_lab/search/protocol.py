@@ -1,4 +1,4 @@
-"""What the search asks of a space of architectures and of a task, be it text or images."""
+"""The interfaces that a space of architectures, a task and a strategy must have."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
@@ -10,8 +10,8 @@ from wpl.kinds import Kind
 from wpl_lab.seeding import generator
 
 Part = Literal["reward", "select", "test"]
-"""Validation data is cut in two: with ``reward`` the controller is rewarded and the Fisher
-information estimated; with ``select`` children are scored, and one is chosen in the end."""
+"""Validation data is split in two: ``reward`` is used to reward the controller and to estimate the
+Fisher information; ``select`` to score children and to choose one in the end."""
 
 Genotype = Any
 """An architecture: a frozen, hashable value that prints as its space parses it."""
@@ -28,7 +28,8 @@ class Score(NamedTuple):
 
     Attributes:
         nats: Cross-entropy, in nats per prediction.
-        error: The field's measure of the same: perplexity of text, percentage of wrong images.
+        error: The usual measure of the task: perplexity of text, percentage of misclassified
+            images.
     """
 
     nats: float
@@ -44,7 +45,7 @@ class Space(Protocol):
 
     @property
     def roles(self) -> Sequence[str]:
-        """What each decision is about; decisions of one role share their meaning."""
+        """What each decision is about; the choices of decisions with one role mean the same."""
 
     @property
     def size(self) -> int:
@@ -57,11 +58,11 @@ class Space(Protocol):
         """Enumerate the architectures, always in the same order."""
 
     def parse(self, text: str) -> Genotype:
-        """Read what ``str`` wrote of a genotype."""
+        """Parse the text that ``str`` makes of a genotype."""
 
 
 def draw(space: Space, random: torch.Generator) -> Genotype:
-    """Draw an architecture, every choice with the same probability."""
+    """Draw an architecture, all choices with the same probability."""
     return space.decode([int(torch.randint(n, (), generator=random)) for n in space.options])
 
 
@@ -87,9 +88,9 @@ def ranked(space: Space, sampled: int) -> list[Genotype]:
 class Children(Protocol):
     """Several children side by side, each with the shared weights of its run.
 
-    A run is one search; its weights, by name, are those of all runs stacked, ``(run, ...)``. Data
-    has a batch for each run, ``(run, batch, ...)``; several children of a run share it. The result
-    of a child does not depend on the children beside it.
+    A run is one search. Weights are stacked over runs, by name, ``(run, ...)``. Data has a batch
+    for each run, ``(run, batch, ...)``, which several children of a run share. The result of a
+    child does not depend on the children beside it.
     """
 
     def gradients(
@@ -100,11 +101,11 @@ class Children(Protocol):
         Args:
             inputs: ``(run, batch, ...)``.
             targets: ``(run, batch)`` or ``(run, batch, time)``.
-            randoms: Of each run, the source of what is dropped, on the device of the weights.
+            randoms: For each run, the source of dropout, on the device of the weights.
 
         Returns:
             The cross-entropy of each child in nats, ``(child)``; and by name, the gradient of the
-            mean over the children of a run, ``(run, ...)``, 0 where no child of it uses a weight.
+            mean over the children of a run, ``(run, ...)``; 0 for weights that no child uses.
         """
 
     def fisher(
@@ -113,27 +114,35 @@ class Children(Protocol):
         """Estimate the Fisher information of one child of each run; a row of a batch is a sample.
 
         Args:
-            inputs: As for ``gradients``.
-            targets: As for ``gradients``.
-            kind: Labels of the score.
-            randoms: Of each run, the source of labels that are drawn.
+            inputs: As in ``gradients``.
+            targets: As in ``gradients``.
+            kind: Where the labels come from, as in ``wpl.diagonal_fisher``.
+            randoms: For each run, the source of drawn labels.
 
         Returns:
             By name, F of the weights that are used, ``(run, ...)``.
         """
 
     def rewards(self, inputs: Tensor, targets: Tensor) -> list[float]:
-        """Score each child on its batch, in eval mode: the higher the better."""
+        """Compute the reward of each child on its batch, in eval mode: the higher, the better.
+
+        Args:
+            inputs: As in ``gradients``.
+            targets: As in ``gradients``.
+
+        Returns:
+            One number per child.
+        """
 
     def scores(self, part: Part) -> list[Score]:
-        """Score each child on a whole part, in eval mode."""
+        """Score each child on all of a part, in eval mode."""
 
 
 class Task(Protocol):
     """Data, and models whose weights every architecture of a space shares.
 
     Attributes:
-        guessing: Cross-entropy of a uniform guess, in nats.
+        guessing: Cross-entropy of a uniform prediction, in nats.
         device: Where weights and batches are.
     """
 
@@ -145,7 +154,7 @@ class Task(Protocol):
         """The architectures."""
 
     def weights(self, seed: int) -> Tensors:
-        """Draw the initial weights of one run, by name."""
+        """Draw the initial weights of one run, by name, in the shapes of a single run."""
 
     def used(self, genotype: Genotype) -> list[str]:
         """Name the weights that an architecture uses, each once."""
@@ -156,47 +165,69 @@ class Task(Protocol):
         """Make models of architectures.
 
         Args:
-            weights: By name, ``(run, ...)``; they may be changed later, and are then read anew.
+            weights: By name, ``(run, ...)``. Later changes of them take effect.
             children: The run and the architecture of each.
+
+        Returns:
+            The models, in the order of ``children``.
         """
 
     def batches(self, start: int, seeds: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield training batches ``(run, batch, ...)`` without end, from number ``start`` on."""
+        """Yield training batches without end.
+
+        Args:
+            start: Number of the first batch.
+            seeds: Root seed of each run.
+
+        Yields:
+            Inputs and targets, both ``(run, batch, ...)``.
+        """
 
     def sample(self, randoms: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
-        """Draw a batch of the part ``reward`` for each run."""
+        """Draw a batch of the part ``reward`` for each run.
+
+        Args:
+            randoms: For each run, the source of the draw.
+
+        Returns:
+            Inputs and targets, both ``(run, batch, ...)``.
+        """
 
     def predictions(self, part: Part) -> int:
-        """Count the predictions that scoring a whole part takes."""
+        """Count the predictions that are made to score all of a part."""
 
 
 Learning = Generator[list[Genotype], list[float], list[Row]]
-"""What a strategy learns in an epoch: it yields architectures, is sent the reward of each on a
-fresh batch, and returns rows of the table ``policy``."""
+"""A generator: yields architectures, is sent their rewards, each on a fresh batch, and returns rows
+of the table ``policy``."""
 
 
 class Strategy(Protocol):
-    """How architectures are chosen: uniformly, or by what was rewarded before."""
+    """How architectures are chosen: uniformly, or from the rewards of earlier ones."""
 
     def sample(self, random: torch.Generator) -> Genotype:
         """Draw an architecture to train."""
 
     def learn(self, *, epoch: int, random: torch.Generator) -> Learning:
-        """Learn at the end of an epoch from what the shared weights now reward.
+        """Learn from rewards at the end of an epoch.
 
         Args:
             epoch: Its number, from 0.
             random: Source of random numbers.
 
         Yields:
-            Architectures to be rewarded: the higher the better.
+            Architectures, of which the rewards are sent back: the higher, the better.
 
         Returns:
             Rows of the table ``policy``, each with a ``step`` and a mean ``reward``.
         """
 
     def tensors(self) -> Tensors:
-        """Return copies of all that later epochs depend on, by name."""
+        """Return copies of all tensors that later epochs depend on, by name, of any shapes."""
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Continue from what ``tensors`` returned."""
+        """Continue from a saved state.
+
+        Args:
+            tensors: By name, as returned by ``tensors``, in the same shapes.
+        """

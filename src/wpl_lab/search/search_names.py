@@ -4,7 +4,7 @@ from typing import Literal
 
 TaskName = Literal["text", "images", "nasbench201"]
 Method = Literal["enas", "uniform", "nao"]
-"""How children are chosen: by a controller that learns, evenly, or by improving known ones."""
+"""How children are chosen: by a controller, uniformly, or by improving known architectures."""
 
 METHOD_NAMES: dict[Method, str] = {"enas": "ENAS", "uniform": "uniform sampling", "nao": "NAO"}
 ERROR_NAMES: dict[TaskName, str] = {
@@ -12,7 +12,7 @@ ERROR_NAMES: dict[TaskName, str] = {
     "images": "error, %",
     "nasbench201": "error, %",
 }
-"""How the tasks measure errors, beside nats."""
+"""The usual error measure of each task, besides nats."""
 POINT_NAMES: dict[TaskName, str] = {
     "text": "points of perplexity",
     "images": "points of error",
@@ -23,7 +23,8 @@ MODULES: dict[TaskName, str] = {
     "images": "wpl_lab.search.spaces.image_task",
     "nasbench201": "wpl_lab.search.spaces.nasbench201_task",
 }
-"""The module of each task. A job imports that of its own task only, and so depends on it only."""
+"""The module of each task. A job imports only that of its own task, so that it depends on no
+other."""
 
 
 def space_name(space: str) -> str:

@@ -1,21 +1,12 @@
-"""Settings of a search: how shared weights are trained and protected, how strategies learn."""
+"""Settings of a search: how shared weights are trained and protected."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
-from annotated_types import Gt, MinLen
+from annotated_types import Gt
 
 from wpl.kinds import Kind
-from wpl_lab.constraints import (
-    Count,
-    CountOrZero,
-    Factor,
-    NonNegative,
-    Positive,
-    Probability,
-    Several,
-    Weight,
-)
+from wpl_lab.constraints import Count, CountOrZero, Factor, NonNegative, Positive, Several
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,26 +154,6 @@ class PlasticitySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextPlasticity(PlasticitySettings):
-    """How the weights of earlier recurrent cells are protected."""
-
-    protect: Annotated[
-        tuple[Literal["embedding", "bias", "input", "recurrent", "edge"], ...], MinLen(1)
-    ]
-    """Groups of shared weights that are protected: embedding, bias, input, recurrent, edge."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImagePlasticity(PlasticitySettings):
-    """How the weights of earlier convolutional cells are protected."""
-
-    protect: Annotated[
-        tuple[Literal["stem", "squeeze", "edge", "end", "classifier", "bias"], ...], MinLen(1)
-    ]
-    """Groups of shared weights that are protected: stem, squeeze, edge, end, classifier, bias."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Plasticity(PlasticitySettings):
     """How an arm protects the weights of earlier children."""
 
@@ -197,67 +168,3 @@ class Plasticity(PlasticitySettings):
         if self.decay_from is None:
             return self.alpha
         return self.alpha * min(1.0, (epochs - epoch) / (epochs - self.decay_from))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """How the controller of ENAS learns (REINFORCE)."""
-
-    steps: Count
-    """Steps of the controller in an epoch."""
-    samples: Count
-    """Architectures drawn in each step."""
-    hidden: Count
-    """Units of its LSTM."""
-    temperature: Positive
-    """Divisor of its logits."""
-    tanh_constant: Positive
-    """Bound of its logits."""
-    learning_rate: Positive
-    """Learning rate of Adam."""
-    entropy: NonNegative
-    """Weight of the entropy in the objective."""
-    baseline_decay: Probability
-    """Decay of the moving average of rewards that is subtracted as a baseline."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Population:
-    """How NAO scores and renews the architectures that it trains."""
-
-    population: Several
-    """Architectures trained in an epoch, from which children are drawn; in a space that has fewer,
-    all of them."""
-    samples: Count
-    """Rewards of which the score of an architecture is the mean."""
-    top: Count
-    """Number of best architectures that are improved."""
-    new: Count
-    """Largest number of architectures that are replaced in an epoch."""
-    largest_step: Count
-    """Largest step along the gradient of the predictor; improving tries 1, 2, … up to it."""
-    hidden: Count
-    """Units of the layers of encoder, predictor and decoder."""
-    steps: Count
-    """Steps of Adam in an epoch."""
-    batch: Count
-    """Scored architectures in each step."""
-    drawn: CountOrZero
-    """Architectures without scores in each step, drawn uniformly to train the decoder."""
-    learning_rate: Positive
-    """Learning rate of Adam."""
-    tradeoff: Weight
-    """λ, the weight of the predictor's loss; that of the decoder's is 1 − λ."""
-
-    def __post_init__(self) -> None:
-        """Check that an epoch keeps some architectures.
-
-        Raises:
-            ValueError: If all would be replaced.
-        """
-        if self.new >= self.population:
-            raise ValueError(f"new: {self.new} is not less than population, {self.population}")
-
-
-STRATEGIES = {"enas": Policy, "nao": Population}
-"""Settings of the methods that learn."""

@@ -1,11 +1,11 @@
-"""Searches side by side in one epoch: their shared weights in one tensor per name."""
+"""Searches side by side in one epoch: their shared weights, stacked in one tensor per name."""
 
 from collections.abc import Sequence
 
 import torch
 
 from wpl.plasticity import WeightPlasticity
-from wpl_lab.arms import Arm
+from wpl_lab.arm import Arm
 from wpl_lab.search.descent import Divergence
 from wpl_lab.search.memory import Memory
 from wpl_lab.search.protocol import Tensors
@@ -14,14 +14,14 @@ from wpl_lab.search.state import State
 
 
 class Stack:
-    """What an epoch changes of several searches; their states change when it has ended well.
+    """What an epoch changes in several searches; their states are updated when it has succeeded.
 
     Attributes:
-        states: Where the searches stood before the epoch.
+        states: The states of the searches before the epoch.
         weights: By name, the shared weights, ``(run, ...)``.
-        memory: Anchor and Fisher information, if earlier children are protected.
-        plasticity: As given.
-        work: Of each run, the budget used.
+        memory: Anchor and Fisher information; None if earlier children are not protected.
+        plasticity: How earlier children are protected; None if they are not.
+        work: For each run, the budget used.
         diverged: By run, the child that diverged first in this epoch.
     """
 
@@ -30,7 +30,7 @@ class Stack:
 
         Args:
             states: Of the searches, all before the same epoch.
-            arm: What is done about forgetting.
+            arm: The remedy for forgetting.
             plasticity: How earlier children are protected; None if they are not.
         """
         self.states, self.plasticity = states, plasticity
@@ -58,20 +58,20 @@ class Stack:
         return [run for run in range(len(self.states)) if run not in self.diverged]
 
     def generators(self, purpose: str, device: torch.device | str = "cpu") -> list[torch.Generator]:
-        """Make the source of random numbers of one purpose in this epoch for each run."""
+        """Make, for each run, the generator for one purpose in this epoch."""
         return [state.generator(purpose, device) for state in self.states]
 
     def penalties(
         self, names: Sequence[Sequence[str]], epochs: int
     ) -> Sequence[WeightPlasticity | None]:
-        """Make the loss that protects the weights of each run, in searches of so many epochs.
+        """Make the weight plasticity loss of each run, with the strength of this epoch.
 
         Args:
-            names: Of each run, the weights that its children use.
-            epochs: Number of epochs.
+            names: For each run, the weights that its children use.
+            epochs: Number of epochs of the search.
 
         Returns:
-            One for each run, None where it has no such weight; nothing in arms without a penalty.
+            One loss for each run, None where it has no protected weight; empty in arms without one.
         """
         if self.memory is None or self.plasticity is None:
             return []
@@ -79,13 +79,13 @@ class Stack:
         return self.memory.penalties(names, alpha) if alpha > 0 else []
 
     def put_back(self, run: int, divergence: Divergence) -> None:
-        """Put a run that has diverged back to where the epoch began.
+        """Restore a run that has diverged to its state from before the epoch.
 
-        It goes on beside the others with finite numbers, which are not used.
+        It continues beside the others with finite numbers, which are not used.
 
         Args:
             run: Its number in the stack.
-            divergence: What has diverged; the first of an epoch is noted.
+            divergence: The divergence; the first one of an epoch is recorded.
         """
         self.diverged.setdefault(run, divergence)
         for own, stacked in self._tensors(run):
@@ -93,7 +93,7 @@ class Stack:
                 stacked[name][run] = tensor
 
     def unstack(self, run: int) -> None:
-        """Copy what the epoch has changed into the state of a run."""
+        """Copy the results of the epoch into the state of a run."""
         for own, stacked in self._tensors(run):
             for name, tensor in own.items():
                 tensor.copy_(stacked[name][run])

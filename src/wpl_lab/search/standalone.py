@@ -1,4 +1,4 @@
-"""Train architectures alone, from scratch: the truth that a search is judged by."""
+"""Train architectures alone, from scratch: the ground truth for searches."""
 
 import itertools
 import math
@@ -24,24 +24,24 @@ def train_alone(
 ) -> list[Row]:
     """Train architectures side by side, each on weights that no other one shares.
 
-    The learning rate is constant in the first half and falls linearly to 0 in the second. The
+    The learning rate is constant in the first half and decays linearly to 0 in the second. The
     result of an architecture does not depend on those beside it.
 
     Args:
         task: Data and models.
         runs: The root seed and the architecture of each.
         batches: Number of training batches.
-        learning_rate: Of gradient descent.
+        learning_rate: Learning rate of gradient descent.
         gradient_norm: Gradient-clipping norm.
         weight_decay: λ of the loss term λ/2 ‖θ‖².
-        explosion: A training has diverged if its cross-entropy is above this many times that of
-            guessing.
+        explosion: Training has diverged if the cross-entropy exceeds this multiple of that of a
+            uniform prediction.
 
     Returns:
         For each, genotype and seed; cross-entropy in nats on ``select`` and on ``test``, and the
-        error on ``test``, infinite if the training has diverged; whether it has; the length of
-        the training; the number of weights that the architecture uses; and the work: the number
-        of predictions, a trained one counting three.
+        error on ``test``, infinite if training has diverged; whether it has; the number of
+        training batches; the number of weights that the architecture uses; and the work: the
+        number of predictions, of which those in training count three times.
     """
     seeds = [seed for seed, _ in runs]
     each = [task.weights(seed) for seed in seeds]

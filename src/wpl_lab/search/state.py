@@ -1,4 +1,4 @@
-"""Where a search stands between two epochs: all that a later epoch depends on."""
+"""State of a search between two epochs: everything that a later epoch depends on."""
 
 import json
 import logging
@@ -10,8 +10,9 @@ import torch
 from wpl_lab.io.artifact import load_tensors, save_tensors
 from wpl_lab.search.descent import Divergence
 from wpl_lab.search.protocol import Row, Task, Tensors
-from wpl_lab.search.settings import Plasticity, Policy, Population
+from wpl_lab.search.settings import Plasticity
 from wpl_lab.search.strategies.choose import begin
+from wpl_lab.search.strategies.strategy_settings import Policy, Population
 from wpl_lab.seeding import generator
 
 TABLES = ("children", "policy", "scores")
@@ -23,18 +24,18 @@ POSITION = ("epoch", "rollbacks", "diverged", "work")
 class State:
     """The state of one search between two epochs.
 
-    Random numbers need none: each epoch has streams of its own, derived from the seed, the epoch
-    and the number of times the search was rolled back.
+    It holds no random number generators: each epoch has its own streams, derived from the seed, the
+    epoch and the number of rollbacks.
 
     Attributes:
         seed: Root seed of the run.
-        epoch: Number of epochs that are done.
-        rollbacks: How often the search went back to its last good epoch.
-        diverged: Whether it has diverged for good.
-        work: Number of predictions made, a trained one counting three: the budget used.
+        epoch: Number of finished epochs.
+        rollbacks: How many times the search was rolled back to its last good epoch.
+        diverged: Whether it diverged again after a rollback, and has ended.
+        work: The budget used: number of predictions, of which those in training count three times.
         weights: By name, the shared weights.
-        fisher: By name, the running Fisher information of those that are protected.
-        anchor: By name, their anchor.
+        fisher: By name, the running Fisher information of the protected weights.
+        anchor: By name, the anchor of the protected weights.
         strategy: How architectures are chosen.
         tables: Rows of the results so far, by the name of the table.
     """
@@ -47,7 +48,7 @@ class State:
         plasticity: Plasticity | None,
         strategy: Policy | Population | None,
     ) -> None:
-        """Start a search: fresh weights, nothing to protect, nothing learnt.
+        """Start a search with initial weights, an empty memory and a new strategy.
 
         Args:
             task: Data and space.
@@ -56,7 +57,7 @@ class State:
             strategy: How architectures are chosen; None if they are drawn uniformly.
 
         Raises:
-            ValueError: If a name of ``plasticity.protect`` is of no shared weight.
+            ValueError: If ``plasticity.protect`` names no group of shared weights.
         """
         self.seed = seed
         self.epoch = self.rollbacks = self.work = 0
@@ -68,19 +69,19 @@ class State:
         self.strategy = begin(strategy, task.space, seed=seed)
 
     def generator(self, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
-        """Make the source of random numbers of one purpose in this epoch."""
+        """Make the generator for one purpose in this epoch."""
         where = (f"epoch {self.epoch}", f"rollback {self.rollbacks}")
         return generator(self.seed, "search", purpose, *where, device=device)
 
     def end_epoch(self, rows: Mapping[str, list[Row]]) -> None:
-        """Add the rows of an epoch to the tables, by their names."""
+        """Append the rows of an epoch to the tables, by the names of the tables."""
         stamp = {"epoch": self.epoch, "work": self.work}
         for name, new in rows.items():
             self.tables[name] += [stamp | row for row in new]
         self.epoch += 1
 
     def roll_back(self, divergence: Divergence) -> None:
-        """Try the epoch once more after a divergence; a second one is the end."""
+        """Repeat the epoch after a divergence; after a second one, end the search."""
         where = f"seed {self.seed}, epoch {self.epoch}, {divergence.error}"
         if not self.rollbacks:
             self.rollbacks = 1
@@ -93,7 +94,7 @@ class State:
         _log.warning("%s, a second time: the search ends here", where)
 
     def save(self, path: Path) -> None:
-        """Write all of it to one file, whole or not at all."""
+        """Write the state to one file, atomically."""
         groups = {"shared": self.weights, "fisher": self.fisher, "anchor": self.anchor}
         groups["strategy"] = self.strategy.tensors()
         tensors = {f"{group}.{name}": t for group, of in groups.items() for name, t in of.items()}
@@ -102,7 +103,7 @@ class State:
         save_tensors(path, "search", tensors, **about, tables=json.dumps(self.tables))
 
     def load(self, path: Path) -> None:
-        """Continue from a file that ``save`` wrote for the same search.
+        """Restore the state from a file that ``save`` wrote for the same search.
 
         Raises:
             ArtifactError: If the file is missing, damaged or of another kind.

@@ -1,4 +1,4 @@
-"""A turn of training: the newest children of each run, a few batches long."""
+"""A turn of training: a few batches for the newest children of each run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -20,7 +20,7 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 
 
 class _Trained(NamedTuple):
-    """What a step needs to know of the children that it trains."""
+    """What a step needs for the children that it trains."""
 
     children: Children
     used: Tensors
@@ -37,20 +37,20 @@ def train(
     *,
     training: ArmTraining,
 ) -> Tensor:
-    """Take a step for each batch: on the mean loss of a run's children, or on an earlier child's.
+    """Take a step per batch, on the mean loss of a run's children or on that of an earlier child.
 
-    The penalty takes its proximal step. Its gradient added to that of the loss, as in the paper,
-    diverges under gradient descent where learning rate · α F > 2, which some weight of every child
-    exceeds at any useful α. With ``Plasticity.largest_pull`` it is added nevertheless, clipped
-    separately.
+    The penalty is applied by its proximal step. With its gradient added to that of the loss, as in
+    the paper, gradient descent diverges where learning rate · α F > 2, which holds for some weight
+    of every child at any useful α. With ``Plasticity.largest_pull`` the gradient is added
+    nevertheless, clipped separately.
 
     Args:
         task: Data and models.
-        stack: Of the runs: weights are changed, and work is counted.
-        lanes: The children of the turn, as many of each run.
-        replayed: Earlier children, which every second batch trains in their place; may be empty.
-        batches: As many as the turn has.
-        dropout: Of each run, the source of what is dropped.
+        stack: The runs; their weights are changed, and their work is counted.
+        lanes: The children of the turn, the same number for each run.
+        replayed: Earlier children, which are trained instead on every second batch; may be empty.
+        batches: The batches of the turn, inputs and targets ``(run, batch, ...)``.
+        dropout: For each run, the source of dropout.
         training: How to train.
 
     Returns:
@@ -75,12 +75,12 @@ def train(
 def replays(
     past: Sequence[Sequence[Genotype]], randoms: Sequence[torch.Generator], *, last: int
 ) -> Iterator[Lanes]:
-    """Draw one earlier child of each run after the other.
+    """Draw earlier children, one of each run at a time.
 
     Args:
-        past: Those of each run, as many of each.
-        randoms: Of each run, the source of the draws.
-        last: How many of the latest are drawn from.
+        past: For each run, its earlier children, the same number for each run.
+        randoms: For each run, the source of the draws.
+        last: Number of latest children to draw from.
 
     Yields:
         A child of each run; nothing if there is none to draw from.

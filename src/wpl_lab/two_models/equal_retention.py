@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from wpl_lab.arms import BASELINE
+from wpl_lab.arm_choice import BASELINE
 from wpl_lab.two_models.second_model_effects import Floats
 
 

@@ -14,34 +14,19 @@ from wpl_lab.two_models import mlp
 from wpl_lab.two_models.batches import batches
 from wpl_lab.two_models.path_integral import PathIntegral
 from wpl_lab.two_models.stops import CONVERGED
+from wpl_lab.two_models.training_settings import First
 
 
 def train_first(
-    images: Images,
-    *,
-    seeds: Sequence[int],
-    stops: Sequence[float],
-    check_every: int,
-    depth: int,
-    width: int,
-    iterations: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
+    images: Images, settings: First, *, seeds: Sequence[int], width: int
 ) -> tuple[mlp.Parameters, dict[str, mlp.Parameters], pd.DataFrame]:
     """Train the first model of all seeds side by side.
 
     Args:
         images: The data; stops are judged on its validation part.
+        settings: How to train; a copy of the model is kept at each of its stops.
         seeds: Root seeds, one run each.
-        stops: Validation accuracies at which a copy of the model is kept.
-        check_every: Iterations between two looks at the validation accuracy.
-        depth: Number of layers.
         width: Units of each hidden layer.
-        iterations: Steps of Adam to convergence.
-        batch_size: Samples of a step.
-        learning_rate: Of Adam.
-        weight_decay: λ of the loss term λ/2 ‖θ‖².
 
     Returns:
         The weights, by name, ``(stop, seed, ...)``, the converged model first; the path integral
@@ -54,9 +39,10 @@ def train_first(
     """
     inputs, labels = images.flat("train")
     valid = images.flat("valid")
-    widths = [inputs.shape[1], *[width] * (depth - 1), images.classes]
+    stops, iterations = settings.stops, settings.iterations
+    widths = [inputs.shape[1], *[width] * (settings.depth - 1), images.classes]
     theta = mlp.init(widths, [generator(seed, "train_first", "init") for seed in seeds])
-    adam = Adam(theta.values(), learning_rate, weight_decay)
+    adam = Adam(theta.values(), settings.learning_rate, settings.weight_decay)
     path = PathIntegral(theta)
 
     levels = torch.tensor(stops, dtype=torch.float64).unsqueeze(1)  # (stop, 1)
@@ -68,18 +54,18 @@ def train_first(
         labels,
         seeds=seeds,
         purpose="train_first",
-        batch_size=batch_size,
+        batch_size=settings.batch_size,
         iterations=iterations,
     )
     for iteration, (x, y) in enumerate(stream):
-        if iteration % check_every == 0 and (reached < 0).any():
+        if iteration % settings.check_every == 0 and (reached < 0).any():
             now = (reached < 0) & (mlp.accuracy(theta, *valid) >= levels)  # (stop, seed)
             reached[now] = iteration
             state = {name: p.detach() for name, p in theta.items()} | path.state()
             for name, p in state.items():
                 here = now.reshape(*now.shape, *[1] * (p.ndim - 1))
                 kept[name] = torch.where(here, p, kept[name])
-        loss = F.cross_entropy(mlp.forward(theta, x), y, reduction="sum") / batch_size
+        loss = F.cross_entropy(mlp.forward(theta, x), y, reduction="sum") / settings.batch_size
         adam.zero_grad()
         loss.backward()
         with path.step():

@@ -6,39 +6,34 @@ import torch
 from torch import Tensor, nn
 
 from wpl.fisher.estimate import diagonal_fisher
-from wpl.kinds import Kind
 from wpl_lab.data.images import Images
 from wpl_lab.seeding import generator
 from wpl_lab.two_models import mlp
+from wpl_lab.two_models.training_settings import Fisher
 
 
 def estimate_fisher(
-    parameters: Mapping[str, Tensor],
-    images: Images,
-    *,
-    seeds: Sequence[int],
-    kind: Kind,
-    samples: int,
+    parameters: Mapping[str, Tensor], images: Images, settings: Fisher, *, seeds: Sequence[int]
 ) -> mlp.Parameters:
     """Estimate the diagonal Fisher information of every first model on training data.
 
     Args:
         parameters: By name, weights ``(stop, seed, ...)``.
         images: The data.
+        settings: Kind, and number of training images to estimate on, other ones for every seed.
         seeds: Root seeds, of which the samples and the labels of ``"mc"`` are drawn.
-        kind: As in ``wpl.diagonal_fisher``.
-        samples: Number of training images to estimate on, other ones for every seed.
 
     Returns:
         By name, F in the shape of the weights.
 
     Raises:
-        ValueError: If there are fewer training images than ``samples``.
+        ValueError: If there are fewer training images than samples.
     """
     fisher = {name: torch.empty_like(p) for name, p in parameters.items()}
-    for at, model, data in first_models(parameters, images, seeds, samples):
+    for at, model, data in first_models(parameters, images, seeds, settings.samples):
         draws = generator(seeds[at[1]], "estimate_fisher", "labels")
-        for name, f in diagonal_fisher(model, [data], kind=kind, generator=draws).items():
+        found = diagonal_fisher(model, [data], kind=settings.kind, generator=draws)
+        for name, f in found.items():
             fisher[name][at] = f
     return fisher
 

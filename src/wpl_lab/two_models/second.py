@@ -10,12 +10,13 @@ from torch import Tensor
 
 from wpl.plasticity import WeightPlasticity
 from wpl_lab.adam import Adam
-from wpl_lab.arms import Arm
+from wpl_lab.arm import Arm
 from wpl_lab.data.images import Images
 from wpl_lab.seeding import generator
 from wpl_lab.two_models import mlp
 from wpl_lab.two_models.batches import batches
 from wpl_lab.two_models.dense_anchor import DenseAnchor
+from wpl_lab.two_models.training_settings import Second
 from wpl_lab.weighting import weighting
 
 
@@ -38,19 +39,14 @@ def train_second(
     images: Images,
     first: Mapping[str, Tensor],
     estimates: Mapping[str, Mapping[str, Tensor]],
+    settings: Second,
     *,
     arm: Arm,
     strengths: Strengths,
     shared: int,
     seeds: Sequence[int],
     stops: Sequence[str],
-    depth: int,
     width: int,
-    iterations: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
-    record_every: int,
     first_images: Images | None = None,
 ) -> tuple[mlp.Parameters, pd.DataFrame]:
     """Train the second model after every first model, all seeds, stops and strengths side by side.
@@ -62,18 +58,13 @@ def train_second(
         first: By name, weights of the first model ``(stop, seed, ...)``.
         estimates: By what it is and by name, what is known of those weights, in their shapes;
             ``omega`` as from ``estimate_omega``. An arm without an anchor needs none.
+        settings: How to train the second model; its accuracies are those on test data.
         arm: What is done about forgetting.
         strengths: How strongly it is done.
         shared: How many first layers the two models share.
         seeds: Root seeds.
         stops: Names of the stops of ``first``.
-        depth: Number of layers of the second model.
         width: Units of each hidden layer.
-        iterations: Steps of Adam.
-        batch_size: Samples of a step.
-        learning_rate: Of Adam.
-        weight_decay: λ of the loss term λ/2 ‖θ‖².
-        record_every: Iterations between two records of the accuracy on test data.
         first_images: The data of the first model, where it is another task.
 
     Returns:
@@ -96,7 +87,7 @@ def train_second(
     names = mlp.layer_names(shared)
 
     before = _spread(first, len(alphas))
-    widths = [test[0].shape[1], *[width] * (depth - 1), images.classes]
+    widths = [test[0].shape[1], *[width] * (settings.depth - 1), images.classes]
     fresh = mlp.init(widths, [generator(seed, "train_second", "init") for seed in seeds])
     second = {name: _repeat(p, variants) for name, p in fresh.items()}
     second |= {name: before[name].clone() for name in names}
@@ -105,7 +96,7 @@ def train_second(
     trained = {n: p for n, p in second.items() if arm.trains != "private" or n not in names}
     if arm.trains == "both":
         trained |= {f"first.{name}": p for name, p in first_now.items() if name not in names}
-    adam = Adam(trained.values(), learning_rate, weight_decay)
+    adam = Adam(trained.values(), settings.learning_rate, settings.weight_decay)
     known = {
         kind: of if kind == "omega" else {name: of[name] for name in names}
         for kind, of in estimates.items()
@@ -130,8 +121,8 @@ def train_second(
             *of.flat("train"),
             seeds=seeds,
             purpose="train_second",
-            batch_size=batch_size,
-            iterations=iterations,
+            batch_size=settings.batch_size,
+            iterations=settings.iterations,
         )
 
     def loss_of(theta: mlp.Parameters, x: Tensor, y: Tensor) -> Tensor:
@@ -140,17 +131,17 @@ def train_second(
 
     rehearsed = stream(first_images) if arm.trains == "both" and first_images else None
     for iteration, (x, y) in enumerate(stream(images)):
-        if iteration % record_every == 0:
+        if iteration % settings.record_every == 0:
             record(iteration)
         loss = loss_of(second, x, y)
         if arm.trains == "both":
             loss = loss + loss_of(first_now, *(next(rehearsed) if rehearsed else (x, y)))
         adam.zero_grad()
-        (loss / batch_size).backward()
+        (loss / settings.batch_size).backward()
         if plasticity:
             plasticity.add_gradient_(second)
         adam.step()
-    record(iterations)
+    record(settings.iterations)
 
     shape = (len(stops), len(alphas), len(seeds))
     weights = {name: p.detach().unflatten(0, shape) for name, p in (second | trained).items()}

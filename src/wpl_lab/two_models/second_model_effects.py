@@ -15,7 +15,7 @@ from wpl.evaluation import (
     paired_test,
     reduction,
 )
-from wpl_lab.arms import BASELINE, in_order
+from wpl_lab.arm_choice import BASELINE, in_order
 from wpl_lab.two_models.stops import CONVERGED
 
 CASE = ["shared", "stop"]

@@ -1,7 +1,7 @@
 """One network on one half of the classes, then on the other: the scenario of new data."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from wpl_lab.two_models.importance import estimate_fisher
 from wpl_lab.two_models.remedies import estimate_mas
 from wpl_lab.two_models.second import Strengths, train_second
 from wpl_lab.two_models.stops import CONVERGED
+from wpl_lab.two_models.training_settings import First, Fisher, Second
 
 
 def train_split(
@@ -21,9 +22,9 @@ def train_split(
     arms: Mapping[str, Strengths],
     seeds: Sequence[int],
     width: int,
-    first: Mapping[str, Any],
-    second: Mapping[str, Any],
-    fisher: Mapping[str, Any],
+    first: First,
+    second: Second,
+    fisher: Fisher,
 ) -> pd.DataFrame:
     """Train a network on the first half of the classes and then, by each arm, on the second half.
 
@@ -36,33 +37,32 @@ def train_split(
         arms: By name, how strongly each arm is run.
         seeds: Root seeds.
         width: Units of each hidden layer.
-        first: How to train on the first half, and the depth, as for ``train_first``.
-        second: How to train on the second half, as for ``train_second``; its depth is not used.
-        fisher: Kind and number of samples, as for ``estimate_fisher``; at most all there are.
+        first: How to train on the first half, without stops; the depth is that of both halves.
+        second: How to train on the second half.
+        fisher: Kind and number of samples; at most all there are.
 
     Returns:
         The records of ``train_second``, of all arms; A is the first half, B the second.
     """
     a, b = (_half(images, half) for half in (0, 1))
-    models, path, _ = train_first(a, seeds=seeds, width=width, **{**first, "stops": []})
-    samples = min(fisher["samples"], len(a.labels["train"]))
-    how = {"seeds": seeds, "samples": samples}
-    estimates = {"fisher": estimate_fisher(models, a, kind=fisher["kind"], **how), **path}
+    models, path, _ = train_first(a, replace(first, stops=()), seeds=seeds, width=width)
+    fisher = replace(fisher, samples=min(fisher.samples, len(a.labels["train"])))
+    estimates = {"fisher": estimate_fisher(models, a, fisher, seeds=seeds), **path}
     if any("mas" in ARMS[arm].estimates for arm in arms):
-        estimates["mas"] = estimate_mas(models, a, **how)
+        estimates["mas"] = estimate_mas(models, a, seeds=seeds, samples=fisher.samples)
     records = [
         train_second(
             b,
             models,
             estimates,
+            replace(second, depth=first.depth),
             arm=ARMS[arm],
             strengths=strengths,
-            shared=first["depth"],
+            shared=first.depth,
             seeds=seeds,
             stops=[CONVERGED],
             width=width,
             first_images=a,
-            **{**second, "depth": first["depth"]},
         )[1]
         for arm, strengths in arms.items()
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from wpl_lab.arms import BASELINE, TITLES
+from wpl_lab.arm_choice import BASELINE, TITLES
 from wpl_lab.two_models.stops import stop_title
 from wpl_lab.two_models.two_models_verdicts import SECOND_AT_RETENTION
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from wpl.evaluation import detectable_difference, holm, paired_test
-from wpl_lab.arms import ARMS, BASELINE, TITLES, in_order
+from wpl_lab.arm_choice import BASELINE, TITLES, in_order
+from wpl_lab.arms import ARMS
 from wpl_lab.two_models.equal_retention import at_retention, trade_off
 from wpl_lab.two_models.second_model_effects import CASE, Floats, mean, with_interval
 

@@ -1,1 +1,1 @@
-"""What the searches found, held against the truth and against random search."""
+"""Evaluation of the searches: comparison with the ground truth and with random search."""

@@ -1,4 +1,4 @@
-"""How well a score ranks architectures, by the truth: what each got when it was trained alone."""
+"""How well a score ranks architectures, by the ground truth: their scores when trained alone."""
 
 import numpy as np
 import pandas as pd
@@ -10,15 +10,15 @@ MEASURES = ("tau", "tau_top", "rho", "precision")
 
 
 def agreement(score: pd.Series, truth: pd.Series) -> dict[str, float]:
-    """Hold one score against the truth.
+    """Measure how well a score agrees with the ground truth.
 
     Args:
         score: By genotype; lower is better.
-        truth: By genotype, in nats: of at least those that have a score.
+        truth: By genotype, in nats, for at least the architectures that have a score.
 
     Returns:
-        Kendall's τ of all architectures and of the better half by the truth, Spearman's ρ and the
-        precision among the best.
+        Kendall's τ over all architectures and over the better half by the truth, Spearman's ρ, and
+        the precision at k.
     """
     of_score, of_truth = score.to_numpy(), truth[score.index].to_numpy()
     top = of_truth <= np.median(of_truth)
@@ -31,17 +31,17 @@ def agreement(score: pd.Series, truth: pd.Series) -> dict[str, float]:
 
 
 def finite(nats: pd.Series) -> pd.Series:
-    """Let cross-entropies that are not finite count as the worst of the others."""
+    """Replace cross-entropies that are not finite by the worst of the finite ones."""
     known = nats[np.isfinite(nats)]
     return nats.where(np.isfinite(nats), known.max())
 
 
 def ranking(scores: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
-    """Hold the shared-weight scores of searches against the truth, epoch by epoch.
+    """Measure how well shared-weight scores agree with the ground truth, epoch by epoch.
 
     Args:
-        scores: Rows of ``score`` of a space whose truth is known, with the columns of a run.
-        truth: As from ``truth.truth_of``.
+        scores: Rows of ``score``, for a space whose truth is known, with the columns of a run.
+        truth: As returned by ``truth.truth_of``.
 
     Returns:
         One row per run and epoch: the measures of ``agreement``, and the mean of the scores.

@@ -1,4 +1,4 @@
-"""What may be claimed of the searches of a task: numbers and verdicts, looked up in its tables."""
+"""What may be claimed about the searches of a task: numbers and verdicts from its tables."""
 
 import math
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from wpl_lab.arms import BASELINE, TITLES, in_order
+from wpl_lab.arm_choice import BASELINE, TITLES, in_order
 from wpl_lab.search.judging.outcomes import OUTCOMES
 from wpl_lab.search.judging.sweep import swept
-from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE
+from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE, LONGER, PAIR
 from wpl_lab.search.judging.wording import estimate, number, p_value, verdict
 from wpl_lab.search.search_names import METHOD_NAMES, POINT_NAMES, TaskName
 
@@ -17,10 +17,10 @@ _NOTHING = "–"
 
 
 def words(task: TaskName) -> dict[str, Any]:
-    """Collect what templates may use beside the claims.
+    """Collect what templates may use besides the claims.
 
     Args:
-        task: What was searched for cells of.
+        task: The task that was searched on.
 
     Returns:
         Titles of arms, methods and outcomes, the unit of points, and the yardsticks.
@@ -31,20 +31,21 @@ def words(task: TaskName) -> dict[str, Any]:
         "methods": METHOD_NAMES,
         "outcomes": OUTCOMES,
         "points": POINT_NAMES[task],
-        "yardsticks": (CEILING, BOUND, CHANCE),
+        "yardsticks": (CEILING, PAIR, LONGER, BOUND, CHANCE),
     }
 
 
 @dataclass(frozen=True)
 class Claims:
-    """The tables of a judgement, in the words of a document.
+    """Numbers and verdicts as documents print them; a dash for an arm or method that was not run.
 
-    What was not run, an arm or a whole method, is a dash.
+    The methods look up an ``outcome`` (a key of ``OUTCOMES``) of an ``arm`` searched by a
+    ``method`` in a ``space``, perhaps compared with the arm ``against``.
 
     Attributes:
-        arms: As from ``comparison.summaries``.
-        verdicts: As from ``comparison.comparisons``.
-        yardsticks: As from ``truth.yardsticks``.
+        arms: As returned by ``comparison.summaries``.
+        verdicts: As returned by ``comparison.comparisons``.
+        yardsticks: As returned by ``truth.yardsticks``.
     """
 
     arms: pd.DataFrame
@@ -61,13 +62,13 @@ class Claims:
         return list(self.arms.loc[self.arms["space"] == space, "method"].unique())
 
     def remedies(self, method: str, space: str = "small") -> list[str]:
-        """List the arms of a method, but for ``none``, in the order of the table of arms."""
+        """List the arms of a method except ``none``, in the order of the table of arms."""
         of_case = self.arms[(self.arms["space"] == space) & (self.arms["method"] == method)]
         own = of_case.loc[~swept(of_case["arm"]), "arm"]
         return [arm for arm in in_order(own) if arm != BASELINE]
 
     def seeds(self, method: str, arm: str, space: str = "small") -> str:
-        """Say how many seeds of an arm were run to the end, and how many diverged."""
+        """Print how many seeds of an arm finished, and how many diverged."""
         row = self._mean(self.primary, method, arm, space)
         if row is None:
             return _NOTHING
@@ -84,7 +85,7 @@ class Claims:
         return _NOTHING if row is None else number(row["value"], OUTCOMES[outcome].digits)
 
     def positive(self, outcome: str, method: str, arm: str, space: str = "small") -> str:
-        """Say whether an outcome is above 0, by its interval."""
+        """Print whether the interval of an outcome lies above 0."""
         row = self._mean(outcome, method, arm, space)
         if row is None:
             return _NOTHING
@@ -105,17 +106,17 @@ class Claims:
     def verdict(
         self, outcome: str, method: str, arm: str, against: str, space: str = "small"
     ) -> str:
-        """Say whether the difference between two arms is shown, and which one would have been."""
+        """Print whether the difference between two arms is shown; if not, the detectable one."""
         row = self._pair(outcome, method, arm, against, space)
         return _NOTHING if row is None else verdict(row)
 
     def random(self, outcome: str, method: str, arm: str, space: str = "small") -> str:
-        """Print what random search, or a random architecture, reaches for the same work."""
+        """Print the outcome of random search, or of a random architecture, for the same work."""
         row = self._mean(outcome, method, arm, space)
         return _NOTHING if row is None else number(row["random"], OUTCOMES[outcome].digits)
 
     def yardstick(self, score: str, outcome: str) -> str:
-        """Print what a score that needs no search reaches of an outcome."""
+        """Print the outcome of a score that needs no search."""
         column = OUTCOMES[outcome].yardstick
         held = self.yardsticks.set_index("score")
         if column is None or score not in held.index:

@@ -1,7 +1,7 @@
-"""Compare the arms of the searches with each other and with chance, over seeds.
+"""Compare the arms of the searches with each other and with random search, over seeds.
 
-One outcome, declared in params.yaml before the runs, decides; its comparisons are adjusted for
-their number. All others are exploratory: they raise questions for the next runs.
+One outcome, declared in params.yaml before the runs, is the primary one; its comparisons are
+adjusted for their number. All others are exploratory: they raise questions for further runs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from wpl.evaluation import (
     holm,
     paired_test,
 )
-from wpl_lab.arms import in_order
+from wpl_lab.arm_choice import in_order
 from wpl_lab.search.judging.keys import CASE
 from wpl_lab.search.judging.outcomes import OUTCOMES, Outcome
 from wpl_lab.search.judging.sweep import swept
@@ -26,7 +26,7 @@ LEVEL = 0.05
 """The p-value below which a difference counts as shown."""
 RANDOM = "random search"
 CONTROL = "slow"
-"""The arm that WPL must beat, too: a smaller learning rate, which also forgets less."""
+"""A second baseline for WPL: a smaller learning rate, which also forgets less."""
 
 
 def summaries(
@@ -39,15 +39,15 @@ def summaries(
     """Average every outcome of every arm over seeds.
 
     Args:
-        runs: As from ``outcomes.outcomes``.
-        diverged: The searches that diverged, as from ``errors.split_diverged``.
-        primary: The outcome that was declared to be the one that decides.
+        runs: As returned by ``outcomes.outcomes``.
+        diverged: The searches that diverged, as returned by ``errors.split_diverged``.
+        primary: The primary outcome, declared before the runs.
         outcomes: By name, those of the runs.
 
     Returns:
         One row per space, method, arm and outcome: whether it is the primary outcome, number of
-        seeds and of those that diverged, the mean with its 95 % bootstrap interval, the single
-        values, and the mean of chance.
+        finished and of diverged seeds, the mean with its 95 % bootstrap interval, the value of each
+        seed, and the mean of random search.
     """
     lost = diverged.groupby([*CASE, "arm"]).size()
     rows = []
@@ -79,23 +79,23 @@ def comparisons(
 ) -> pd.DataFrame:
     """Compare arms, paired by seed.
 
-    Every arm is compared with ``none``, WPL with its rivals, an arm with WPL added with the arm
-    itself, and every arm with random search. Of these, some comparisons of the primary outcome in
-    the small space decide: one family, whatever the method.
+    Every arm is compared with ``none`` and with random search; WPL also with its rivals; and an arm
+    with WPL added, with the arm itself. Some comparisons of the primary outcome in the small space
+    are the primary ones: one family over all methods.
 
     Args:
-        runs: As from ``outcomes.outcomes``; each case must hold the arm ``none``.
-        primary: The outcome that was declared to be the one that decides.
+        runs: As returned by ``outcomes.outcomes``; each case must hold the arm ``none``.
+        primary: The primary outcome, declared before the runs.
         outcomes: By name, those of the runs.
-        rivals: The arms that WPL is compared with beside ``none``.
-        decides: Whether the comparison of an arm with another one decides; by default those with
-            ``none``, and of WPL with ``slow``.
+        rivals: The arms that WPL is compared with besides ``none``.
+        decides: Whether the comparison of an arm with another one is a primary one; by default
+            those with ``none``, and of WPL with ``slow``.
 
     Returns:
         One row per space, method, outcome and pair: the mean difference ``value`` with its 95 %
-        bootstrap interval, the single differences, the p-value of a paired sign-flip test and, of
-        primary comparisons, Holm's; the smallest difference that this many seeds show with 80 %
-        power; the verdict, ``lower``, ``higher`` or ``not shown``.
+        bootstrap interval, the difference of each seed, the p-value of a paired sign-flip test and,
+        of primary comparisons, Holm's; the smallest difference that this many seeds would show with
+        80 % power; the verdict, ``lower``, ``higher`` or ``not shown``.
     """
     rows = []
     for key, of_case in runs[~swept(runs["arm"])].groupby(CASE, sort=False):
@@ -114,14 +114,14 @@ def comparisons(
 
 
 def _pairs(arms: list[str], rivals: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """List which arm is compared with which other one."""
+    """List the pairs of arms that are compared."""
     for arm in in_order(arms):
         others = {"none", arm.removesuffix("_wpl")} | ({*rivals} if arm == "wpl" else set())
         yield from ((arm, other) for other in in_order(others & {*arms} - {arm}))
 
 
 def _tested(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Test each pair, and adjust the p-values of those that decide."""
+    """Test each pair, and adjust the p-values of the primary comparisons."""
     table = pd.DataFrame(rows)
     pairs = table.pop("pair")
     zeros = [np.zeros(len(pair)) for pair in pairs]
@@ -142,7 +142,7 @@ def _tested(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _mean(values: pd.Series) -> dict[str, Any]:
-    """Average over seeds; the interval is empty where there are too few for one."""
+    """Average over seeds; the interval is empty where there are too few seeds."""
     low = high = np.nan
     if len(values) >= FEWEST_SEEDS:
         low, high = bootstrap_interval(lambda v: v.mean(axis=-1), values)
@@ -171,7 +171,7 @@ def mean_curve(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
     """Average a quantity over seeds, of the first method in the small space, a column per arm.
 
     Args:
-        table: As from ``errors.forgetting`` or ``agreement.ranking``.
+        table: As returned by ``errors.forgetting`` or ``agreement.ranking``.
         quantity: One of its columns.
 
     Returns:

@@ -1,6 +1,6 @@
-"""How well children do: right after their training, and when the later ones have been trained.
+"""Errors of children: right after their training, and after the later ones were trained.
 
-The last child of an epoch has no later ones: it cannot forget, and is left out everywhere.
+The last child of an epoch cannot forget, as none is trained after it; it is left out everywhere.
 """
 
 import pandas as pd
@@ -9,14 +9,14 @@ from wpl_lab.search.judging.keys import BEST, RUN
 
 
 def split_diverged(children: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Separate searches that ran to their end from those that diverged for good.
+    """Separate the searches that finished from those that diverged.
 
     Args:
         children: Rows of ``train_children``, with the columns of a run.
 
     Returns:
-        The rows of the former; and of the latter a row each: the run, epoch and genotype of the
-        child at which it ended.
+        The rows of the searches that finished; and for each that diverged, a row with the run, the
+        epoch and the genotype of the child at which it ended.
     """
     ends = children[children["diverged"]]
     left = ends.set_index(RUN).index
@@ -31,7 +31,7 @@ def without(table: pd.DataFrame, runs: pd.Index) -> pd.DataFrame:
 
 
 def forgetting(children: pd.DataFrame) -> pd.DataFrame:
-    """Measure how much worse children got while later ones were trained, epoch by epoch.
+    """Measure the forgetting of the children, epoch by epoch.
 
     Args:
         children: Rows of ``train_children``, with the columns of a run.
@@ -40,7 +40,7 @@ def forgetting(children: pd.DataFrame) -> pd.DataFrame:
         One row per run and epoch: the mean err1 and err2 in nats; of the differences err2 − err1
         in nats and error2 − error1 in points of perplexity or of percent, the mean, the median,
         the mean over the children with the lowest err1 and the maximum; and the retention, the
-        share of these best ones that are still among the best.
+        share of these best ones that are still among the best afterwards.
     """
     table = children[children["later"] > 0]
     table = table.assign(
@@ -79,5 +79,5 @@ def by_later(children: pd.DataFrame) -> pd.DataFrame:
 
 
 def second_half(table: pd.DataFrame) -> pd.DataFrame:
-    """Take the second half of the epochs: in the first, everything still gets better."""
+    """Select the second half of the epochs: in the first, all errors still fall."""
     return table[table["epoch"] >= (table["epoch"].max() + 1) / 2]

@@ -1,4 +1,4 @@
-"""What the searches found: its rank and regret in the truth, beside what random search finds."""
+"""What the searches found: its true rank and regret, and those of random search."""
 
 import numpy as np
 import pandas as pd
@@ -23,15 +23,15 @@ def found(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def against_truth(winners: pd.DataFrame, alone: pd.DataFrame, short: pd.DataFrame) -> pd.DataFrame:
-    """Say how good the found architectures are, and what random search finds for the same work.
+    """Compute the true rank and regret of the found architectures and of random search.
 
-    Random search trains k architectures alone and takes the one that validation data likes best. It
-    trains each for as many batches as the search trains in one epoch, and k so many that the work
-    is that of the search: neither depends on how long the truth was trained for. Its result is an
-    expectation over all draws of k and over the seeds of the training.
+    Random search trains k architectures alone and takes the one with the best validation score. It
+    trains each for as many batches as the search trains in one epoch; k is chosen so that its work
+    equals that of the search. Neither depends on how long the truth was trained for. The result is
+    an expectation over all draws of k architectures and over the training seeds.
 
     Args:
-        winners: As from ``found``, of a space whose truth is known.
+        winners: As returned by ``found``, for a space whose truth is known.
         alone: Rows of ``train_alone``, of every architecture of the space: the truth.
         short: The same, trained for the batches of one epoch of the search.
 
@@ -56,15 +56,15 @@ def against_truth(winners: pd.DataFrame, alone: pd.DataFrame, short: pd.DataFram
 
 
 def retrained(found: pd.DataFrame, random: pd.DataFrame) -> pd.DataFrame:
-    """Set what was found in the full space beside random architectures, all trained alone alike.
+    """Compare what was found in the full space with random architectures, all trained alone.
 
     Args:
-        found: Rows of ``train_alone`` of what each run found, with the columns of a run.
-        random: Rows of ``train_alone`` of random architectures.
+        found: Rows of ``train_alone`` for what each run found, with the columns of a run.
+        random: Rows of ``train_alone`` for random architectures.
 
     Returns:
-        One row per run: genotype, test error, and the mean test error of the random ones of the
-        same seed; no row if the full space was not searched.
+        One row per run: genotype, test error, and the mean test error of the random architectures
+        of the same seed; no row if the full space was not searched.
     """
     if found.empty:
         names = [*RUN, "genotype", "test_error", "random_test_error"]

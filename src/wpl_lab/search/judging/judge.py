@@ -1,4 +1,4 @@
-"""Judge the searches of a task: from the tables that jobs left to tables, headline and findings."""
+"""Evaluate the searches of a task: from the tables of its jobs to headline and findings."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -16,15 +16,15 @@ from wpl_lab.search.judging.truth import truth_of, yardsticks
 from wpl_lab.search.search_names import TaskName
 
 GIVEN = ("children", "policy", "scores", "standalone", "found", "random")
-"""The tables that are judged, by name."""
+"""Names of the tables that are evaluated."""
 
 
 class Lengths(NamedTuple):
     """For how many batches architectures are trained alone.
 
     Attributes:
-        truth: For the truth.
-        longer: To see whether the order of the truth stands.
+        truth: For the ground truth.
+        longer: To check whether the order of the ground truth is stable.
         short: By random search: what a search trains in one epoch.
     """
 
@@ -34,7 +34,7 @@ class Lengths(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What is known of the searches of a task.
+    """The results of evaluating the searches of a task.
 
     Attributes:
         tables: By name; each is written to a file.
@@ -50,15 +50,15 @@ class Judged(NamedTuple):
 def judge(
     given: Mapping[str, pd.DataFrame], *, task: TaskName, primary: str, lengths: Lengths
 ) -> Judged:
-    """Judge the searches of a task.
+    """Evaluate the searches of a task.
 
     Args:
-        given: Rows that jobs left, by the names ``GIVEN``: of searches, of architectures of the
-            small space trained alone, and of those found in the full space and random ones, trained
-            alone; the last two perhaps without rows.
+        given: Rows of the jobs, by the names ``GIVEN``: of the searches; of architectures of the
+            small space trained alone; and of those found in the full space and of random ones,
+            trained alone. The last two may have no rows.
         task: What was searched for cells of.
-        primary: The outcome that decides.
-        lengths: Of the trainings alone.
+        primary: The primary outcome.
+        lengths: Lengths of training alone.
 
     Returns:
         Tables, headline and findings.
@@ -110,6 +110,6 @@ def judge(
 
 
 def _trained(standalone: pd.DataFrame, batches: int) -> pd.DataFrame:
-    """Take the trainings alone of one length; those that diverged count as the worst of them."""
+    """Select the runs of one training length; those that diverged count as the worst of them."""
     own = standalone[standalone["batches"] == batches]
     return own.assign(**{part: finite(own[part]) for part in ("select", "test")})

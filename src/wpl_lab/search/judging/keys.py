@@ -1,10 +1,12 @@
-"""The columns that name a search, and how many of the best are looked at."""
+"""The columns that identify a search, and the k of the measures among the best."""
 
 CASE = ["space", "method"]
-"""What is compared with each other: arms of one method in one space."""
+"""Columns of a case: arms are compared within one method and one space."""
 
 RUN = [*CASE, "arm", "seed"]
-"""One search. An arm at another strength than that of params.yaml is ``wpl@0.3``: see ``sweep``."""
+"""Columns of a run. An arm at another strength than in params.yaml is ``wpl@0.3``: see
+``sweep``."""
 
 BEST = 5
-"""Number of best children, and of best architectures, that are looked at on their own (paper)."""
+"""Number of best children, and of best architectures, with measures of their own (as in the
+paper)."""

@@ -1,4 +1,4 @@
-"""The outcomes by which searches are compared: one number each per search."""
+"""The outcomes by which searches are compared: one number per search and outcome."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ class Outcome:
         title: What it is, with its unit.
         digits: Decimals that are printed.
         higher_is_better: Whether a higher value is the better one.
-        yardstick: Column of the yardsticks, of outcomes that are held against the truth.
-        chance: Whether random search, or a random architecture, has a value of it.
+        yardstick: Its column in the yardsticks, if it is measured against the ground truth.
+        chance: Whether it is also computed for random search, or for a random architecture.
     """
 
     title: str
@@ -32,7 +32,7 @@ OUTCOMES = {
     "err1": Outcome(title="err1, nats", digits=3),
     "err2": Outcome(title="err2, nats", digits=3),
     "forgetting": Outcome(title="forgetting, nats", digits=3),
-    "forgetting_median": Outcome(title="its median, nats", digits=3),
+    "forgetting_median": Outcome(title="forgetting, median, nats", digits=3),
     "forgetting_points": Outcome(title="forgetting, points", digits=2),
     "space_mean": Outcome(title="mean of the space, nats", digits=3),
     "reward": Outcome(title="reward", digits=3, higher_is_better=True),
@@ -41,14 +41,14 @@ OUTCOMES = {
     "rho": Outcome(title="ρ", digits=2, higher_is_better=True, yardstick="rho"),
     "precision": Outcome(title="precision", digits=2, higher_is_better=True, yardstick="precision"),
     "regret": Outcome(title="regret, nats", digits=3, yardstick="regret", chance=True),
-    "rank": Outcome(title="rank of the found", digits=1, chance=True),
-    "test_error": Outcome(title="test error of the found", digits=1, chance=True),
+    "rank": Outcome(title="true rank", digits=1, chance=True),
+    "test_error": Outcome(title="test error", digits=1, chance=True),
 }
 """Every outcome by its name, in the order in which tables list them.
 
-err1 is the cross-entropy of a child right after its training, err2 the same when all children of
-its epoch are trained, forgetting is err2 − err1: means over the children of the second half of the
-epochs. The others are those after the last epoch."""
+err1 is the cross-entropy of a child right after its training, err2 the same after all children of
+its epoch were trained, and forgetting is err2 − err1: means over the children of the second half of
+the epochs. The others are measured after the last epoch."""
 
 
 def outcomes(
@@ -61,15 +61,15 @@ def outcomes(
     """Reduce each run to the numbers that are compared.
 
     Args:
-        forgetting: As from ``errors.forgetting``.
-        policy: Rows of ``learn``, with the columns of a run; or no rows.
-        ranking: As from ``agreement.ranking``.
-        found: As from ``found.against_truth``.
-        retrained: As from ``found.retrained``.
+        forgetting: As returned by ``errors.forgetting``.
+        policy: Rows of ``learn``, with the columns of a run; may be empty.
+        ranking: As returned by ``agreement.ranking``.
+        found: As returned by ``found.against_truth``.
+        retrained: As returned by ``found.retrained``.
 
     Returns:
-        One row per run: a column for each of ``OUTCOMES``, and ``random_…`` for those that chance
-        has a value of; empty where a run has no such outcome, or none that is finite.
+        One row per run: a column for each of ``OUTCOMES``, and ``random_…`` for those that random
+        search has, too; empty where a run has no such outcome, or none that is finite.
     """
     late = second_half(forgetting).groupby(RUN, sort=False).mean(numeric_only=True)
     late = late[["err1", "err2", "mean_nats", "median_nats", "mean_points"]]

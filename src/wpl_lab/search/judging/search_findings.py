@@ -1,24 +1,25 @@
-"""Say what the searches showed, for and against each remedy: tables, and thin prose around them."""
+"""Write the findings of the searches, for and against each remedy, as tables with short text."""
 
 import pandas as pd
 
-from wpl_lab.arms import TITLES, in_order
+from wpl_lab.arm_choice import TITLES, in_order
 from wpl_lab.search.judging.comparison import RANDOM
 from wpl_lab.search.judging.keys import CASE
 from wpl_lab.search.judging.outcomes import OUTCOMES
 from wpl_lab.search.judging.sweep import swept
-from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE, LONGER
+from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE, LONGER, PAIR
 from wpl_lab.search.judging.wording import estimate, number, p_value, table, verdict
 from wpl_lab.search.search_names import METHOD_NAMES, POINT_NAMES, TaskName, space_name
 
 NOTES = {
     CEILING: "the ceiling",
-    LONGER: "whether the order stands",
-    BOUND: "an upper bound: the best of all counts of operations, chosen on this truth",
-    CHANCE: "a random order",
+    PAIR: "against another seed",
+    LONGER: "to check that the order is stable",
+    BOUND: "an upper bound: the operation count that ranks best by this truth",
+    CHANCE: "a random ranking",
 }
 TOLD = ("err1", "forgetting", "space_mean", "reward", "tau", "tau_top", "regret", "test_error")
-"""The exploratory outcomes whose comparisons are listed; verdicts.csv has all of them."""
+"""Exploratory outcomes whose comparisons are listed; verdicts.csv has all outcomes."""
 
 
 def findings(
@@ -33,31 +34,31 @@ def findings(
     """Write the findings as Markdown.
 
     Args:
-        task: What was searched for cells of.
-        primary: The outcome that decides.
-        summaries: As from ``comparison.summaries``.
-        verdicts: As from ``comparison.comparisons``.
-        yardsticks: As from ``truth.yardsticks``.
-        diverged: As from ``errors.split_diverged``.
+        task: The task that was searched on.
+        primary: The primary outcome.
+        summaries: As returned by ``comparison.summaries``.
+        verdicts: As returned by ``comparison.comparisons``.
+        yardsticks: As returned by ``truth.yardsticks``.
+        diverged: As returned by ``errors.split_diverged``.
 
     Returns:
         A document.
     """
     sections = [
         f"# Findings of the architecture searches on {task}",
-        "Means over seeds with 95 % bootstrap intervals; with fewer than five seeds, the seeds. "
-        "err1 is the cross-entropy of a child right after its training, err2 the same at the end "
-        "of its epoch, forgetting err2 − err1 (the last child of an epoch, which cannot forget, "
-        "left out): means over the second half of the epochs. Points are "
-        f"{POINT_NAMES[task]}. Everything else is of the end of the search. p-values are of paired "
-        "sign-flip tests, which with n seeds cannot fall below 2^(1 − n).",
-        "## What decides",
+        "Means over seeds with 95 % bootstrap intervals; with fewer than five seeds, the value of "
+        "each seed. err1 is the cross-entropy of a child right after its training, err2 the same "
+        "at the end of its epoch, and forgetting is err2 − err1: means over the children of the "
+        "second half of the epochs, without the last child of each, which cannot forget. Points "
+        f"are {POINT_NAMES[task]}. All other outcomes are measured at the end of the search. "
+        "p-values are from paired sign-flip tests; with n seeds they are at least 2^(1 − n).",
+        "## Primary outcome",
         f"The outcome declared beforehand (`search.primary`) is {OUTCOMES[primary].title}. Its "
         "comparisons in the small space are one family, adjusted by Holm's method.",
         decisions(verdicts[verdicts["primary"]]),
-        "## The truth",
-        "What scores that need no search reach, held against the truth: every τ, ρ, precision and "
-        "regret below is to be read between chance and the ceiling.",
+        "## Ground truth",
+        "Scores that need no search, compared with the ground truth (every architecture trained "
+        "alone). Read every τ, ρ, precision and regret below between chance and the ceiling.",
         truth(yardsticks),
     ]
     for key, of_case in summaries[~swept(summaries["arm"])].groupby(CASE, sort=False):
@@ -66,16 +67,21 @@ def findings(
         sections += [
             f"## {METHOD_NAMES[method]}, {space_name(space)}",
             arms(of_case, yardsticks),
-            "Exploratory, not adjusted for their number:",
+            "Exploratory comparisons, not adjusted for multiple testing:",
             explored(own[~own["primary"] & own["outcome"].isin(TOLD)]),
         ]
     if not diverged.empty:
-        sections += ["## Searches that diverged", failures(diverged)]
+        sections += [
+            "## Searches that diverged",
+            "Their seeds are left out of the means of the arm and of its comparisons, which "
+            "flatters an arm of which many diverged.",
+            failures(diverged),
+        ]
     return "\n\n".join(sections) + "\n"
 
 
 def decisions(verdicts: pd.DataFrame) -> str:
-    """Table the comparisons that decide."""
+    """Tabulate the primary comparisons."""
     rows = [
         [
             METHOD_NAMES[row["method"]],
@@ -93,7 +99,7 @@ def decisions(verdicts: pd.DataFrame) -> str:
 
 
 def truth(yardsticks: pd.DataFrame) -> str:
-    """Table what the truth and trivial scores reach."""
+    """Tabulate the yardsticks: repeated ground truth and trivial scores."""
     measures = {o.yardstick: o for o in OUTCOMES.values() if o.yardstick}
     rows = [
         [f"{row['score']}, {NOTES[row['score']]}"]
@@ -105,7 +111,7 @@ def truth(yardsticks: pd.DataFrame) -> str:
 
 
 def arms(summaries: pd.DataFrame, yardsticks: pd.DataFrame) -> str:
-    """Table every outcome of every arm of a case; beneath it, what searches are held against."""
+    """Tabulate every outcome of every arm of a case, and the yardsticks beneath."""
     cells = {(row["arm"], row["outcome"]): row for _, row in summaries.iterrows()}
     names = [name for name in OUTCOMES if name in set(summaries["outcome"])]
     rows = []
@@ -124,7 +130,7 @@ def _seeds(of_arm: pd.DataFrame) -> str:
 
 
 def _held_against(names: list[str], yardsticks: pd.DataFrame, random: pd.Series) -> list[list[str]]:
-    """Make the rows of ceiling, best count, chance and random search, where they are known."""
+    """Make the rows of ceiling, best count, chance and random search, where they exist."""
     known = {
         score: {name: yardsticks[OUTCOMES[name].yardstick][score] for name in _judged(names)}
         for score in (CEILING, BOUND, CHANCE)
@@ -146,7 +152,7 @@ def _judged(names: list[str]) -> list[str]:
 
 
 def explored(verdicts: pd.DataFrame) -> str:
-    """Table comparisons that do not decide."""
+    """Tabulate exploratory comparisons."""
     rows = [
         [
             OUTCOMES[row["outcome"]].title,
@@ -161,7 +167,7 @@ def explored(verdicts: pd.DataFrame) -> str:
 
 
 def failures(diverged: pd.DataFrame) -> str:
-    """Name the searches that diverged, and where."""
+    """List the searches that diverged, and where."""
     return "\n".join(
         f"- {METHOD_NAMES[row['method']]}, {space_name(row['space'])}, {row['arm']}, seed "
         f"{row['seed']}: epoch {row['epoch']}, {row['genotype']}"

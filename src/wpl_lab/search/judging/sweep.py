@@ -1,4 +1,4 @@
-"""Arms at other strengths than that of params.yaml: ``wpl@0.3`` is WPL with α = 0.3."""
+"""Arms at other strengths than in params.yaml: ``wpl@0.3`` is WPL with α = 0.3."""
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ def points(runs: pd.DataFrame, arm: str, strength: float) -> pd.DataFrame:
     Args:
         runs: Rows with a column ``arm``.
         arm: A name of the table of arms.
-        strength: That of params.yaml, at which the arm runs under its own name.
+        strength: The one in params.yaml, at which the arm runs under its own name.
 
     Returns:
         Its rows with a column ``strength``, in ascending order; empty if the arm was not swept.

@@ -1,20 +1,19 @@
-"""The truth, what each architecture gets when it is trained alone, and how far it can be trusted.
+"""The ground truth (each architecture's score when trained alone), and how reliable it is.
 
-Every measure of a search is read against two yardsticks: the ceiling, what the truth itself would
-reach if it were made again with other seeds; and the best trivial score, a count of one operation.
+Every measure of a search is read against two yardsticks: the ceiling, which a repetition of the
+ground truth with other seeds would reach; and the best trivial score, a count of one operation.
 """
 
 import itertools
 import math
 import re
 
-import numpy as np
 import pandas as pd
 
-from wpl.ranking import kendall, spearman
 from wpl_lab.search.judging.agreement import MEASURES, agreement
 
-CEILING = "truth made again"
+CEILING = "repeated truth"
+PAIR = "one seed of the truth"
 LONGER = "truth trained twice as long"
 BOUND = "best count"
 CHANCE = "chance"
@@ -27,16 +26,17 @@ def truth_of(alone: pd.DataFrame) -> pd.Series:
 
 
 def yardsticks(alone: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
-    """Measure what scores that need no search reach.
+    """Measure scores that need no search.
 
     Args:
-        alone: Rows of ``train_alone``, of every architecture of the space and several seeds.
-        longer: The same, trained for twice as long, perhaps with fewer seeds; or no rows.
+        alone: Rows of ``train_alone``, for every architecture of the space and several seeds.
+        longer: The same, trained for twice as long, perhaps with fewer seeds; may be empty.
 
     Returns:
         One row per score, columns ``score``, ``note``, the measures of ``agreement`` and the
-        regret of the architecture that the score takes for the best, in nats: the truth made
-        again, the truth trained longer, the best count, chance, and each of the counts.
+        regret of the architecture with the best score, in nats: for the repeated truth, one of its
+        seeds against another, the truth trained longer, the best count, chance, and each of the
+        counts.
     """
     truth = truth_of(alone)
     counts = {
@@ -44,6 +44,8 @@ def yardsticks(alone: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
         for name, score in trivial_scores(alone).items()
     }
     rows = {CEILING: made_again(alone), CHANCE: chance(truth), **counts}
+    if alone["seed"].nunique() > 1:
+        rows[PAIR] = between_seeds(alone)
     if not longer.empty:
         score = truth_of(longer)
         rows[LONGER] = agreement(score, truth) | {"regret": regret(score, truth)}
@@ -56,15 +58,15 @@ def yardsticks(alone: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
         for measure in table
     }
     table.loc[BOUND] = best
-    first = [name for name in (CEILING, LONGER, BOUND, CHANCE) if name in table.index]
+    first = [name for name in (CEILING, PAIR, LONGER, BOUND, CHANCE) if name in table.index]
     return table.loc[[*first, *counts]].reset_index()
 
 
 def regret(score: pd.Series, truth: pd.Series) -> float:
-    """Compute how much worse than the best an architecture is that a score takes for the best.
+    """Compute how much worse than the best architecture the one with the best score is.
 
     Args:
-        score: By genotype; lower is better, and of equals any may be taken.
+        score: By genotype; lower is better, and ties are broken at random.
         truth: By genotype, in nats.
 
     Returns:
@@ -74,15 +76,15 @@ def regret(score: pd.Series, truth: pd.Series) -> float:
 
 
 def made_again(alone: pd.DataFrame) -> dict[str, float]:
-    """Estimate how well the truth would agree with another one, made with as many other seeds.
+    """Estimate how well the truth would agree with a repetition with as many other seeds.
 
-    τ and ρ between single seeds are taken to the mean over all of them by the formula of Spearman
-    and Brown, r_m = m r / (1 + (m − 1) r), of the correlation r = sin(π τ / 2) = 2 sin(π ρ / 6) of
-    a normal distribution. The other measures hold one seed against the mean of the others: a
-    little low.
+    τ and ρ between single seeds are extrapolated to means over m seeds by the Spearman-Brown
+    formula, r_m = m r / (1 + (m − 1) r), applied to the correlation r = sin(π τ / 2) =
+    2 sin(π ρ / 6) of a normal distribution. The other measures compare one seed with the mean of
+    the others, which is slightly too low.
 
     Args:
-        alone: Rows of ``train_alone``, of every architecture of the space and several seeds.
+        alone: Rows of ``train_alone``, for every architecture of the space and several seeds.
 
     Returns:
         The measures of ``agreement``, and the regret; NaN with a single seed.
@@ -91,26 +93,28 @@ def made_again(alone: pd.DataFrame) -> dict[str, float]:
     seeds = list(tests)
     if len(seeds) == 1:
         return dict.fromkeys((*MEASURES, "regret"), math.nan)
-    pairs = [(tests[a], tests[b]) for a, b in itertools.combinations(seeds, 2)]
-    tau = np.mean([kendall(a, b) for a, b in pairs])
-    rho = np.mean([spearman(a, b) for a, b in pairs])
+    single = between_seeds(alone)
     held = []
     for seed in seeds:
         others = tests.drop(columns=seed).mean(axis=1)
         held.append(agreement(tests[seed], others) | {"regret": regret(tests[seed], others)})
     count = len(seeds)
     means: dict[str, float] = pd.DataFrame(held).mean().to_dict()
+    tau, rho = (
+        spearman_brown(math.sin(math.pi * single["tau"] / 2), count),
+        spearman_brown(2 * math.sin(math.pi * single["rho"] / 6), count),
+    )
     return means | {
-        "tau": 2 / math.pi * math.asin(spearman_brown(math.sin(math.pi * tau / 2), count)),
-        "rho": 6 / math.pi * math.asin(spearman_brown(2 * math.sin(math.pi * rho / 6), count) / 2),
+        "tau": 2 / math.pi * math.asin(tau),
+        "rho": 6 / math.pi * math.asin(rho / 2),
     }
 
 
 def spearman_brown(correlation: float, count: int) -> float:
-    """Compute how two means of repetitions correlate, from how two single repetitions do.
+    """Compute the correlation of two means of repetitions from that of single repetitions.
 
     Args:
-        correlation: Between single ones; a negative one is returned as it is.
+        correlation: Between single repetitions; a negative one is returned unchanged.
         count: Number of repetitions in each mean.
 
     Returns:
@@ -121,26 +125,35 @@ def spearman_brown(correlation: float, count: int) -> float:
     return count * correlation / (1 + (count - 1) * correlation)
 
 
-def between_seeds(alone: pd.DataFrame) -> float:
-    """Average Kendall's τ over the pairs of seeds of the truth; NaN with a single seed."""
+def between_seeds(alone: pd.DataFrame) -> dict[str, float]:
+    """Measure how well the seeds of the truth agree, each held against each other one.
+
+    Args:
+        alone: Rows of ``train_alone``, of every architecture of the space and several seeds.
+
+    Returns:
+        The measures of ``agreement``, and the regret: means over the ordered pairs of seeds.
+    """
     tests = alone.pivot_table(index="genotype", columns="seed", values="test", sort=False)
-    pairs = list(itertools.combinations(tests, 2))
-    return float(np.mean([kendall(tests[a], tests[b]) for a, b in pairs])) if pairs else math.nan
+    pairs = [(tests[a], tests[b]) for a, b in itertools.permutations(tests, 2)]
+    held = [agreement(a, b) | {"regret": regret(a, b)} for a, b in pairs]
+    means: dict[str, float] = pd.DataFrame(held).mean().to_dict()
+    return means
 
 
 def chance(truth: pd.Series) -> dict[str, float]:
-    """Compute what a random score reaches in expectation."""
-    nothing = pd.Series(0.0, index=truth.index)  # all alike: ties are broken at random
+    """Compute the expected measures of a random score."""
+    nothing = pd.Series(0.0, index=truth.index)  # all equal: ties are broken at random
     measures = agreement(nothing, truth) | {"regret": regret(nothing, truth)}
     return measures | {"tau": 0.0, "tau_top": 0.0, "rho": 0.0}
 
 
 def trivial_scores(alone: pd.DataFrame) -> dict[str, pd.Series]:
-    """Make scores that know nothing but the genotype: how often an operation is in it, its size.
+    """Make scores from the genotype alone: the count of each operation, and the size.
 
     Returns:
-        By what is said of the best, ``most relu`` or ``fewest relu``, a score for each genotype;
-        only those that tell architectures apart.
+        By a description of the best, ``most relu`` or ``fewest relu``, a score for each genotype;
+        only scores that differ between architectures.
     """
     weights = alone.drop_duplicates("genotype").set_index("genotype")["parameters"]
     words = {genotype: re.findall(r"[a-z]\w*", genotype) for genotype in weights.index}

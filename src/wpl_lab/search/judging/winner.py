@@ -4,6 +4,6 @@ import pandas as pd
 
 
 def best_candidate(scores: pd.DataFrame) -> pd.Series:
-    """Pick the row of the candidate that a search likes best, by its shared-weight score."""
+    """Select the row of the candidate with the best shared-weight score."""
     drawn = scores[scores["candidates"] > 0]
     return drawn.loc[drawn["cross_entropy"].idxmin()]

@@ -11,10 +11,10 @@ from wpl_lab.search.judging.outcomes import OUTCOMES, Outcome
 def estimate(
     row: pd.Series, *, signed: bool = False, outcomes: Mapping[str, Outcome] = OUTCOMES
 ) -> str:
-    """Print a mean over seeds with its interval, or with the single seeds where they are few.
+    """Print a mean over seeds with its interval, or with the value of each seed where they are few.
 
     Args:
-        row: Of ``comparison.summaries`` or ``comparison.comparisons``.
+        row: A row of ``comparison.summaries`` or ``comparison.comparisons``.
         signed: Whether a plus sign is printed.
         outcomes: By name, those of the row.
 
@@ -34,7 +34,16 @@ def estimate(
 
 
 def number(value: float, digits: int, *, signed: bool = False) -> str:
-    """Print a number with a true minus sign; an empty one as a dash."""
+    """Print a number with a typographic minus sign.
+
+    Args:
+        value: The number; one that is not finite is printed as a dash.
+        digits: Decimals.
+        signed: Whether a plus sign is printed.
+
+    Returns:
+        The text.
+    """
     if not math.isfinite(value):
         return "–"
     text = f"{value:{'+' if signed else ''}.{digits}f}"
@@ -49,10 +58,10 @@ def p_value(p: float) -> str:
 
 
 def verdict(row: pd.Series, outcomes: Mapping[str, Outcome] = OUTCOMES) -> str:
-    """Say whether a difference is shown, in which direction, or which one would have been.
+    """Print the direction of a difference if it is shown, else the detectable difference.
 
     Args:
-        row: Of ``comparison.comparisons``.
+        row: A row of ``comparison.comparisons``.
         outcomes: By name, those of the row.
 
     Returns:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from wpl_lab.arms import TITLES, in_order
+from wpl_lab.arm_choice import TITLES, in_order
 from wpl_lab.search.judging.keys import CASE
 from wpl_lab.search.judging.outcomes import Outcome
 from wpl_lab.search.judging.sweep import swept

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from annotated_types import MinLen
 
-from wpl_lab.arms import check_arms
+from wpl_lab.arm_choice import check_arms
 from wpl_lab.constraints import Count, CountOrZero, Probability, Seed, Several
 from wpl_lab.search.search_names import METHOD_NAMES
 from wpl_lab.search.settings import PlasticitySettings, Remedies, SharedTraining, Sweep

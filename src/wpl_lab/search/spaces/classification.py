@@ -19,9 +19,9 @@ from wpl_lab.seeding import generator
 
 
 class Classifier(nn.Module):
-    """One architecture with the weights of one run, as ``diagonal_fisher`` wants it.
+    """One architecture with the weights of one run, as a module for ``diagonal_fisher``.
 
-    Its parameters have the names of the weights, "/" in place of ".".
+    The names of its parameters are those of the weights, with "/" in place of ".".
     """
 
     def __init__(
@@ -31,14 +31,28 @@ class Classifier(nn.Module):
         genotype: Genotype,
         statistics: Statistics,
     ) -> None:
-        """Take the weights that the architecture uses, by name, and what it normalises with."""
+        """Register the weights as parameters.
+
+        Args:
+            network: The network.
+            weights: By name, those that the architecture uses, in the shapes of one run.
+            genotype: The architecture.
+            statistics: Mean and variance ``(channel)`` for each normalisation.
+        """
         super().__init__()
         self._network, self._genotype, self._statistics = network, genotype, statistics
         for name, weight in weights.items():
             self.register_parameter(name.replace(".", "/"), nn.Parameter(weight))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Classify images ``(batch, class)``, each on its own."""
+        """Compute logits; the result for an image does not depend on the others.
+
+        Args:
+            images: ``(batch, channel, height, width)``.
+
+        Returns:
+            Logits ``(batch, class)``.
+        """
         own = {name.replace("/", "."): p for name, p in self.named_parameters()}
         weights = Weights(own, [own["classifier"]], [own["bias"]])
         (logits,) = self._network.logits(weights, images, self._genotype, Norm(self._statistics))
@@ -46,7 +60,7 @@ class Classifier(nn.Module):
 
 
 class Classifiers:
-    """Classifiers side by side: those of one architecture take a pass together."""
+    """Classifiers side by side; those of one architecture share a forward pass."""
 
     def __init__(
         self,
@@ -54,7 +68,13 @@ class Classifiers:
         weights: Mapping[str, Tensor],
         children: Sequence[tuple[int, Genotype]],
     ) -> None:
-        """Group the children by architecture."""
+        """Group the children by architecture.
+
+        Args:
+            task: The task.
+            weights: By name, ``(run, ...)``. Later changes of them take effect.
+            children: The run and the architecture of each.
+        """
         self._task, self._weights = task, weights
         self._runs = [run for run, _ in children]
         self._groups: dict[Genotype, list[int]] = {}
@@ -64,7 +84,7 @@ class Classifiers:
     def gradients(
         self, inputs: Tensor, targets: Tensor, randoms: Sequence[torch.Generator]
     ) -> tuple[Tensor, Tensors]:
-        """Differentiate the mean cross-entropy of a batch, normalised by its own statistics.
+        """Differentiate the mean cross-entropy, with batch normalisation by the batch's statistics.
 
         Returns:
             As in ``Children.gradients``.
@@ -120,10 +140,10 @@ class Classifiers:
 
     @torch.no_grad()
     def rewards(self, inputs: Tensor, targets: Tensor) -> list[float]:
-        """Compute the accuracy on a batch.
+        """Compute the accuracy of each child on its batch; as in ``Children.rewards``.
 
         Returns:
-            One for each child.
+            One accuracy per child.
         """
         found = dict[int, float]()
         for genotype, children in self._groups.items():
@@ -136,10 +156,10 @@ class Classifiers:
 
     @torch.no_grad()
     def scores(self, part: Part) -> list[Score]:
-        """Classify a whole part: nats per image, and the percentage of wrong ones.
+        """Score each child on a part: nats per image, and the percentage of errors.
 
         Returns:
-            One for each child.
+            One score per child.
         """
         count = self._task.predictions(part)
         total = torch.zeros(len(self._runs), 2, dtype=torch.float64, device=self._task.device)
@@ -159,11 +179,11 @@ class Classifiers:
         return laid.contiguous(memory_format=self._task.memory_format)
 
     def _of(self, genotype: Genotype, runs: Sequence[int]) -> Tensors:
-        """Copy the weights that an architecture uses, of some runs."""
+        """Copy the weights of some runs that an architecture uses."""
         return {name: self._weights[name][runs] for name in self._task.used(genotype)}
 
     def _measured(self, genotype: Genotype, weights: Tensors) -> Statistics:
-        """Measure what the activations are normalised with, with the weights as they are."""
+        """Measure the statistics for batch normalisation with the current weights."""
         runs = len(weights["bias"])
         norm = Norm(keep=True)
         images = self._task.measured
@@ -207,15 +227,15 @@ class Classification:
         flip: bool,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Cut the validation images in two.
+        """Split the validation images in two.
 
         Args:
             images: The data.
             network: What classifies them.
-            batch_size: Images of a training batch, and of one of ``reward``.
-            measured: Training images on which the statistics of a child are measured.
-            shift: Training images are shifted by up to so many pixels, at random.
-            flip: Whether every other training image is mirrored, at random.
+            batch_size: Images of a training batch, and of a batch of ``reward``.
+            measured: Number of training images for the statistics of batch normalisation.
+            shift: Largest random shift of training images, in pixels.
+            flip: Whether training images are mirrored with probability 1/2.
             device: Where the model and the batches are.
         """
         self.network, self.space = network, network.space
@@ -223,7 +243,7 @@ class Classification:
         self.guessing = math.log(images.classes)
         self._images = images
         self._batch_size, self._shift, self._flip = batch_size, shift, flip
-        # Validation images are in the order of the source, which may be that of the classes.
+        # Shuffled, as the validation images of a source may be in the order of their classes.
         count = len(images.labels["valid"])
         order = torch.randperm(count, generator=generator(0, "image_task", "halves"))
         self._halves = {"reward": order[: count // 2], "select": order[count // 2 :]}
@@ -232,7 +252,7 @@ class Classification:
         self.measured = self._batch("train", chosen)[0]
 
     def weights(self, seed: int) -> Tensors:
-        """Draw the initial weights of a run."""
+        """Draw the initial weights of a run; as in ``Task.weights``."""
         made = self.network.initial_weights(
             self._images.pixels["train"].shape[1],
             self._images.classes,
@@ -247,11 +267,15 @@ class Classification:
     def children(
         self, weights: Mapping[str, Tensor], children: Sequence[tuple[int, Genotype]]
     ) -> Classifiers:
-        """Make the classifiers of architectures."""
+        """Make the classifiers of architectures; as in ``Task.children``.
+
+        Returns:
+            The classifiers.
+        """
         return Classifiers(self, weights, children)
 
     def batches(self, start: int, seeds: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches of the shuffled training images, in a new order each time around.
+        """Yield training batches, shuffled again in each epoch; as in ``Task.batches``.
 
         Yields:
             Images ``(run, batch, channel, height, width)`` and labels ``(run, batch)``.
@@ -262,7 +286,7 @@ class Classification:
             yield torch.stack(inputs), torch.stack(labels)
 
     def sample(self, randoms: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
-        """Draw a batch of the part ``reward`` for each run."""
+        """Draw a batch of the part ``reward`` for each run; as in ``Task.sample``."""
         half = self._halves["reward"]
         drawn = [
             half[torch.randperm(len(half), generator=random)[: self._batch_size]]
@@ -272,7 +296,7 @@ class Classification:
         return torch.stack(inputs), torch.stack(labels)
 
     def part(self, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
-        """Go through a whole part.
+        """Yield all of a part.
 
         Yields:
             Images ``(batch, channel, height, width)`` and labels ``(batch)``.
@@ -309,7 +333,7 @@ class Classification:
         return (pixels - mean) / deviation, self._images.labels[part][chosen].to(self.device)
 
     def _altered(self, images: Tensor, random: torch.Generator) -> Tensor:
-        """Shift images, all of a batch alike, and mirror every other one."""
+        """Shift all images of a batch by the same random offset, and mirror some at random."""
         if self._shift:
             down, right = torch.randint(2 * self._shift + 1, (2,), generator=random).tolist()
             height, width = images.shape[2:]

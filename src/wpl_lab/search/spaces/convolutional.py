@@ -19,9 +19,9 @@ class ConvolutionalGenotype:
     """The architecture of a normal cell, and of a reduction cell, which halves the image.
 
     States 0 and 1 of a cell are the outputs of the two cells before it, the older one first. Each
-    node adds the results of two operations, on any earlier states each; what no node uses, be it an
-    input, is concatenated into the output. The two branches of a node are kept sorted: their order
-    has no meaning.
+    node adds the results of two operations, each on any earlier state. The loose ends, states that
+    no node uses, inputs included, are concatenated into the output. The two branches of a node are
+    kept sorted, as their order has no meaning.
 
     Attributes:
         normal: For nodes 2, 3, …, the two branches: state and operation.
@@ -32,7 +32,7 @@ class ConvolutionalGenotype:
     reduction: Cell
 
     def __post_init__(self) -> None:
-        """Check it, and sort the branches.
+        """Check the cells, and sort the branches of each node.
 
         Raises:
             ValueError: If a cell has no node, a state is not an earlier one, or an operation is
@@ -47,7 +47,7 @@ class ConvolutionalGenotype:
             object.__setattr__(self, name, tuple(tuple(sorted(node)) for node in cell))
 
     def __str__(self) -> str:
-        """Write it as ``parse`` reads it: ``0:sep3+1:identity 0:max3+2:sep5 / …``."""
+        """Format it as ``parse`` reads it: ``0:sep3+1:identity 0:max3+2:sep5 / …``."""
         return " / ".join(
             " ".join("+".join(f"{state}:{name}" for state, name in node) for node in cell)
             for cell in (self.normal, self.reduction)
@@ -55,7 +55,7 @@ class ConvolutionalGenotype:
 
     @classmethod
     def parse(cls, text: str) -> "ConvolutionalGenotype":
-        """Read what ``str`` wrote.
+        """Parse the text that ``str`` makes of a genotype.
 
         Returns:
             The genotype.
@@ -77,7 +77,7 @@ class ConvolutionalGenotype:
 
     @staticmethod
     def loose_ends(cell: Cell) -> tuple[int, ...]:
-        """Give the states of a cell that no node uses."""
+        """List the states of a cell that no node uses."""
         used = {state for node in cell for state, _ in node}
         return tuple(i for i in range(len(cell) + 2) if i not in used)
 
@@ -104,20 +104,26 @@ def _branch(text: str) -> tuple[int, str]:
 
 
 class ConvolutionalSpace:
-    """All pairs of convolutional cells of one number of nodes, or all single ones.
+    """All pairs of a normal and a reduction cell with a number of nodes, or of two equal cells.
 
     Attributes:
         nodes: Number of nodes of a cell.
-        alike: Whether the reduction cell is built like the normal one.
-        operations: What a branch may do.
+        alike: Whether the reduction cell has the same architecture as the normal cell.
+        operations: Operations that a branch may have.
         options: Number of choices of each decision of a controller, in order.
-        roles: What each decision is about; decisions of one role share their meaning.
+        roles: What each decision is about; the choices of decisions with one role mean the same.
     """
 
     def __init__(
         self, nodes: int, *, alike: bool, operations: Sequence[Operation] = OPERATIONS
     ) -> None:
-        """Describe the decisions: for each node two states and two operations."""
+        """Set up the decisions: for each node two states and two operations.
+
+        Args:
+            nodes: As the attribute.
+            alike: As the attribute.
+            operations: As the attribute.
+        """
         self.nodes, self.alike, self.operations = nodes, alike, tuple(operations)
         cells = 1 if alike else 2
         branches = [node for node in range(2, nodes + 2) for _ in range(2)] * cells
@@ -126,7 +132,7 @@ class ConvolutionalSpace:
 
     @property
     def size(self) -> int:
-        """Number of architectures: choices that differ in the order of branches make the same."""
+        """Number of architectures; choices that differ only in the order of branches count once."""
         branches = [states * len(self.operations) for states in self.options[::4]]
         return math.prod(n * (n + 1) // 2 for n in branches)
 
@@ -147,13 +153,13 @@ class ConvolutionalSpace:
             yield ConvolutionalGenotype(chosen[: self.nodes], chosen[-self.nodes :])
 
     def parse(self, text: str) -> ConvolutionalGenotype:
-        """Read a genotype of this space.
+        """Parse a genotype of this space.
 
         Returns:
             The genotype.
 
         Raises:
-            ValueError: If the text is not a genotype, or is of another space.
+            ValueError: If the text is not a genotype, or is one of another space.
         """
         genotype = ConvolutionalGenotype.parse(text)
         for name, cell in (("normal", genotype.normal), ("reduction", genotype.reduction)):

@@ -1,4 +1,4 @@
-"""Classifiers of images whose cells are any of a space, all sharing one set of weights."""
+"""Image classifiers with any cells of a space, all sharing one set of weights."""
 
 from collections.abc import Sequence
 
@@ -17,19 +17,19 @@ from wpl_lab.search.spaces.network import Weights
 from wpl_lab.search.spaces.normalisation import Norm
 
 KERNELS = {"sep3": 3, "sep5": 5}
-"""Sizes of the separable convolutions."""
+"""Kernel sizes of the separable convolutions."""
 _CLASSIFIER = ("classifier", "bias")
 
 
 def layout(*, stages: int, stacked: int, repeats: int, dropout: float, drop_path: float) -> Layout:
-    """Put stages of normal cells in a row, a reduction cell before each but the first.
+    """Lay out stages of normal cells, with a reduction cell before each but the first.
 
     Args:
         stages: Number of stages.
         stacked: Normal cells in each stage.
-        repeats: As in ``Layout``, like ``dropout`` and ``drop_path``.
-        dropout: See there.
-        drop_path: See there.
+        repeats: As in ``Layout``.
+        dropout: As in ``Layout``.
+        drop_path: As in ``Layout``.
 
     Returns:
         The layout.
@@ -48,20 +48,21 @@ def initial_weights(
     operations: Sequence[Operation] = OPERATIONS,
     generator: torch.Generator | None = None,
 ) -> Tensors:
-    """Draw the shared weights: each edge from state to node has its own for each operation.
+    """Draw the shared weights; each edge from state to node has its own for each operation.
 
     A reduction cell halves the image and doubles the channels. Both inputs of a cell are brought to
-    its size first (as in NASNet: Zoph et al., 2018); the concatenated loose ends of a cell are
-    mixed by a 1×1 convolution, which here is the sum of one of each end, since which ends are loose
-    differs. Initial weights as of He et al. (2015) for convolutions, ±1/√width for the classifier.
+    its size first (as in NASNet: Zoph et al., 2018). The concatenated loose ends of a cell are
+    mixed by a 1×1 convolution. As architectures differ in their loose ends, it is computed as a sum
+    of one 1×1 convolution per end. Weights are initialised as in He et al. (2015) for convolutions,
+    and uniform in ±1/√width for the classifier.
 
     Args:
-        made: What the network is made of, beside its cells.
-        channels: Of the images.
+        made: The layout of the network.
+        channels: Number of channels of the images.
         classes: Number of classes.
         nodes: Nodes of a cell.
         width: Channels of the first stage.
-        operations: What a branch may do.
+        operations: Operations that a branch may have.
         generator: Source of the weights.
 
     Returns:
@@ -97,7 +98,15 @@ def initial_weights(
 
 
 def used_weights(made: Layout, genotype: ConvolutionalGenotype) -> list[str]:
-    """Name the weights that an architecture uses, each once."""
+    """List the weights that an architecture uses.
+
+    Args:
+        made: The layout of the network.
+        genotype: The architecture.
+
+    Returns:
+        Their names, each once.
+    """
     names = ["stem"]
     for number, reduces in enumerate(made.reduces):
         cell = genotype.reduction if reduces else genotype.normal

@@ -1,7 +1,7 @@
-"""A pass through the cells of one architecture, with the weights of several runs side by side.
+"""A forward pass of one architecture, with the weights of several runs side by side.
 
 The channels of all runs lie side by side in one tensor, ``(batch, run · channel, height, width)``:
-convolutions take a group per run, everything else acts on each channel alone.
+convolutions have a group per run; all other operations act on each channel separately.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from wpl_lab.search.spaces.normalisation import Norm
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What a network is made of, beside its cells.
+    """The layout of a network, without the architectures of its cells.
 
     Attributes:
         reduces: For each cell, from first to last, whether it halves the image.
-        repeats: How often a separable convolution is applied in a row (ENAS: 2).
+        repeats: How many times a separable convolution is applied in sequence (ENAS: 2).
         dropout: Probability of dropping a feature before the classifier.
         drop_path: Probability of dropping the result of an operation, for a whole image; identities
             are never dropped.
@@ -35,7 +35,7 @@ class Layout:
 
 
 class Pass:
-    """One pass through the cells of an architecture."""
+    """One forward pass through the cells of an architecture."""
 
     def __init__(
         self,
@@ -44,20 +44,27 @@ class Pass:
         norm: Norm,
         randoms: Sequence[torch.Generator] | None = None,
     ) -> None:
-        """Prepare for one pass; without a source of random numbers per run, nothing is dropped."""
+        """Prepare a pass.
+
+        Args:
+            layout: The layout of the network.
+            weights: Convolutions ``(run · out, in, height, width)`` and classifiers.
+            norm: Normalises the layers in turn.
+            randoms: For each run, the source of dropout; None to drop nothing.
+        """
         self._layout, self._weights, self._norm = layout, weights, norm
         self._randoms = randoms
         self._runs = len(weights.biases)
 
     def __call__(self, images: Tensor, genotype: ConvolutionalGenotype) -> list[Tensor]:
-        """Classify images.
+        """Compute logits.
 
         Args:
             images: ``(batch, run · channel, height, width)``.
             genotype: The architecture.
 
         Returns:
-            Of each run, logits ``(batch, class)``.
+            For each run, logits ``(batch, class)``.
         """
         x = self._norm(self._convolved(images, "stem", padding=1))
         states = [x, x]
@@ -125,7 +132,7 @@ class Pass:
         return F.conv2d(x, weight, padding=padding, groups=self._runs)
 
     def _kept(self, shape: tuple[int, int], probability: float) -> Tensor:
-        """Draw factors 0 and 1/(1 − p), whose mean is 1, of this shape for each run."""
+        """Draw dropout factors 0 and 1/(1 − p), of this shape for each run."""
         assert self._randoms is not None
         kept = [
             torch.empty(shape, device=random.device).bernoulli_(1 - probability, generator=random)

@@ -12,18 +12,18 @@ from wpl_lab.search.spaces.recurrent import RecurrentGenotype
 Place = tuple[float, float]
 
 WIDTH, HEIGHT = 1.5, 0.5
-"""Of a box; columns are 2 apart, and rows 1."""
+"""Size of a box; columns are 2 apart, rows 1."""
 _COLOURS = {"tanh": "#b3cde3", "relu": "#fbb4ae", "sigmoid": "#ccebc5", "identity": "#fed9a6"}
 
 
 def draw_recurrent(genotype: RecurrentGenotype, axes: Axes) -> None:
     """Draw a recurrent cell from bottom to top: the tree of its nodes, and the mean of the leaves.
 
-    All of it, the text too, is in the units of the axes: the picture grows with them.
+    Everything, text included, is in data units, so that the picture scales with the axes.
 
     Args:
         genotype: The cell.
-        axes: Where to; limits and aspect are set, and the frame is removed.
+        axes: Where to draw; limits and aspect are set, and the frame is removed.
     """
     places, ends = places_of(genotype), genotype.loose_ends
     middle, top = places[0][0], max(y for _, y in places) + 1
@@ -48,11 +48,11 @@ def draw_recurrent(genotype: RecurrentGenotype, axes: Axes) -> None:
 def draw_convolutional(cell: Cell, axes: Axes) -> None:
     """Draw a convolutional cell from bottom to top: its inputs, its nodes, the mixed loose ends.
 
-    All of it, the text too, is in the units of the axes: the picture grows with them.
+    Everything, text included, is in data units, so that the picture scales with the axes.
 
     Args:
         cell: The cell.
-        axes: Where to; limits and aspect are set, and the frame is removed.
+        axes: Where to draw; limits and aspect are set, and the frame is removed.
     """
     width = 3.4
     rows = [0, 0]
@@ -82,9 +82,9 @@ def draw_convolutional(cell: Cell, axes: Axes) -> None:
 
 
 def places_of(genotype: RecurrentGenotype) -> list[Place]:
-    """Put each node a row above its predecessor, and over the middle of what grows from it.
+    """Place each node a row above its predecessor, centred below its own successors.
 
-    Leaves have a column each, with nothing above them: no two lines cross.
+    Each leaf has a column of its own, so that no two lines cross.
 
     Returns:
         Column and row of each node, from node 0 on.
@@ -125,7 +125,7 @@ def _box(
 
 
 def _arrow(axes: Axes, start: Place, end: Place) -> None:
-    """Go up from a box, across just below the other one's row, and up into it."""
+    """Draw an arrow up from a box, across just below the row of the other, and up into it."""
     (x, y), (to_x, to_y) = start, end
     turn = to_y - 0.5
     axes.plot(

@@ -1,4 +1,4 @@
-"""What is dropped while recurrent models are trained."""
+"""Dropout in the training of recurrent models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Dropped:
-    """Factors 0 and 1/(1 − p), whose mean is 1; of paths 0 and 1.
+    """Dropout factors, 0 and 1/(1 − p); for paths, 0 and 1.
 
     Attributes:
-        embedded: Of the units of embedded tokens, ``(child, batch, hidden)``, the same at all times
+        embedded: For units of embedded tokens, ``(child, batch, hidden)``, the same at all times
             ("locked": Gal and Ghahramani, 2016).
-        recurrent: Of the recurrent weights, ``(child, 2 hidden, hidden)`` (Merity et al., 2018).
-        paths: 0 where a node passes its source on, ``(node, child, 1, batch)``; None: nowhere.
-        output: Of the units of the output, ``(child, batch, hidden)``, the same at all times.
+        recurrent: For recurrent weights, ``(child, 2 hidden, hidden)`` (Merity et al., 2018).
+        paths: 0 where a node passes its source on unchanged, ``(node, child, 1, batch)``; None if
+            no node does.
+        output: For units of the output, ``(child, batch, hidden)``, the same at all times.
     """
 
     embedded: Tensor
@@ -27,12 +28,12 @@ class Dropped:
 
 @dataclass(frozen=True, kw_only=True)
 class Dropping:
-    """Probabilities of dropping.
+    """Dropout probabilities.
 
     Attributes:
-        dropout: Of a unit of the embedded input and of the output.
-        weight_drop: Of a recurrent weight.
-        drop_path: That a node passes its source on, for a whole sequence.
+        dropout: Probability of dropping a unit of the embedded input or of the output.
+        weight_drop: Probability of dropping a recurrent weight.
+        drop_path: Probability that a node passes its source on unchanged, for a whole sequence.
     """
 
     dropout: float
@@ -42,16 +43,16 @@ class Dropping:
     def draw(
         self, randoms: Sequence[torch.Generator], *, nodes: int, hidden: int, batch: int
     ) -> Dropped | None:
-        """Draw what is dropped in one batch.
+        """Draw the dropout factors of one batch.
 
         Args:
-            randoms: Source of each child, on the device of the weights.
+            randoms: For each child, the source, on the device of the weights.
             nodes: Nodes of a cell after node 0.
             hidden: Units of the hidden state.
             batch: Rows of the batch.
 
         Returns:
-            The factors; None if nothing is ever dropped.
+            The factors; None if all probabilities are 0.
         """
         if not (self.dropout or self.weight_drop or self.drop_path):
             return None

@@ -1,4 +1,4 @@
-"""Classification of images with cells of the convolutional space."""
+"""Image classification with cells of the convolutional space."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,20 +39,19 @@ class ImageTask(Classification):
 
         Args:
             images: The data.
-            nodes: As in ``ConvolutionalSpace``, like ``alike`` and ``operations``.
-            alike: See there.
-            operations: See there.
-            width: As in ``ConvolutionalModel``, like ``stages``, ``stacked``, ``repeats``,
-                ``dropout`` and ``drop_path``.
-            stages: See there.
-            stacked: See there.
-            repeats: See there.
-            batch_size: Images of a training batch, and of one of ``reward``.
-            measured: Training images on which the statistics of a child are measured.
-            shift: Training images are shifted by up to so many pixels, at random.
-            flip: Whether every other training image is mirrored, at random.
-            dropout: See there.
-            drop_path: See there.
+            nodes: As in ``ConvolutionalSpace``.
+            alike: As in ``ConvolutionalSpace``.
+            operations: As in ``ConvolutionalSpace``.
+            width: As in ``convolutional_model.initial_weights``.
+            stages: As in ``convolutional_model.layout``.
+            stacked: As in ``convolutional_model.layout``.
+            repeats: As in ``Layout``.
+            batch_size: Images of a training batch, and of a batch of ``reward``.
+            measured: Number of training images for the statistics of batch normalisation.
+            shift: Largest random shift of training images, in pixels.
+            flip: Whether training images are mirrored with probability 1/2.
+            dropout: As in ``Layout``.
+            drop_path: As in ``Layout``.
             device: Where the model and the batches are.
 
         Raises:
@@ -79,12 +78,12 @@ class ImageTask(Classification):
 
 
 def make_task(data: Path | str, *, device: torch.device | str, **model: Any) -> ImageTask:
-    """Read the data and lay it out.
+    """Make the task from a data file.
 
     Args:
         data: File of the images.
         device: Where weights and batches are.
-        model: What else the task is made of, as in ``ImageTask``.
+        **model: The other arguments of ``ImageTask``.
 
     Returns:
         The task.

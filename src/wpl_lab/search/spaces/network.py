@@ -13,12 +13,12 @@ from wpl_lab.search.spaces.normalisation import Norm
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of several runs, as a pass takes them.
+    """The weights of several runs, in the form that a pass takes.
 
     Attributes:
         convolutions: By name, ``(run · out, in, height, width)``.
-        classifiers: Of each run, ``(class, channel)``.
-        biases: Of each run, ``(class)``.
+        classifiers: For each run, ``(class, channel)``.
+        biases: For each run, ``(class)``.
     """
 
     convolutions: Mapping[str, Tensor]
@@ -27,7 +27,14 @@ class Weights:
 
 
 def side_by_side(weights: Mapping[str, Tensor]) -> Weights:
-    """Put the weights of several runs, by name ``(run, ...)``, side by side for a pass."""
+    """Merge the weights of several runs into the form that a pass takes.
+
+    Args:
+        weights: By name, ``(run, ...)``.
+
+    Returns:
+        The weights, with the dimensions run and out of convolutions merged.
+    """
     return Weights(
         {n: w.flatten(0, 1) for n, w in weights.items() if n not in ("classifier", "bias")},
         weights["classifier"].unbind(),

@@ -9,16 +9,29 @@ Statistics = list[tuple[Tensor, Tensor]]
 
 
 class Norm:
-    """Normalises one layer after the other: batch normalisation without affine parameters."""
+    """Batch normalisation without affine parameters, for one layer after the other."""
 
     def __init__(self, statistics: Statistics | None = None, *, keep: bool = False) -> None:
-        """Take the statistics given, or those of the batch, which are then ``kept`` if asked."""
+        """Choose what to normalise with.
+
+        Args:
+            statistics: Mean and variance ``(run · channel)`` for each layer in turn; by default,
+                those of the batch.
+            keep: Whether to collect the statistics of the batch in ``kept``.
+        """
         self._statistics, self._keep = statistics, keep
         self.kept: Statistics = []
         self._number = 0
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Normalise ``(batch, channel, height, width)``."""
+        """Normalise the next layer.
+
+        Args:
+            x: ``(batch, run · channel, height, width)``.
+
+        Returns:
+            The normalised values, in the same shape.
+        """
         if self._statistics is not None:
             mean, variance = self._statistics[self._number]
             self._number += 1

@@ -1,15 +1,15 @@
-"""Recurrent cells run over time side by side, each of its own genotype, and differentiated.
+"""Forward and backward pass over time of recurrent cells side by side, each with its genotype.
 
-The weights of all cells lie in one tensor per node, so that a time step takes one batched product
-for each node, whatever the number of cells. Cells differ in two things only: the source of a node,
-which is looked up by index, and its activation. The cells of a node are sorted by activation, so
-that each activation is one call on a slice.
+The weights of all cells are in one tensor per node, so that a time step takes one batched product
+per node, whatever the number of cells. Cells differ only in the source of a node, which is looked
+up by index, and in its activation. The cells of a node are sorted by activation, so that each
+activation is one call on a slice.
 
-There is no autograd: ``backward`` is written out. It keeps no graph of the time steps, and leaves
-the contraction over time and batch to the caller, who wants sums (gradients) or rows (the Fisher
-information). Elementwise operations and batched products treat each cell alone: the result of a
-cell does not depend on the cells beside it. It has the same bits where the matrices fill whole
-cache lines (hidden units and batch multiples of 16), by which products are aligned.
+``backward`` is written out instead of using autograd: it keeps no graph of the time steps, and
+leaves the contraction over time and batch to the caller, who needs sums (gradients) or rows (the
+Fisher information). Elementwise operations and batched products treat each cell separately: the
+result of a cell does not depend on the cells beside it. It is bit-identical if the matrices fill
+whole cache lines (hidden units and batch size multiples of 16), to which products are aligned.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,8 +21,7 @@ from torch import Tensor
 from wpl_lab.search.spaces.recurrent import ACTIVATIONS, Activation, RecurrentGenotype
 
 LARGEST_NORM = 25.0
-"""Largest norm of a hidden state: longer ones are scaled down to it, so that no cell diverges
-(ENAS)."""
+"""Norm to which hidden states are clipped, so that no cell diverges (as in ENAS)."""
 
 _IN_PLACE: dict[Activation, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh_,
@@ -39,13 +38,14 @@ _DERIVATIVE: dict[Activation, Callable[[Tensor], Tensor]] = {  # given the value
 
 
 class Trace(NamedTuple):
-    """What ``forward`` computed, as ``backward`` needs it.
+    """Results of ``forward`` that ``backward`` needs.
 
     Attributes:
-        weights: For each node, ``(cell, 2 hidden, hidden)``, sorted as the node's cells.
+        weights: For each node, ``(cell, 2 hidden, hidden)``, in the sorted order of the node's
+            cells.
         sources: For each node, its input ``(time, cell, hidden, batch)``, sorted.
         activated: ``(time, node, cell, 2, hidden, batch)``: gate and candidate, sorted.
-        means: Means of the loose ends before scaling down, ``(time, cell, hidden, batch)``.
+        means: Means of the loose ends before clipping, ``(time, cell, hidden, batch)``.
         states: Hidden states ``(time, cell, hidden, batch)``.
     """
 
@@ -57,20 +57,20 @@ class Trace(NamedTuple):
 
 
 class Cells:
-    """Cells of one number of nodes, side by side.
+    """Cells with the same number of nodes, side by side.
 
-    Each node moves from its source s towards the candidate f(z), as far as its gate g opens:
-    g f(z) + (1 − g) s, with logit of g and z linear in s. The source of node 0 is the previous
-    hidden state, and the input adds to its products. The mean of the loose ends is the new state.
+    A node with source s computes g f(z) + (1 − g) s, with gate g, activation f and candidate f(z);
+    z and the logit of g are linear in s. The source of node 0 is the previous hidden state, and
+    the input is added to its products. The mean of the loose ends is the new hidden state.
     """
 
     def __init__(
         self, genotypes: Sequence[RecurrentGenotype], device: torch.device | str = "cpu"
     ) -> None:
-        """Sort the cells of each node, and find the places of sources and loose ends.
+        """Sort the cells of each node, and index the sources and loose ends.
 
         Args:
-            genotypes: Of the cells, all with the same number of nodes.
+            genotypes: The cells, all with the same number of nodes.
             device: Where the tensors are.
         """
         self.count = len(genotypes)
@@ -80,7 +80,7 @@ class Cells:
 
         nodes = [[(0, "tanh"), *genotype.nodes] for genotype in genotypes]
         orders: list[list[int]] = []
-        position: list[dict[int, int]] = []  # of a cell, among those of a node
+        position: list[dict[int, int]] = []  # of each cell in the sorted order of a node
         self._sources: list[Tensor] = []
         self._groups: list[list[tuple[Activation, slice]]] = []
         for i, of_node in enumerate(zip(*nodes, strict=True)):
@@ -122,17 +122,17 @@ class Cells:
         """Run the cells over time.
 
         Args:
-            inputs: What the input adds in node 0, to the gate and to the candidate,
+            inputs: What the input adds to the logit of the gate and to z in node 0,
                 ``(time, cell, 2 hidden, batch)``.
             state: Hidden state ``(cell, hidden, batch)`` before the first step.
-            weights: Of nodes 0, 1, …, each ``(cell, 2 hidden, hidden)``: the gate's rows, then the
-                candidate's.
-            paths: For nodes 1, 2, …, ``(node, cell, 1, batch)``: 0 keeps a node's gate shut.
-            keep: Whether ``backward`` will be called; otherwise all time steps use the memory of
+            weights: For nodes 0, 1, …, each ``(cell, 2 hidden, hidden)``: the rows of the gate,
+                then those of the candidate.
+            paths: For nodes 1, 2, …, ``(node, cell, 1, batch)``: 0 closes the gate of a node.
+            keep: Whether ``backward`` will be called; if not, all time steps share the memory of
                 one.
 
         Returns:
-            All that was computed; the hidden states are its ``states``.
+            The results; the hidden states are its ``states``.
         """
         time, nodes = len(inputs), len(weights)
         _, hidden, batch = state.shape
@@ -174,12 +174,12 @@ class Cells:
         """Back-propagate from the hidden states to the products.
 
         Args:
-            trace: As from ``forward``.
+            trace: As returned by ``forward``.
             grad: Gradient of the hidden states ``(time, cell, hidden, batch)``.
 
         Returns:
-            For each node, the gradient of the logit of the gate and of z,
-            ``(time, cell, 2 hidden, batch)``, sorted as ``trace.sources``.
+            For each node, the gradient with respect to the logit of the gate and to z,
+            ``(time, cell, 2 hidden, batch)``, in the order of ``trace.sources``.
         """
         time, nodes = trace.activated.shape[:2]
         gates, candidates = trace.activated.unbind(3)  # (time, node, cell, hidden, batch)
@@ -213,7 +213,15 @@ class Cells:
         return [slopes[:, i].flatten(2, 3) for i in range(nodes)]
 
     def unsorted(self, node: int, tensor: Tensor) -> Tensor:
-        """Bring what is sorted as a node's cells ``(cell, ...)`` into the order of the cells."""
+        """Undo the sorting of a node's cells.
+
+        Args:
+            node: Number of the node.
+            tensor: ``(cell, ...)``, in the sorted order.
+
+        Returns:
+            ``(cell, ...)``, in the order of the cells.
+        """
         return tensor.index_select(0, self._back[node])
 
 

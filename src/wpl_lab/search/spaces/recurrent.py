@@ -14,9 +14,9 @@ ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 class RecurrentGenotype:
     """The architecture of a recurrent cell.
 
-    Node 0 mixes the input with the previous hidden state. Each further node transforms the output
-    of an earlier one, its predecessor; what no other node uses is averaged into the new hidden
-    state.
+    Node 0 combines the input with the previous hidden state. Each further node transforms the
+    output of an earlier one, its predecessor. The loose ends, nodes that no other node uses, are
+    averaged into the new hidden state.
 
     Attributes:
         nodes: For nodes 1, 2, …, the predecessor and the activation.
@@ -25,7 +25,7 @@ class RecurrentGenotype:
     nodes: tuple[tuple[int, Activation], ...]
 
     def __post_init__(self) -> None:
-        """Check it.
+        """Check the nodes.
 
         Raises:
             ValueError: If there is no node, a predecessor is not an earlier node, or an activation
@@ -46,12 +46,12 @@ class RecurrentGenotype:
                 )
 
     def __str__(self) -> str:
-        """Write it as ``parse`` reads it: ``0:tanh 1:relu``."""
+        """Format it as ``parse`` reads it: ``0:tanh 1:relu``."""
         return " ".join(f"{predecessor}:{activation}" for predecessor, activation in self.nodes)
 
     @classmethod
     def parse(cls, text: str) -> "RecurrentGenotype":
-        """Read what ``str`` wrote.
+        """Parse the text that ``str`` makes of a genotype.
 
         Returns:
             The genotype.
@@ -75,16 +75,16 @@ class RecurrentGenotype:
 
 
 class RecurrentSpace:
-    """All recurrent cells of one number of nodes.
+    """All recurrent cells with a number of nodes.
 
     Attributes:
         nodes: Number of nodes after node 0.
         options: Number of choices of each decision of a controller, in order.
-        roles: What each decision is about; decisions of one role share their meaning.
+        roles: What each decision is about; the choices of decisions with one role mean the same.
     """
 
     def __init__(self, nodes: int) -> None:
-        """Describe the decisions: the first node has no choice of its predecessor."""
+        """Set up the decisions; node 1 has no choice of its predecessor."""
         self.nodes = nodes
         later = range(2, nodes + 1)
         self.options = [len(ACTIVATIONS)] + [n for i in later for n in (i, len(ACTIVATIONS))]
@@ -107,7 +107,7 @@ class RecurrentSpace:
             yield self.decode(choices)
 
     def parse(self, text: str) -> RecurrentGenotype:
-        """Read a genotype of this space.
+        """Parse a genotype of this space.
 
         Returns:
             The genotype.

@@ -1,7 +1,7 @@
 """Language models with recurrent cells, side by side: predictions, gradients, Fisher information.
 
-Shapes: ``run`` counts searches, each with weights of its own; ``child`` counts cells side by side,
-each with the weights of its run, several of one run or one of each.
+Shapes: a ``run`` is one search, with its own weights; a ``child`` is one of the cells side by side,
+with the weights of its run. A run may have several children.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +17,14 @@ from wpl_lab.search.spaces.recurrence import Cells, Trace
 from wpl_lab.search.spaces.recurrent import RecurrentGenotype
 
 _SLICE = 512
-"""Positions whose logits are computed at once where only their sum is wanted."""
+"""Number of positions whose logits are computed at once where only their sum is needed."""
 
 
 def initial_weights(words: int, *, nodes: int, hidden: int, generator: torch.Generator) -> Tensors:
     """Draw the weights that all cells of a number of nodes share, uniform in ±0.1, as in ENAS.
 
-    An edge from node to node has one matrix, whatever its activation. A matrix holds the gate's
-    rows, then the candidate's: one product for both. The embedding is tied to the decoder.
+    An edge between two nodes has one matrix, whatever the activation. A matrix holds the rows of
+    the gate, then those of the candidate. The embedding and the decoder are tied.
 
     Args:
         words: Size of the vocabulary.
@@ -46,18 +46,18 @@ def initial_weights(words: int, *, nodes: int, hidden: int, generator: torch.Gen
 
 
 def used_weights(genotype: RecurrentGenotype) -> list[str]:
-    """Name the weights that a cell uses, each once."""
+    """List the names of the weights that a cell uses, each once."""
     return ["embedding", "bias", "input", "recurrent", *_edges(genotype)]
 
 
 @dataclass(frozen=True)
 class Read:
-    """What ``RecurrentModels.read`` computed.
+    """Results of ``RecurrentModels.read``.
 
     Attributes:
         tokens: ``(time, child, batch)``.
         embedded: Inputs ``(time, child, batch, hidden)``, after dropout.
-        trace: Of the cells.
+        trace: Trace of the cells.
         outputs: Hidden states after dropout, ``(child, time · batch, hidden)``.
         dropped: What was dropped, in training.
     """
@@ -70,7 +70,7 @@ class Read:
 
 
 class RecurrentModels:
-    """Models side by side, which read the weights of their runs anew at each call."""
+    """Models side by side, which look up the weights of their runs at each call."""
 
     def __init__(
         self, weights: Mapping[str, Tensor], children: Sequence[tuple[int, RecurrentGenotype]]
@@ -105,7 +105,7 @@ class RecurrentModels:
             keep: Whether gradients will be asked for.
 
         Returns:
-            What later calls need.
+            The results that later calls need.
         """
         tokens = tokens.permute(2, 0, 1)  # (time, child, batch)
         table = self.weights["embedding"]
@@ -125,17 +125,34 @@ class RecurrentModels:
         return Read(tokens, embedded, trace, outputs.flatten(1, 2), dropped)
 
     def logits(self, read: Read, child: int) -> Tensor:
-        """Predict the next words of one model ``(time · batch, word)``."""
+        """Compute the logits of the next words.
+
+        Args:
+            read: As returned by ``read``.
+            child: Number of the model.
+
+        Returns:
+            Logits ``(time · batch, word)``.
+        """
         run = self.runs[child]
         bias, table = self.weights["bias"][run], self.weights["embedding"][run]
         return torch.addmm(bias, read.outputs[child], table.t())
 
     def cross_entropy(self, read: Read, child: int, labels: Tensor) -> Tensor:
-        """Sum the cross-entropy of one model over labels ``(time · batch)``, in nats, a scalar."""
+        """Sum the cross-entropy of one model.
+
+        Args:
+            read: As returned by ``read``.
+            child: Number of the model.
+            labels: ``(time · batch)``.
+
+        Returns:
+            The sum in nats, a scalar.
+        """
         run = self.runs[child]
         bias, table = self.weights["bias"][run], self.weights["embedding"][run]
         total = torch.zeros((), dtype=torch.float64, device=table.device)
-        # Slice by slice: the logits of a slice stay in the cache.
+        # Slice by slice, so that the logits stay in the cache.
         for outputs, own in zip(
             read.outputs[child].split(_SLICE), labels.split(_SLICE), strict=True
         ):
@@ -144,19 +161,26 @@ class RecurrentModels:
         return total
 
     def of_children(self, of_runs: Tensor) -> Tensor:
-        """Look up ``(child, ...)`` in ``(run, ...)``."""
+        """Look up the values of each child's run.
+
+        Args:
+            of_runs: ``(run, ...)``.
+
+        Returns:
+            ``(child, ...)``.
+        """
         return of_runs if self._one_each else of_runs.index_select(0, self._of_run)
 
     def gradients(self, read: Read, error_of: Callable[[int], Tensor]) -> Tensors:
         """Back-propagate from the logits.
 
         Args:
-            read: As from ``read``.
-            error_of: Makes the gradient of the logits ``(time · batch, word)`` of a child; each is
-                asked for once, so that one is in memory at a time.
+            read: As returned by ``read``.
+            error_of: Computes the gradient of the logits ``(time · batch, word)`` of a child. It is
+                called once per child, so that one gradient is in memory at a time.
 
         Returns:
-            By name, the gradient ``(run, ...)``, the sum over the children of a run.
+            By name, the gradient ``(run, ...)``, summed over the children of a run.
         """
         table = self.weights["embedding"]
         embedding = table.new_empty(len(self.runs), *table.shape[1:])
@@ -176,14 +200,15 @@ class RecurrentModels:
         return self._by_name(embedding, bias, matrices)
 
     def squares(self, read: Read, errors: Sequence[Tensor]) -> Tensors:
-        """Sum the squared gradients of the rows of the batch.
+        """Sum the squared gradients over the rows of the batch.
 
         Args:
-            read: As from ``read``, without dropout.
-            errors: Gradient of the logits of each child, ``(batch, time, word)``.
+            read: As returned by ``read``, without dropout.
+            errors: For each child, the gradient of the logits ``(batch, time, word)``.
 
         Returns:
-            By name, Σ_n g_n² ``(run, ...)``, n over the rows of the batch, g_n summed over time.
+            By name, Σ_n g_n² ``(run, ...)``, with n over the rows of the batch, and g_n summed over
+            time.
         """
         table = self.weights["embedding"]
         batch, words = errors[0].shape[0], table.shape[1]
@@ -212,14 +237,13 @@ class RecurrentModels:
         """Back-propagate through the cells.
 
         Args:
-            read: As from ``read``.
+            read: As returned by ``read``.
             back: Gradient of the outputs ``(child, time · batch, hidden)``.
 
         Returns:
             For the products with ``input`` and with the matrix of each node, their gradient
-            ``(time, child, 2 hidden, batch)`` and what the matrix was multiplied with
-            ``(time, child, hidden, batch)``; and the gradient of the embedded tokens
-            ``(time, child, batch, hidden)``.
+            ``(time, child, 2 hidden, batch)`` and the other factor ``(time, child, hidden,
+            batch)``; and the gradient of the embedded tokens ``(time, child, batch, hidden)``.
         """
         grad = back.unflatten(1, (len(read.tokens), -1))  # (child, time, batch, hidden)
         if read.dropped:
@@ -232,13 +256,13 @@ class RecurrentModels:
         return [*products, *zip(grads, read.trace.sources, strict=True)], into
 
     def _by_name(self, embedding: Tensor, bias: Tensor, matrices: list[Tensor]) -> Tensors:
-        """Add up what belongs to one run.
+        """Sum the gradients of the children of each run.
 
         Args:
             embedding: ``(child, word, hidden)``.
             bias: ``(child, word)``.
-            matrices: Of ``input`` and each node, ``(child, 2 hidden, hidden)``; those of the nodes
-                are sorted as the cells sort them.
+            matrices: For ``input`` and each node, ``(child, 2 hidden, hidden)``; those of a node
+                are in the sorted order of its cells.
 
         Returns:
             By name, ``(run, ...)``.
@@ -277,14 +301,14 @@ class RecurrentModels:
 
 
 def _summed(grad: Tensor, source: Tensor) -> Tensor:
-    """Compute Σ_tb grad source of ``(time, child, out or in, batch)``: ``(child, out, in)``."""
+    """Compute Σ_tb grad sourceᵀ ``(child, out, in)`` of ``(time, child, out or in, batch)``."""
     each = torch.bmm(grad.flatten(0, 1), source.flatten(0, 1).transpose(1, 2))
     summed: Tensor = each.unflatten(0, grad.shape[:2]).sum(0)
     return summed
 
 
 def _squared(grad: Tensor, source: Tensor) -> Tensor:
-    """Compute Σ_b (Σ_t grad source)² ``(child, out, in)`` from tensors as for ``_summed``."""
+    """Compute Σ_b (Σ_t grad sourceᵀ)² ``(child, out, in)`` from tensors as in ``_summed``."""
     scores: Tensor = grad.permute(1, 3, 2, 0) @ source.permute(1, 3, 0, 2)
     return scores.square_().sum(1)  # of (child, batch, out, in)
 

@@ -1,4 +1,4 @@
-"""The tasks that architectures are searched for."""
+"""The tasks that are searched on."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -14,13 +14,13 @@ from wpl_lab.search.search_names import MODULES, TaskName
 def make_task(
     name: TaskName, data: Path | str, *, device: torch.device | str, model: Mapping[str, Any]
 ) -> Task:
-    """Read the data of a task, and lay it out.
+    """Make a task from its data file.
 
     Args:
-        name: Of the task.
+        name: Name of the task.
         data: File of the text or of the images.
         device: Where weights and batches are.
-        model: What else the task is made of.
+        model: The other arguments of the task's class.
 
     Returns:
         The task.

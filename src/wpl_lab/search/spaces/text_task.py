@@ -22,14 +22,14 @@ from wpl_lab.search.spaces.recurrent_model import RecurrentModels, initial_weigh
 from wpl_lab.seeding import generator
 
 _SCORED = 16
-"""Children that are scored at once: their hidden states fit into the cache of a processor."""
+"""Number of children scored at once, chosen so that their hidden states fit into the cache."""
 
 
 class RecurrentChildren:
     """Language models with cells side by side.
 
     Attributes:
-        state: Hidden state ``(child, hidden, batch)`` that the next training batch goes on from.
+        state: Hidden state ``(child, hidden, batch)`` from which the next training batch continues.
     """
 
     def __init__(
@@ -38,7 +38,13 @@ class RecurrentChildren:
         weights: Mapping[str, Tensor],
         children: Sequence[tuple[int, RecurrentGenotype]],
     ) -> None:
-        """Start from a hidden state of zero."""
+        """Start from a hidden state of zero.
+
+        Args:
+            task: The task.
+            weights: By name, ``(run, ...)``. Later changes of them take effect.
+            children: The run and the cell of each.
+        """
         self._task, self._weights, self._children = task, weights, children
         self._models = RecurrentModels(weights, children)
         self.state: Tensor | None = None
@@ -46,7 +52,7 @@ class RecurrentChildren:
     def gradients(
         self, inputs: Tensor, targets: Tensor, randoms: Sequence[torch.Generator]
     ) -> tuple[Tensor, Tensors]:
-        """Differentiate the mean cross-entropy of a window; the next goes on from its last state.
+        """Differentiate the mean cross-entropy of a window; the next starts from its last state.
 
         Returns:
             As in ``Children.gradients``.
@@ -104,10 +110,10 @@ class RecurrentChildren:
         return total
 
     def rewards(self, inputs: Tensor, targets: Tensor) -> list[float]:
-        """Compute c/perplexity of a window.
+        """Compute c/perplexity of each child on its window; as in ``Children.rewards``.
 
         Returns:
-            One for each child.
+            One reward per child.
         """
         read = self._models.read(self._models.of_children(inputs), keep=False)
         labels = self._models.of_children(targets).transpose(1, 2).flatten(1)
@@ -115,14 +121,14 @@ class RecurrentChildren:
             self._models.cross_entropy(read, child, own).item() / len(own)
             for child, own in enumerate(labels)
         ]
-        # exp(n) may overflow; a model without a finite prediction is rewarded with nothing.
+        # exp(n) may overflow; the reward is then 0.
         return [0.0 if math.isnan(n) else self._task.reward_scale * math.exp(-n) for n in nats]
 
     def scores(self, part: Part) -> list[Score]:
-        """Read a whole part, the hidden state carried on: nats per word, and perplexity.
+        """Score each child on a part, carrying the hidden state on: nats per word, and perplexity.
 
         Returns:
-            One for each child.
+            One score per child.
         """
         found: list[Score] = []
         for at in range(0, len(self._children), _SCORED):
@@ -134,7 +140,7 @@ class RecurrentChildren:
 
 
 class TextTask:
-    """A text cut into rows that are read side by side, a window of time steps after the other."""
+    """A text in rows that are read side by side, one window of time steps after the other."""
 
     def __init__(
         self,
@@ -151,19 +157,19 @@ class TextTask:
         drop_path: float,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Lay out the text.
+        """Arrange the text in rows.
 
         Args:
             text: The data.
             nodes: Nodes of a cell after node 0.
             hidden: Units of the hidden state, and of the embedding.
-            batch_size: Rows of a training batch, and of one of ``reward``.
-            steps: Time steps of a window, through which gradients flow back.
-            score_rows: Rows into which a part is cut that is scored as a whole.
+            batch_size: Rows of a training batch, and of a batch of ``reward``.
+            steps: Time steps of a window, and of back-propagation through time.
+            score_rows: Rows into which a part is split to score all of it.
             reward_scale: c of the reward c/perplexity.
-            dropout: As in ``Dropping``, like ``weight_drop`` and ``drop_path``.
-            weight_drop: See there.
-            drop_path: See there.
+            dropout: As in ``Dropping``.
+            weight_drop: As in ``Dropping``.
+            drop_path: As in ``Dropping``.
             device: Where the model and the text are kept.
 
         Raises:
@@ -191,7 +197,7 @@ class TextTask:
         self._rows = {part: _rows(t, rows).to(device) for part, (t, rows) in parts.items()}
 
     def weights(self, seed: int) -> Tensors:
-        """Draw the initial weights of a run."""
+        """Draw the initial weights of a run; as in ``Task.weights``."""
         random = generator(seed, "text_task", "init")
         made = initial_weights(
             self._words, nodes=self.space.nodes, hidden=self._hidden, generator=random
@@ -199,17 +205,21 @@ class TextTask:
         return {name: weight.to(self.device) for name, weight in made.items()}
 
     def used(self, genotype: RecurrentGenotype) -> list[str]:
-        """Name the shared weights that a cell uses."""
+        """List the names of the shared weights that a cell uses."""
         return used_weights(genotype)
 
     def children(
         self, weights: Mapping[str, Tensor], children: Sequence[tuple[int, RecurrentGenotype]]
     ) -> RecurrentChildren:
-        """Make the language models of cells."""
+        """Make the language models of cells; as in ``Task.children``.
+
+        Returns:
+            The language models.
+        """
         return RecurrentChildren(self, weights, children)
 
     def batches(self, start: int, seeds: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield window after window of the training text, over and over; the order is the text's.
+        """Yield the windows of the training text in order, without end; as in ``Task.batches``.
 
         Yields:
             Tokens and the next ones, both ``(run, batch, time)``, the same for all runs.
@@ -221,7 +231,7 @@ class TextTask:
             yield inputs.expand(len(seeds), -1, -1), targets.expand(len(seeds), -1, -1)
 
     def sample(self, randoms: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
-        """Draw a window of the part ``reward`` for each run."""
+        """Draw a window of the part ``reward`` for each run; as in ``Task.sample``."""
         rows = self._rows["reward"]
         last = rows.shape[1] - self._steps
         starts = [int(torch.randint(last, (), generator=random)) for random in randoms]
@@ -231,7 +241,15 @@ class TextTask:
 
     @torch.no_grad()
     def read(self, models: RecurrentModels, part: Part) -> Tensor:
-        """Sum the cross-entropy of a whole part, in nats ``(child)``."""
+        """Sum the cross-entropy over all of a part.
+
+        Args:
+            models: The language models.
+            part: The part.
+
+        Returns:
+            The sums ``(child)``, in nats.
+        """
         rows = self._rows[part]
         state = None
         total = torch.zeros(len(models.runs), dtype=torch.float64, device=self.device)
@@ -245,18 +263,18 @@ class TextTask:
         return total
 
     def predictions(self, part: Part) -> int:
-        """Count the words that are predicted in a whole part."""
+        """Count the predicted words of a part."""
         rows = self._rows[part]
         return rows.shape[0] * (rows.shape[1] - 1)
 
 
 def make_task(data: Path | str, *, device: torch.device | str, **model: Any) -> TextTask:
-    """Read the data and lay it out.
+    """Make the task from a data file.
 
     Args:
         data: File of the text.
         device: Where weights and batches are.
-        model: What else the task is made of, as in ``TextTask``.
+        **model: The other arguments of ``TextTask``.
 
     Returns:
         The task.
@@ -268,7 +286,7 @@ def make_task(data: Path | str, *, device: torch.device | str, **model: Any) -> 
 
 
 def _rows(tokens: Tensor, count: int) -> Tensor:
-    """Cut a text into rows of one length ``(batch, time)``; what is left over is dropped."""
+    """Split a text into rows of one length, ``(batch, time)``; the rest is dropped."""
     return tokens[: len(tokens) // count * count].view(count, -1)
 
 

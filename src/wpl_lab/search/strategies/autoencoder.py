@@ -1,4 +1,4 @@
-"""The networks of NAO: architectures as points of a continuous space, in which scores have slopes.
+"""The networks of NAO: architectures as points in a continuous space with predicted scores.
 
 Source: Luo et al., "Neural Architecture Optimization" (NeurIPS 2018), sections 3.1 and 3.2, and the
 authors' code.
@@ -15,16 +15,15 @@ from torch import Tensor, nn
 class Autoencoder(nn.Module):
     """An encoder of sequences of choices, a predictor of their scores, and a decoder.
 
-    The encoder is an LSTM over the choices; its outputs, each of length 1, are the encoding. The
-    predictor is a perceptron on their normalised mean e. Its output is a sigmoid, as scores are
-    scaled to [0, 1] before it is trained. The decoder is an LSTM that starts at e and attends to
-    the encoding; it knows which choices each decision has, so that all it writes has the right
-    form.
+    The encoder is an LSTM over the choices; its outputs, normalised to length 1, are the encoding.
+    The predictor is a perceptron on their normalised mean e, with a sigmoid output, as scores are
+    scaled to [0, 1] for training. The decoder is an LSTM that starts at e and attends to the
+    encoding; choices that a decision does not have are masked, so that every output is valid.
     """
 
     options: tuple[int, ...]
     offsets: Tensor  # (decision): the token of the first choice
-    barred: Tensor  # (decision, token): not a choice of the decision
+    barred: Tensor  # (decision, token): whether it is not a choice of the decision
 
     def __init__(
         self,
@@ -38,13 +37,13 @@ class Autoencoder(nn.Module):
 
         Args:
             options: Number of choices at each decision.
-            roles: What each decision is about; those of one role and one number of choices share
-                their tokens.
+            roles: What each decision is about; decisions with the same role and number of choices
+                share their tokens.
             hidden: Units of each layer, and of the embeddings.
             generator: Source of the weights, on the CPU.
 
         Raises:
-            ValueError: If a decision has no choice, or there is not one role for each.
+            ValueError: If a decision has no choice, or the number of roles differs.
         """
         super().__init__()
         self.options = tuple(options)
@@ -62,11 +61,11 @@ class Autoencoder(nn.Module):
         self.register_buffer("offsets", offsets, persistent=False)
         barred = (choice < 0) | (choice >= torch.tensor(options)[:, None])
         self.register_buffer("barred", barred, persistent=False)
-        with torch.random.fork_rng(devices=[]):  # layers draw weights, which are drawn anew below
+        with torch.random.fork_rng(devices=[]):  # layers draw weights, which are overwritten below
             self.read = nn.Embedding(tokens, hidden)
             self.encoder = nn.LSTM(hidden, hidden, batch_first=True)
             self.inner, self.outer = nn.Linear(hidden, hidden), nn.Linear(hidden, 1)
-            self.written = nn.Embedding(tokens + 1, hidden)  # the last one is the start
+            self.written = nn.Embedding(tokens + 1, hidden)  # the last token is the start
             self.decoder = nn.LSTM(hidden, hidden, batch_first=True)
             self.mix = nn.Linear(2 * hidden, hidden)
             self.write = nn.Linear(hidden, tokens)
@@ -74,24 +73,34 @@ class Autoencoder(nn.Module):
             nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5, generator=generator)
 
     def encode(self, choices: Tensor) -> Tensor:
-        """Encode choices ``(count, decision)``.
+        """Encode sequences of choices.
+
+        Args:
+            choices: ``(count, decision)``.
 
         Returns:
-            ``(count, decision, hidden)``.
+            Encodings ``(count, decision, hidden)``.
         """
         return F.normalize(self.encoder(self.read(choices + self.offsets))[0], dim=2)
 
     def predict(self, encoding: Tensor) -> Tensor:
         """Predict the scores of encodings.
 
+        Args:
+            encoding: ``(count, decision, hidden)``.
+
         Returns:
-            ``(count)``, between 0 and 1.
+            Scores ``(count)``, between 0 and 1.
         """
         inner = torch.relu(self.inner(_mean(encoding)))
         return torch.sigmoid(self.outer(inner)).squeeze(1)
 
     def log_probability(self, encoding: Tensor, choices: Tensor) -> Tensor:
-        """Compute how likely the decoder is to write choices, each given those before it.
+        """Compute the log-probability of choices under the decoder, each given those before it.
+
+        Args:
+            encoding: ``(count, decision, hidden)``.
+            choices: ``(count, decision)``.
 
         Returns:
             ``(count, decision)``.
@@ -106,10 +115,13 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def decode(self, encoding: Tensor) -> Tensor:
-        """Write the choices of encodings: the likeliest at each decision, given those before it.
+        """Decode greedily: the most likely choice at each decision, given those before it.
+
+        Args:
+            encoding: ``(count, decision, hidden)``.
 
         Returns:
-            ``(count, decision)``.
+            Choices ``(count, decision)``.
         """
         token = self.offsets.new_full((len(encoding),), self.written.num_embeddings - 1)
         state = _mean(encoding)[None]
@@ -126,10 +138,10 @@ class Autoencoder(nn.Module):
 
         Args:
             encoding: Where each step starts, ``(count, decision, hidden)``.
-            sizes: Factors η on the gradient.
+            sizes: Step sizes η, factors on the gradient.
 
         Returns:
-            ``(size, count, decision, hidden)``, again of length 1.
+            ``(size, count, decision, hidden)``, normalised to length 1 again.
         """
         start = encoding.detach().requires_grad_()
         (slope,) = torch.autograd.grad(self.predict(start).sum(), start)
@@ -137,7 +149,7 @@ class Autoencoder(nn.Module):
         return F.normalize(start.detach() + eta * slope, dim=3)
 
     def _distribution(self, output: Tensor, encoding: Tensor, barred: Tensor) -> Tensor:
-        """Attend to the encoding, and give log-probabilities ``(count, decision, token)``."""
+        """Attend to the encoding, and compute log-probabilities ``(count, decision, token)``."""
         attention = F.softmax(output @ encoding.mT, 2)
         mixed = torch.tanh(self.mix(torch.cat([attention @ encoding, output], 2)))
         return F.log_softmax(self.write(mixed).masked_fill(barred, -torch.inf), 2)
@@ -148,15 +160,15 @@ def _mean(encoding: Tensor) -> Tensor:
 
 
 def improve(model: Autoencoder, choices: Tensor, sizes: Sequence[float]) -> Tensor:
-    """Write the choices to which gradient steps in the continuous space lead.
+    """Improve architectures by gradient steps on their encodings.
 
     Args:
         model: The networks.
         choices: Where to start, ``(count, decision)``.
-        sizes: Factors η on the gradient.
+        sizes: Step sizes η, factors on the gradient.
 
     Returns:
-        ``(size, count, decision)``.
+        Choices ``(size, count, decision)``.
     """
     moved = model.climb(model.encode(choices), sizes)
     return model.decode(moved.flatten(0, 1)).view(len(sizes), *choices.shape)

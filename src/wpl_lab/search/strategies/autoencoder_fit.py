@@ -16,10 +16,15 @@ from wpl_lab.seeding import batch_order
 
 
 def draw_choices(options: Sequence[int], count: int, *, generator: torch.Generator) -> Tensor:
-    """Draw sequences of choices, all alike.
+    """Draw sequences of choices uniformly.
+
+    Args:
+        options: Number of choices at each decision.
+        count: Number of sequences.
+        generator: Source of the draws.
 
     Returns:
-        ``(count, decision)``.
+        Choices ``(count, decision)``.
     """
     uniform = torch.rand((count, len(options)), generator=generator, dtype=torch.float64)
     return (uniform * torch.tensor(options)).long()
@@ -33,11 +38,11 @@ def autoencoder_loss(
     Args:
         model: The networks.
         choices: ``(count, decision)``.
-        scores: Of the first of them, in [0, 1]; the others have none, and count in the NLL only.
+        scores: Scores in [0, 1] of the first sequences; the others enter the NLL only.
         tradeoff: λ.
 
     Returns:
-        The mean over the sequences, and of the NLL over the decisions: a scalar.
+        The loss, a scalar: mean over sequences, and for the NLL also over decisions.
     """
     encoding = model.encode(choices)
     squared = F.mse_loss(model.predict(encoding[: len(scores)]), scores)
@@ -57,22 +62,22 @@ def fit(
     tradeoff: float,
     generator: torch.Generator,
 ) -> float:
-    """Train the networks by Adam, whose moments begin anew, as the scores have changed.
+    """Train the networks by Adam, starting with zero moments, as the scores have changed.
 
-    Unlike in the paper, the decoder also learns to write sequences drawn evenly, which need no
-    score. Of a small population alone it learns the members by heart, and writes one of them
-    wherever a gradient step leads: next to no new architecture is found.
+    Unlike in the paper, the decoder is also trained on sequences drawn uniformly, which need no
+    score. Trained on a small population alone, it memorises the members and decodes the result of
+    any gradient step to one of them, so that hardly any new architecture is found.
 
     Args:
         model: Changed in place.
         choices: ``(count, decision)``.
         scores: ``(count)``, in [0, 1].
-        steps: Of Adam.
-        batch: Sequences with scores in each; all of them, if they are fewer.
-        drawn: Sequences without scores in each, drawn anew; 0 in the paper.
-        learning_rate: Of Adam.
+        steps: Number of steps of Adam.
+        batch: Sequences with scores in each step; all of them, if there are fewer.
+        drawn: Sequences without scores in each step, newly drawn; 0 in the paper.
+        learning_rate: Learning rate of Adam.
         tradeoff: λ.
-        generator: Source of the order of the sequences, and of those drawn.
+        generator: Source of the order of the sequences, and of the drawn ones.
 
     Returns:
         The loss of the last step.

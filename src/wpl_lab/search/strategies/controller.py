@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Samples:
-    """Architectures under the controller's distribution π.
+    """Architectures drawn from the controller's distribution π, or evaluated under it.
 
     Attributes:
         choices: What was chosen at each decision, int64 ``(count, decision)``.
@@ -31,8 +31,8 @@ class Samples:
 class Controller(nn.Module):
     """An LSTM over decisions: the embedding of a choice is the input of the next step.
 
-    The logits of a decision are c · tanh(z / T), with z linear in the hidden state: no choice can
-    become certain. As in the authors' code, nothing has a bias.
+    The logits of a decision are c · tanh(z / T), with z linear in the hidden state, so that no
+    choice can become certain. As in the authors' code, there are no biases.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class Controller(nn.Module):
         Args:
             options: Number of choices at each decision.
             generator: Source of the weights, on the CPU.
-            roles: What each decision is about; those of one role and one number of choices share
-                their embedding and their decoder. By default each has its own.
+            roles: What each decision is about; decisions with the same role and number of choices
+                share their embedding and their decoder. By default each has its own.
             hidden: Units of the LSTM, and of the embeddings.
-            temperature: T.
-            tanh_constant: c.
+            temperature: T, the divisor of the logits.
+            tanh_constant: c, the bound of the logits.
 
         Raises:
-            ValueError: If a decision has no choice, or there is not one role for each.
+            ValueError: If a decision has no choice, or the number of roles differs.
         """
         super().__init__()
         options = tuple(options)
@@ -71,10 +71,10 @@ class Controller(nn.Module):
         self._kinds = [kinds.index(kind) for kind in zip(roles, options, strict=True)]
         self._temperature, self._tanh_constant = temperature, tanh_constant
         self.start = nn.Parameter(torch.empty(hidden))
-        with torch.random.fork_rng(devices=[]):  # layers draw weights, which are drawn anew below
+        with torch.random.fork_rng(devices=[]):  # layers draw weights, which are overwritten below
             self.cell = nn.LSTMCell(hidden, hidden, bias=False)
             self.decoders = nn.ModuleList(nn.Linear(hidden, n, bias=False) for _, n in kinds)
-            # The last choice is the input of nothing.
+            # The last choice is not used as an input.
             fed = range(1 + max(self._kinds[:-1], default=-1))
             self.embeddings = nn.ModuleList(nn.Embedding(kinds[k][1], hidden) for k in fed)
         for parameter in self.parameters():
@@ -84,9 +84,9 @@ class Controller(nn.Module):
         """Draw architectures.
 
         Args:
-            count: How many.
-            generator: Source of the draws, on the CPU whatever the device of the weights: uniform
-                numbers, put through the inverse of each cumulative distribution.
+            count: Number of architectures.
+            generator: Source of uniform numbers, on the CPU whatever the device of the weights;
+                choices are drawn by inverting the cumulative distribution.
 
         Returns:
             The samples.
@@ -101,10 +101,13 @@ class Controller(nn.Module):
         return self._unroll(count, draw)
 
     def replay(self, choices: Tensor) -> Samples:
-        """Give the samples that these choices ``(count, decision)`` are.
+        """Evaluate given choices under the current distribution.
+
+        Args:
+            choices: int64 ``(count, decision)``.
 
         Returns:
-            The samples, of the same choices.
+            Samples with these choices.
 
         Raises:
             ValueError: If there is not one choice for each decision.
@@ -116,7 +119,10 @@ class Controller(nn.Module):
         return self._unroll(len(choices), lambda i, _: choices[:, i].to(self.start.device))
 
     def log_probability(self, choices: Tensor) -> Tensor:
-        """Compute log π of choices ``(count, decision)``.
+        """Compute log π(choices).
+
+        Args:
+            choices: int64 ``(count, decision)``.
 
         Returns:
             ``(count)``, differentiable.
@@ -125,7 +131,7 @@ class Controller(nn.Module):
 
     @torch.no_grad()
     def greedy(self) -> Tensor:
-        """Take the likeliest choice at each decision, given those before it.
+        """Take the most likely choice at each decision, given those before it.
 
         Returns:
             Choices ``(decision)``.

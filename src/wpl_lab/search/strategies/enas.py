@@ -1,4 +1,4 @@
-"""ENAS: a controller draws architectures, and learns from rewards (Pham et al., 2018)."""
+"""ENAS: a controller draws architectures and learns from their rewards (Pham et al., 2018)."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from wpl_lab.search.protocol import Genotype, Learning, Space
-from wpl_lab.search.settings import Policy
 from wpl_lab.search.strategies.controller import Controller
 from wpl_lab.search.strategies.reinforce import Reinforce
+from wpl_lab.search.strategies.strategy_settings import Policy
 from wpl_lab.seeding import generator
 
 
@@ -16,11 +16,11 @@ class Enas:
     """The strategy of ENAS.
 
     Attributes:
-        controller: The distribution that architectures are drawn from.
+        controller: The distribution from which architectures are drawn.
     """
 
     def __init__(self, space: Space, policy: Policy, *, seed: int) -> None:
-        """Start with a fresh controller.
+        """Start with a new controller.
 
         Args:
             space: The architectures.
@@ -49,14 +49,14 @@ class Enas:
         return self._space.decode(choices.tolist())
 
     def learn(self, *, epoch: int, random: torch.Generator) -> Learning:
-        """Move the controller towards architectures that are rewarded (REINFORCE).
+        """Update the controller towards architectures with high rewards (REINFORCE).
 
         Args:
             epoch: Its number, from 0.
             random: Source of the draws.
 
         Yields:
-            Architectures to be rewarded, step by step.
+            Architectures, step by step, of which the rewards are sent back.
 
         Returns:
             A row per step: the mean reward, the baseline, the entropy in nats.
@@ -78,12 +78,12 @@ class Enas:
         return rows
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return copies of the weights of the controller and the state of its learning."""
+        """Copy the weights and the state of the optimiser; as in ``Strategy.tensors``."""
         weights = {f"controller.{n}": t.clone() for n, t in self.controller.state_dict().items()}
         return weights | {f"reinforce.{n}": t for n, t in self._reinforce.state().items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Continue from what ``tensors`` returned."""
+        """Continue from a saved state; as in ``Strategy.load``."""
         parts: dict[str, dict[str, Tensor]] = {"controller": {}, "reinforce": {}}
         for name, tensor in tensors.items():
             part, _, rest = name.partition(".")

@@ -1,4 +1,4 @@
-"""Neural architecture optimisation with shared weights: a population that climbs its own scores.
+"""Neural architecture optimisation (NAO) with shared weights: a population that is improved.
 
 Source: Luo et al., "Neural Architecture Optimization" (NeurIPS 2018), algorithm 1 and section 4.3,
 and the authors' code.
@@ -10,22 +10,22 @@ import torch
 from torch import Tensor
 
 from wpl_lab.search.protocol import Genotype, Learning, Space
-from wpl_lab.search.settings import Population
 from wpl_lab.search.strategies.autoencoder import Autoencoder, improve
 from wpl_lab.search.strategies.autoencoder_fit import draw_choices, fit
+from wpl_lab.search.strategies.strategy_settings import Population
 
-_PATIENCE = 1000  # draws that find nothing new: a space of 100 cells is then drawn empty
+_PATIENCE = 1000  # draws without a new architecture before the space counts as exhausted
 
 
 class Nao:
-    """A strategy: children are drawn uniformly from a population, which an epoch's end renews.
+    """The strategy of NAO: children are drawn uniformly from a population, renewed each epoch.
 
-    Two sequences of choices may be one architecture: members are compared as genotypes. One that
-    has been a member never returns. The authors compare with the present population only.
+    Two sequences of choices may make the same architecture, so members are compared as genotypes.
+    A former member does not return; the authors' code compares with the current population only.
     """
 
     def __init__(self, space: Space, settings: Population, *, random: torch.Generator) -> None:
-        """Draw the first population, all choices alike, and the weights of the networks.
+        """Draw the first population uniformly, and the weights of the networks.
 
         Args:
             space: The architectures.
@@ -36,7 +36,7 @@ class Nao:
             ValueError: If no architecture is found.
         """
         self._space, self._settings = space, settings
-        self._known: dict[Genotype, list[int]] = {}  # all members ever, and their choices
+        self._known: dict[Genotype, list[int]] = {}  # all members so far, and their choices
         self._population: list[Genotype] = []
         misses = 0
         while len(self._population) < settings.population and misses < _PATIENCE:
@@ -50,30 +50,30 @@ class Nao:
 
     @property
     def population(self) -> tuple[Genotype, ...]:
-        """The members: after ``learn``, those that were kept, best first, before the new ones."""
+        """The members; after ``learn``, the kept ones, best first, then the new ones."""
         return tuple(self._population)
 
     def sample(self, random: torch.Generator) -> Genotype:
-        """Draw a member, all alike."""
+        """Draw a member uniformly."""
         return self._population[int(torch.randint(len(self._population), (), generator=random))]
 
     def learn(self, *, epoch: int, random: torch.Generator) -> Learning:
-        """Score the population, learn from it, and replace its worst members.
+        """Score the population, train the networks on it, and replace its worst members.
 
-        Those that come in are where gradient steps from the best members lead: the shortest steps
-        first, then from the best member first, until there are enough.
+        New members are reached by gradient steps from the best members: the shortest steps first
+        and, among these, from the best member first, until there are enough.
 
         Args:
             epoch: Its number, from 0.
             random: Source of the order in which the networks see the members, on the CPU.
 
         Yields:
-            The members, to be rewarded: the higher the better.
+            The members, of which the rewards are sent back: the higher, the better.
 
         Returns:
-            One row, of the population before it is renewed: its mean and its best score, the loss
-            of the networks in the end, the share of pairs that the predictor then ranks as the
-            scores do (NaN if all scores are equal), and how many members are replaced.
+            One row, about the population before it is renewed: the mean and the best score, the
+            final loss of the networks, the share of pairs that the predictor ranks as the scores
+            do (NaN if all scores are equal), and the number of members that are replaced.
 
         Raises:
             ValueError: If a score is not finite; names the genotype.
@@ -113,8 +113,8 @@ class Nao:
         """Return copies of all that later epochs depend on.
 
         Returns:
-            Copies: the choices of all members there were ``(known, decision)``, which of them are
-            the population ``(member)``, and the weights of the networks.
+            The choices of all members so far ``(known, decision)``, the indices of the current
+            population among them ``(member)``, and the weights of the networks.
         """
         number = {genotype: i for i, genotype in enumerate(self._known)}
         return {
@@ -123,7 +123,7 @@ class Nao:
         } | {f"autoencoder.{n}": w.clone() for n, w in self._autoencoder.state_dict().items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Continue from what ``tensors`` returned."""
+        """Continue from a saved state; as in ``Strategy.load``."""
         known = tensors["known"].tolist()
         self._known = {self._space.decode(choices): choices for choices in known}
         genotypes = list(self._known)
@@ -150,7 +150,7 @@ class Nao:
         return found
 
     def _discover(self, choices: Sequence[int], found: list[Genotype]) -> bool:
-        """Add an architecture to those found, and to those known, unless it is known or none."""
+        """Add an architecture to those found and known, unless it is known already or invalid."""
         try:
             genotype = self._space.decode(choices)
         except ValueError:
@@ -163,7 +163,7 @@ class Nao:
 
 
 def _scaled(scores: Tensor) -> Tensor:
-    """Scale from 0, the worst, to 1, the best; scores that are all equal become 1/2."""
+    """Scale scores so that the worst is 0 and the best 1; if all are equal, they become 1/2."""
     low, high = scores.aminmax()
     return (scores - low) / (high - low) if high > low else torch.full_like(scores, 0.5)
 

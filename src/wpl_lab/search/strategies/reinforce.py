@@ -19,16 +19,16 @@ def reinforce_loss(
 ) -> Tensor:
     """Compute a loss whose gradient is, in expectation, that of −(E[R] + w · H(π)).
 
-    The policy gradient of Williams (1992), with a baseline b that the samples must not determine:
+    The policy gradient of Williams (1992), with a baseline b that does not depend on the samples:
 
         −mean_n [ (R_n + w S_n − b) log π(a_n) + w S_n ]
 
-    in which the first S_n, the entropy along the sample, is held constant. ENAS adds the entropy to
-    the reward, as the first term does; the second makes the gradient of H(π) complete.
+    The first S_n, the entropy along the sample, is treated as a constant. ENAS adds the entropy to
+    the reward, as in the first term; the second completes the gradient of H(π).
 
     Args:
         samples: Drawn from π.
-        rewards: R, ``(count)``.
+        rewards: R ``(count)``.
         baseline: b.
         entropy_weight: w.
 
@@ -41,7 +41,7 @@ def reinforce_loss(
 
 
 class Reinforce:
-    """How the controller learns: the baseline and the state of Adam, which outlive an epoch."""
+    """The optimiser of the controller: baseline and state of Adam, kept between epochs."""
 
     def __init__(
         self,
@@ -51,31 +51,32 @@ class Reinforce:
         decay: float = 0.95,
         clip: float | None = None,
     ) -> None:
-        """Begin without a baseline.
+        """Start without a baseline.
 
         Args:
-            learning_rate: Of Adam.
-            entropy_weight: w, of the entropy in what is maximised.
-            decay: Share of the baseline that a step keeps.
-            clip: Largest norm of the gradient, if it is limited.
+            learning_rate: Learning rate of Adam.
+            entropy_weight: w, the weight of the entropy in the objective.
+            decay: Decay of the baseline, a moving average.
+            clip: Gradient-clipping norm; None for no clipping.
         """
         self._learning_rate, self._entropy_weight = learning_rate, entropy_weight
         self._decay, self._clip = decay, clip
         self._state: dict[str, Tensor] = {}
 
     def step(self, controller: Controller, samples: Samples, rewards: Tensor) -> dict[str, float]:
-        """Move the controller once towards what was rewarded.
+        """Update the controller once.
 
-        The baseline is the running average of R + w · S over the steps before this one; at the
-        first step it is their mean over the samples, so that a lone first sample only sets it.
+        The baseline is the moving average of R + w · S over the earlier steps; at the first step it
+        is the mean over the samples, so that a single first sample only sets the baseline.
 
         Args:
             controller: Its weights are changed in place.
-            samples: Drawn from it as it is now.
+            samples: Drawn from its current distribution.
             rewards: One for each sample, ``(count)``.
 
         Returns:
-            ``loss``; ``baseline``, as the next step will use it; ``entropy``, mean of the samples.
+            ``loss``; ``baseline``, the one of the next step; ``entropy``, the mean over the
+            samples.
 
         Raises:
             ValueError: If there is not one finite reward for each sample.
@@ -100,15 +101,19 @@ class Reinforce:
         }
 
     def state(self) -> dict[str, Tensor]:
-        """Give all that the next step depends on, beside the controller: empty before the first.
+        """Return the state besides the controller; empty before the first step.
 
         Returns:
-            Copies, by name.
+            Copies by name: moments in the shapes of the weights, and scalars.
         """
         return {name: value.clone() for name, value in self._state.items()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what ``state`` gave."""
+        """Continue from a saved state.
+
+        Args:
+            state: By name, as returned by ``state``, in the same shapes.
+        """
         self._state = {name: value.clone() for name, value in state.items()}
 
     def _adam(self, controller: Controller, loss: Tensor) -> None:

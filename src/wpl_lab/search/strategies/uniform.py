@@ -1,4 +1,4 @@
-"""Architectures drawn uniformly: single-path one-shot search."""
+"""Uniform sampling of architectures: single-path one-shot search."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,10 @@ from wpl_lab.search.protocol import Genotype, Learning, Space, draw
 
 
 class Uniform:
-    """The strategy that draws every choice with the same probability, and learns nothing."""
+    """The strategy that draws all choices with the same probability, and learns nothing."""
 
     def __init__(self, space: Space) -> None:
-        """Draw from a space."""
+        """Set the space to draw from."""
         self._space = space
 
     def sample(self, random: torch.Generator) -> Genotype:
@@ -20,7 +20,7 @@ class Uniform:
         return draw(self._space, random)
 
     def learn(self, *, epoch: int, random: torch.Generator) -> Learning:  # noqa: ARG002
-        """Learn nothing.
+        """Learn nothing; as in ``Strategy.learn``.
 
         Yields:
             Nothing: it asks for no reward.
@@ -32,8 +32,8 @@ class Uniform:
         return []
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return nothing."""
+        """Return an empty state; as in ``Strategy.tensors``."""
         return {}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Continue from nothing."""
+        """Continue from an empty state; as in ``Strategy.load``."""

@@ -1,0 +1,26 @@
+"""What the entries of the report are called there."""
+
+FIGURES = {
+    "forgetting": "Figure: A while B trains, by number of shared layers",
+    "convergence": "Figure: A and B while B trains, A converged or stopped early",
+    "tradeoff": "Figure: what A loses against what B pays, over α",
+    "errors": "Figure: err1 against err2, a dot for each search",
+    "search_forgetting": "Figure: forgetting by epoch and by children trained later",
+    "reward": "Figure: reward and entropy of the controller",
+    "ranking": "Figure: ranking by shared weights against the truth",
+    "found": "Figure: what the searches found against random search",
+    "cells": "Figure: cells that were found",
+    "budget": "Figure: ranking by shared weights against the published truth, over the budget",
+    "transfer": "Figure: what the searches found, on each data set, and random search",
+}
+
+
+def figure(wildcards: object) -> dict[str, str]:
+    """Say what a figure shows."""
+    name = wildcards.figure  # type: ignore[attr-defined]
+    return label(FIGURES.get(name, f"Figure: {name}"))
+
+
+def label(shown: str) -> dict[str, str]:
+    """Give the entries of a category one column in common, in which they are named."""
+    return {"shown": shown}
