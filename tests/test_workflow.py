@@ -276,10 +276,3 @@ def test_a_run_of_everything_covers_every_rule(shared):
         text = (ROOT / "workflow/rules" / file).read_text()
         for rule in re.findall(r"^rule (\w+):", text, re.MULTILINE):
             assert f"\n{rule} " in planned
-
-
-def test_the_report_holds_figures_and_findings(project):
-    project("snakemake --report report.html --quiet all")
-    page = (project.path / "report.html").read_text()
-    for name in ("forgetting.png", "convergence.png", "tradeoff.png", "findings.html", "found.png"):
-        assert name in page
