@@ -87,7 +87,7 @@ verify: .venv/installed
 # New pins, after a change of the ranges in pyproject.toml.
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--extra workflow --extra cluster --extra s3 --extra transformers --extra lightning --extra docs --extra dev \
+		--extra workflow --extra cluster --extra s3 --extra transformers --extra lightning --extra docs --extra nasbench --extra dev \
 		--quiet pyproject.toml --output-file requirements.lock
 
 .venv/installed: requirements.lock pyproject.toml
