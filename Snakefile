@@ -25,6 +25,8 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/two_models.smk"
 include: "workflow/rules/search_cases.smk"
 include: "workflow/rules/search.smk"
+include: "workflow/rules/published_cases.smk"
+include: "workflow/rules/published.smk"
 
 
 jobs.complete(workflow, ROOT)
@@ -57,6 +59,12 @@ rule search_images:
         expand(rules.prepare_data.output, section="images"),
         expand(rules.evaluate_data.output, prepared="images"),
         searched("images"),
+
+
+# In no stage of dvc.yaml and not part of `all`: with --configfile config/nasbench201.yaml.
+rule search_nasbench201:
+    input:
+        published,
 
 
 rule all:

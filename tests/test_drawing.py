@@ -100,8 +100,13 @@ def test_a_convolutional_cell_shows_every_branch(nodes, seed):
     axes, boxes, lines, texts = drawn(cell, draw_convolutional)
     assert len(boxes) == nodes + 3
     assert_apart(axes, boxes, texts)
-    middles = [((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2) for box in boxes]
-    joined = sorted(tuple(middles.index(pytest.approx(p)) for p in line) for line in lines)
+    for line in lines:
+        for start, end in itertools.pairwise(line):
+            assert not any(crosses(box, start, end) for box in boxes)
+    joined = sorted(
+        tuple(next(i for i, box in enumerate(boxes) if inside(box, p)) for p in (line[0], line[-1]))
+        for line in lines
+    )
     branches = [(s, i) for i, node in enumerate(cell, start=2) for s, _ in node]
     ends = [(i, nodes + 2) for i in ConvolutionalGenotype.loose_ends(cell)]
     assert joined == sorted(branches + ends)

@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt, Le, Lt
 Count = Annotated[int, Ge(1)]
 CountOrZero = Annotated[int, Ge(0)]
 Several = Annotated[int, Ge(2)]
-Seed = Annotated[int, Ge(0)]
+Seed = Annotated[int, Ge(0), Lt(2**63)]
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Gt(0), Lt(1)]

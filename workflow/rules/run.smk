@@ -5,7 +5,7 @@ import functools
 
 import yaml
 
-from support import finished, run, stages, workspace
+from support import copies, finished, run, stages, workspace
 
 workspace.set_environment(ROOT)
 # DVC records only the params in params.yaml.
@@ -15,6 +15,8 @@ if TOP:
     stages.keep_records_by_stage(ROOT)
     finished.install()
 if MAIN:
+    roots = [config[section]["root"] for section in ("data", "images", "text")]
+    copies.link_data(roots, Path.cwd())
     with plainly():
         workspace.heal(ROOT)
         workspace.check(ROOT)

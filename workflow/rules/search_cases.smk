@@ -4,7 +4,11 @@ from wpl_lab.search.spaces.convolutional import ConvolutionalSpace
 from wpl_lab.search.spaces.recurrent import RecurrentSpace
 
 # The settings of a space besides the arms that search it.
-SPACES = {"text": ["nodes"], "images": ["nodes", "alike", "operations"]}
+SPACES = {
+    "text": ["nodes"],
+    "images": ["nodes", "alike", "operations"],
+    "nasbench201": ["operations"],
+}
 # The tables of the evaluation besides the verdicts.
 JUDGED = [
     *("runs", "arms", "diverged", "forgetting", "later", "mean_forgetting"),
@@ -17,7 +21,7 @@ DROPOUT = "dropout"
 
 def data(wc):
     """The file of a task's data."""
-    return images("images") if wc.task == "images" else rules.prepare_text.output.text
+    return rules.prepare_text.output.text if wc.task == "text" else images("images")
 
 
 def spaces(task):

@@ -19,6 +19,10 @@ sns.set_theme(context="paper", style="ticks", palette="colorblind")
 mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "wpl", "legend.frameon": False}
 
 
+MARKERS = 5
+"""About as many are on a line."""
+
+
 def band(values: Any) -> tuple[float, float]:
     """Compute the 95 % bootstrap interval of the mean over seeds, as in the tables."""
     return bootstrap_interval(lambda v: v.mean(axis=-1), values)
@@ -26,6 +30,9 @@ def band(values: Any) -> tuple[float, float]:
 
 def curve(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None:
     """Draw the mean over seeds as a line, with its interval as a band, or with a line per seed.
+
+    Of a long line every few points are marked, of each line others: those that lie on each other
+    are told apart by their markers.
 
     Args:
         axes: Where to draw.
@@ -35,7 +42,10 @@ def curve(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None
         **style: Style of the line: color, marker, linestyle, label.
     """
     seeds = table.pivot_table(index=x, columns="seed", values=y).dropna(axis="columns")
-    axes.plot(seeds.index, seeds.mean(axis=1), markersize=4, **style)
+    every = max(1, len(seeds) // MARKERS)
+    first = 3 * len(axes.collections) % every  # a band, or none, for each line that is drawn
+    mean = seeds.mean(axis=1)
+    axes.plot(seeds.index, mean, markersize=4, markevery=(first, every), **style)
     if len(seeds.columns) >= FEWEST_SEEDS:
         low, high = zip(*map(band, seeds.to_numpy()), strict=True)
         axes.fill_between(seeds.index, low, high, color=style["color"], alpha=0.15, lw=0)

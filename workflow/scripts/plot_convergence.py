@@ -28,7 +28,7 @@ def draw(curves):
         for (quantity, label), axes in zip(MODELS.items(), column, strict=True):
             for arm in in_order(of_case["arm"]):
                 runs = of_case[of_case["arm"] == arm]
-                curve(axes, runs, "iteration", quantity, **ARMS[arm].style | {"marker": ""})
+                curve(axes, runs, "iteration", quantity, **ARMS[arm].style)
             axes.set_ylabel(label if axes in panels[:, 0] else "")
         start = of_case.loc[of_case["iteration"] == 0, "accuracy_first"].mean()
         column[0].axhline(start, color="grey", lw=1, ls=":")

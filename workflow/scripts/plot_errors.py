@@ -24,7 +24,10 @@ def diagonals(axes):
         axes.axline((left, left + lost), slope=1, color="grey", lw=0.6, ls=":", zorder=0)
         x = min(right, high - lost)  # where the line leaves the panel
         if left < x and low < x + lost:
-            axes.annotate(f"{lost:+.2g}", (x, x + lost), color="grey", size="x-small")
+            text = f"{lost:+.2g}" if lost else "0"
+            beside = {"xytext": (3, 0), "va": "center"} if x == right else {"xytext": (0, 3)}
+            beside |= {"textcoords": "offset points", "color": "grey", "size": "x-small"}
+            axes.annotate(text, (x, x + lost), **beside)
 
 
 def draw(axes, runs, strengths):

@@ -24,7 +24,7 @@ def draw(curves):
     for (shared, of_case), axes in zip(cases, panels.flat, strict=True):
         for arm in in_order(of_case["arm"]):
             runs = of_case[of_case["arm"] == arm]
-            curve(axes, runs, "iteration", "accuracy_first", **ARMS[arm].style | {"marker": ""})
+            curve(axes, runs, "iteration", "accuracy_first", **ARMS[arm].style)
         title = f"{shared} shared layer{'s' * (shared > 1)}, {seeds(of_case)}"
         axes.set(title=title, xlabel="iteration of B")
     panels[0, 0].set_ylabel("test accuracy of A")

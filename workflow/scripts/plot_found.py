@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 
-from figure import FEWEST_SEEDS, band, save, seeds
+from figure import FEWEST_SEEDS, band, legend, save
 from job import job
 from wpl_lab.arm_choice import TITLES, in_order
 from wpl_lab.arms import ARMS
@@ -12,7 +12,7 @@ from wpl_lab.search.judging.truth import BOUND
 from wpl_lab.search.search_names import ERROR_NAMES, METHOD_NAMES
 
 
-def draw(axes, found, quantity):
+def draw(axes, found, quantity, match):
     """Draw a row for each method and arm: seeds, mean with interval, and random search."""
     rows = [(method, arm) for method in found["method"].unique() for arm in in_order(found["arm"])]
     of_search = dict(list(found.groupby(["method", "arm"])))
@@ -25,11 +25,14 @@ def draw(axes, found, quantity):
         if len(of_seed) >= FEWEST_SEEDS:
             axes.plot(band(of_seed), [height] * 2, color=style["color"], lw=2)
         chance = of_search[search][f"random_{quantity}"].mean()
-        axes.plot(chance, height, color="black", marker="|", linestyle="none", markersize=14)
-    titles = [f"{METHOD_NAMES[method]}, {TITLES[arm]}" for method, arm in rows]
+        bar = {"color": "black", "marker": "|", "linestyle": "none", "markersize": 14}
+        axes.plot(chance, height, **bar, label=match)
+    titles = [
+        f"{METHOD_NAMES[method]}, {TITLES[arm]}, n = {len(of_search[method, arm])}"
+        for method, arm in rows
+    ]
     axes.set_yticks(range(len(rows)), titles)
-    axes.invert_yaxis()
-    axes.set_title(seeds(found))
+    axes.set_ylim(len(rows) - 0.4, -0.6)
 
 
 with job(snakemake):
@@ -48,9 +51,9 @@ with job(snakemake):
         squeeze=False,
     )
     for axes, (found, quantity, title, match) in zip(grid.flat, panels, strict=True):
-        draw(axes, found, quantity)
-        axes.set_xlabel(f"{title}\nblack bar: {match}")
+        draw(axes, found, quantity, match)
+        axes.set_xlabel(title)
     bound = yardsticks.set_index("score")["regret"][BOUND]
     grid[0, 0].axvline(bound, color="grey", lw=1, ls="--", label=BOUND)
-    grid[0, 0].legend()
+    legend(figure)
     save(figure, *snakemake.output)

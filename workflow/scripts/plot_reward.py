@@ -32,7 +32,7 @@ with job(snakemake):
         for axes, (quantity, label) in zip(row, labels.items(), strict=True):
             for arm in in_order(of_space["arm"]):
                 own = of_space[of_space["arm"] == arm]
-                curve(axes, own, "step", quantity, **ARMS[arm].style | {"marker": ""})
+                curve(axes, own, "step", quantity, **ARMS[arm].style)
             axes.set(xlabel="step of the controller", ylabel=label)
             axes.set_title(f"{space_name(space)}, {seeds(of_space)}")
     legend(figure)

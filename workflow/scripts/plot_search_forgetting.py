@@ -9,7 +9,7 @@ from wpl_lab.arm_choice import in_order
 from wpl_lab.arms import ARMS
 from wpl_lab.io.files import load_table
 from wpl_lab.search.judging.sweep import swept
-from wpl_lab.search.search_names import ERROR_NAMES, METHOD_NAMES, space_name
+from wpl_lab.search.search_names import METHOD_NAMES, POINT_NAMES, space_name
 
 CASE = ["space", "method"]
 
@@ -25,7 +25,7 @@ def panel(axes, table, x, y):
 
 
 with job(snakemake):
-    unit = ERROR_NAMES[snakemake.params.task]
+    unit = POINT_NAMES[snakemake.params.task]
     panels = {"mean_nats": "mean, nats", "mean_points": f"mean, {unit}"}
     panels |= {"best_points": f"the 5 best, {unit}", "max_points": f"maximum, {unit}"}
     by_epoch, by_later = map(load_table, snakemake.input)

@@ -4,6 +4,7 @@ import math
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patheffects import withStroke
 
 from figure import save
 from job import job
@@ -48,7 +49,8 @@ def draw(tradeoff, split):
         axes.set_axis_off()
     arms = in_order({*tradeoff["arm"], *split["arm"]})
     handles = [plt.Line2D([], [], **ARMS[arm].style) for arm in arms]
-    panels.flat[len(cases)].legend(handles=handles, loc="center", labelspacing=0.8)
+    title = "larger marker: larger α"
+    panels.flat[len(cases)].legend(handles=handles, loc="center", labelspacing=0.8, title=title)
     return figure
 
 
@@ -81,7 +83,8 @@ def label_strengths(axes, rows):
         place = axes.transData.transform(xy)
         if last is None or np.hypot(*(place - last)) > NEAR:
             text = f"α = $10^{{{math.log10(alpha):.0f}}}$" if alpha else "α = 0"
-            axes.annotate(text, xy, (4, 4), textcoords="offset points", size=6)
+            label = axes.annotate(text, xy, (4, 4), textcoords="offset points", size=6, zorder=4)
+            label.set_path_effects([withStroke(linewidth=2, foreground="white")])
             last = place
 
 

@@ -94,7 +94,8 @@ def _code(file: Path, arms: frozenset[str] | None) -> str:
 @cache
 def _has_entries(file: Path) -> bool:
     """Tell whether a file has entries of the table of arms."""
-    return any(_is_entry(node) for node in ast.walk(_parsed(file)))
+    is_worth_a_look = b"Arm" in file.read_bytes()
+    return is_worth_a_look and any(_is_entry(node) for node in ast.walk(_parsed(file)))
 
 
 def _essence(node: Any) -> Any:
@@ -155,11 +156,13 @@ def _is_text(node: Any) -> bool:
 _distributions = cache(metadata.packages_distributions)
 
 
+@cache
 def _version(package: str) -> str:
     """Return a package's version without the local part, which differs between platforms."""
     return metadata.version(package).partition("+")[0]
 
 
+@cache
 def _find(module: str, root: Path) -> Path | None:
     for folder in (root / "src", root / "workflow" / "scripts"):
         path = folder.joinpath(*module.split("."))
@@ -178,10 +181,13 @@ def _find_imports(module: str, file: Path, root: Path) -> Iterator[str]:
     if "." in module:
         yield module.rpartition(".")[0]  # the package is executed first
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(_parsed(file)):
-        if isinstance(node, ast.Call) and _called(node) == "import_module":
-            yield CHOSEN
-        elif isinstance(node, ast.Import):
+    if b"import_module" in file.read_bytes() and any(
+        isinstance(node, ast.Call) and _called(node) == "import_module"
+        for node in ast.walk(_parsed(file))
+    ):
+        yield CHOSEN
+    for node in _statements(_parsed(file)):
+        if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             parents = package.split(".")[: len(package.split(".")) - node.level + 1]
@@ -197,6 +203,14 @@ def _find_imports(module: str, file: Path, root: Path) -> Iterator[str]:
                             f"{file}: import {alias.name!r} from its own module, not from {source}"
                         )
                     yield f"{source}.{alias.name}"
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk the statements of a module, those within others included, but no expression."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield child
+            yield from _statements(child)
 
 
 def _called(node: ast.Call) -> str:

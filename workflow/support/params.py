@@ -115,9 +115,10 @@ def validate(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         WorkflowError: If there are errors; one line for each, naming its key.
     """
+    config = _numbers(config)
     faults = [f"{key}: duplicate value {value!r}" for key, value in _duplicates(config)]
     try:
-        params = _SCHEMA.validate_json(json.dumps(_numbers(config), default=str))
+        params = _SCHEMA.validate_json(json.dumps(config, default=str))
     except ValidationError as error:
         faults += [_line(e) for e in error.errors() if not _follows(e)]
     if faults:

@@ -13,7 +13,7 @@ import snakemake.exceptions
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from support import cluster, damage, receipts, stages
+from support import cluster, copies, damage, receipts, stages
 
 RESULTS = Path("results")
 UNFINISHED = Path(".unfinished")  # state of long jobs, see job.unfinished
@@ -25,10 +25,9 @@ HALF_WRITTEN = re.compile(r"\..+\.(\d+\.tmp|copy)")  # temporary files
 
 def set_environment(root: Path) -> None:
     """Set the folder of finished jobs, and the library that jobs import."""
-    # DVC runs experiments in copies below .dvc/tmp/exps, which share the finished jobs.
-    main = Path(str(Path.cwd()).split(f"{os.sep}.dvc{os.sep}tmp{os.sep}exps")[0])
-    os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(main / ".jobcache"))
-    # Takes precedence over an installed wpl, which would be the main copy's.
+    finished = copies.original(Path.cwd()) / ".jobcache"  # shared by the copies of experiments
+    os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(finished))
+    # Takes precedence over an installed wpl, which in such a copy would be the main copy's.
     os.environ["PYTHONPATH"] = f"{root / 'src'}{os.pathsep}{root / 'workflow/startup'}"
     os.environ["WORKFLOW_PID"] = str(os.getpid())
     try:

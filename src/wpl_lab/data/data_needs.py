@@ -88,7 +88,12 @@ def check_text(sizes: Mapping[Part, int], *, batch_size: int, steps: int, score_
 
 
 def check_images(
-    sizes: Mapping[Part, int], shape: tuple[int, int, int], *, batch_size: int, stages: int
+    sizes: Mapping[Part, int],
+    shape: tuple[int, int, int],
+    *,
+    batch_size: int,
+    stages: int,
+    model: str = "search.images.model",
 ) -> None:
     """Check that there are enough images for a search, and that they are large enough.
 
@@ -99,11 +104,11 @@ def check_images(
         shape: Their channels, height and width.
         batch_size: Images of a training batch, and of a batch for rewards.
         stages: Stages of the model, each but the first at half the resolution.
+        model: The section of params.yaml that they are of.
 
     Raises:
         DataError: If there are too few, or they are too small; names the key.
     """
-    model = "search.images.model"
     _, height, width = shape
     if min(height, width) < 2 ** (stages - 1):
         raise DataError(

@@ -1,7 +1,9 @@
 """Settings of the data: where it comes from, and how it is split into parts."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import MinLen
 
 from wpl_lab.constraints import Count, Seed, Several, Share
 
@@ -19,7 +21,7 @@ class ImageData:
     """digits: 1,797 images of 8×8 pixels that ship with scikit-learn; mnist, fashion_mnist,
     cifar10: downloaded; folder: your own images, as <class>/*, or as train/<class>/*, optionally
     with valid (or val, validation) and test. Other files are left out."""
-    root: str
+    root: Annotated[str, MinLen(1)]
     """Folder that holds a data set, or into which it is downloaded (MNIST/raw, FashionMNIST/raw,
     cifar-10-binary.tar.gz). For source folder: the folder of images, or a .zip, .tar.gz or .tar.xz
     of it."""
@@ -45,7 +47,7 @@ class TextData:
     source: TextSource
     """manual: Python's reference manual, which ships with it; ptb: Penn Treebank, downloaded;
     folder: your own text."""
-    root: str
+    root: Annotated[str, MinLen(1)]
     """For source ptb, the folder of ptb.train.txt, or into which it is downloaded; for source
     folder, the folder of train.txt, optionally with valid.txt (or val) and test.txt, or a single
     text file. Not used for manual."""

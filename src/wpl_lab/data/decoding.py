@@ -1,6 +1,7 @@
 """Decoding of image files into one array of pixels, with facts about the files."""
 
 import hashlib
+import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -50,9 +51,10 @@ def decode_all(
 
     Raises:
         DataError: If a file cannot be used (see ``image_file.decode``); if sizes differ and
-            ``size`` is None.
+            ``size`` is None; if all of them would not fit into memory.
     """
     rows = {name: row for row, name in enumerate(names)}
+    check_memory(len(names), size or 1, 1)
     decoded = Decoded(np.empty((0, 0, 0, 0), np.uint8))
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -85,12 +87,38 @@ def resize(pixels: Pixels, size: int) -> Pixels:
 
     Returns:
         ``(sample, channel, size, size)``, of the same data type.
+
+    Raises:
+        DataError: If they would not fit into memory.
     """
+    check_memory(len(pixels) * pixels.shape[1], size, pixels.itemsize)
     resized = np.empty((*pixels.shape[:2], size, size), pixels.dtype)
     for image, smaller in zip(pixels, resized, strict=True):
         for channel, row in zip(image, smaller, strict=True):
             row[:] = _square(channel, size)
     return resized
+
+
+def check_memory(channels: int, size: int, depth: int) -> None:
+    """Check that images of a size fit into the memory of this machine.
+
+    Args:
+        channels: Number of channels of all images together.
+        size: Their height and width.
+        depth: Bytes of a value.
+
+    Raises:
+        DataError: If they do not.
+    """
+    needed, there = (
+        channels * size**2 * depth,
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    )
+    if needed > there:
+        raise DataError(
+            f"size: {size} makes {needed / 1e9:.0f} GB of the images, more than the memory of this "
+            f"machine, {there / 1e9:.0f} GB; make it smaller, or set limit"
+        )
 
 
 def _square(channel: Pixels, size: int) -> Pixels:

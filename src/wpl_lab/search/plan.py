@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 from annotated_types import MinLen
 
 from wpl_lab.arm_choice import check_arms
-from wpl_lab.constraints import Count, Factor, NonNegative, Positive, Probability, Seed
+from wpl_lab.constraints import Count, Positive, Probability, Seed
+from wpl_lab.search.published.plan import Nasbench201
 from wpl_lab.search.search_names import METHOD_NAMES
-from wpl_lab.search.settings import PlasticitySettings, Remedies, Training
+from wpl_lab.search.settings import PlasticitySettings, Remedies, Sweep, Training
 from wpl_lab.search.spaces.image_settings import ImageModel, ImagePlasticity, ImageSpace
 from wpl_lab.search.spaces.space_settings import Space
 from wpl_lab.search.spaces.text_settings import TextModel, TextPlasticity, TextSpace
@@ -33,18 +34,6 @@ class Dropout:
             ValueError: If an arm is unknown, or the baseline is missing.
         """
         check_arms("arms", self.arms, "nao")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """Further strengths of some arms, by uniform sampling of the small space."""
-
-    wpl: tuple[NonNegative, ...]
-    """Strengths α of the arm wpl."""
-    l2: tuple[NonNegative, ...]
-    """Strengths α of the arm l2."""
-    slow: tuple[Factor, ...]
-    """Factors on the learning rate of the arm slow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +110,7 @@ class Search:
     population: Population
     text: TextCells
     images: ImageCells
+    nasbench201: Nasbench201
 
     def __post_init__(self) -> None:
         """Check the settings of each task against each other.

@@ -10,8 +10,8 @@ from wpl_lab.constraints import Count, CountOrZero, Factor, NonNegative, Positiv
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
-    """How the shared weights are trained, and how often all architectures are scored."""
+class SharedTraining:
+    """How the shared weights are trained."""
 
     epochs: Several
     """Number of epochs, at least two: outcomes are means over the second half of them."""
@@ -34,19 +34,21 @@ class Training:
     prediction; a search is then rolled back by one epoch, once."""
     candidates: Count
     """Architectures drawn at the end; the one with the best shared-weight score is the result."""
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Compute the learning rate of an epoch (from 0)."""
+        return self.learning_rate * self.decay ** max(0, epoch + 1 - self.decay_from)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(SharedTraining):
+    """How the shared weights are trained, and how often all architectures are scored."""
+
     exhaustive: Count
     """In spaces of at most this size, all architectures are scored with the shared weights, to
     evaluate the ranking."""
     ranked_every: Count
     """Epochs between two such rankings; there is always one after the last epoch."""
-
-    def ranks(self, size: int, epoch: int) -> bool:
-        """Tell whether all architectures of a space of this size are scored after an epoch."""
-        return size <= self.exhaustive and (self.epochs - 1 - epoch) % self.ranked_every == 0
-
-    def learning_rate_at(self, epoch: int) -> float:
-        """Compute the learning rate of an epoch (from 0)."""
-        return self.learning_rate * self.decay ** max(0, epoch + 1 - self.decay_from)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +68,27 @@ class Remedies:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArmTraining(Training):
+class Sweep:
+    """Further strengths of some arms, by uniform sampling of the small space."""
+
+    wpl: tuple[NonNegative, ...]
+    """Strengths α of the arm wpl."""
+    l2: tuple[NonNegative, ...]
+    """Strengths α of the arm l2."""
+    slow: tuple[Factor, ...]
+    """Factors on the learning rate of the arm slow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmTraining(SharedTraining):
     """How an arm trains the shared weights."""
+
+    exhaustive: CountOrZero = 0
+    """As in ``Training``, like ``ranked_every``."""
+    ranked_every: Count = 1
+    """See there."""
+    sampled: CountOrZero = 0
+    """As in ``published.plan.SampledTraining``; 0: rankings are of whole spaces."""
 
     slow: Factor = 1.0
     """Factor on the learning rate from epoch ``slow_from`` on."""
@@ -98,6 +119,13 @@ class ArmTraining(Training):
     def steps(self) -> int:
         """Number of steps of gradient descent in an epoch."""
         return self.turns * self.batches
+
+    def ranks(self, size: int, epoch: int) -> bool:
+        """Tell whether architectures are ranked after an epoch, counted from 0."""
+        done = epoch + 1
+        if self.sampled:
+            return done == self.epochs or done.bit_count() == 1
+        return size <= self.exhaustive and (self.epochs - done) % self.ranked_every == 0
 
     def learning_rate_at(self, epoch: int) -> float:
         """Compute the learning rate of an epoch (from 0)."""

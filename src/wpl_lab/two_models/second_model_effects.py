@@ -114,14 +114,12 @@ def mean_curves(curves: pd.DataFrame, shared: int) -> pd.DataFrame:
         shared: Number of shared layers.
 
     Returns:
-        Columns iteration, and for each arm first_… and second_…, accuracies on test data.
+        Columns arm, iteration, accuracy_first and accuracy_second, on test data.
     """
     of = curves[(curves["shared"] == shared) & (curves["stop"] == CONVERGED)]
-    wide = of.pivot_table(
-        index="iteration", columns="arm", values=["accuracy_first", "accuracy_second"]
-    )
-    wide.columns = [f"{score.removeprefix('accuracy_')}_{arm}" for score, arm in wide.columns]
-    return wide.reset_index()
+    of = of.sort_values("iteration", kind="stable")
+    runs = of.groupby(["arm", "iteration"], sort=False, as_index=False)
+    return runs[["accuracy_first", "accuracy_second"]].mean()
 
 
 def with_interval(name: str, statistic: Callable[..., Any], *samples: Floats) -> dict[str, float]:

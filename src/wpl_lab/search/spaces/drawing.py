@@ -54,22 +54,17 @@ def draw_convolutional(cell: Cell, axes: Axes) -> None:
         cell: The cell.
         axes: Where to draw; limits and aspect are set, and the frame is removed.
     """
-    width = 3.4
-    rows = [0, 0]
-    for branches in cell:
-        rows.append(1 + max(rows[state] for state, _ in branches))
-    top = max(rows) + 1
-    places = [
-        ((width + 0.4) * (rows[:i].count(row) - (rows.count(row) - 1) / 2), float(row))
-        for i, row in enumerate(rows)
-    ]
+    width, top = 3.4, float(len(cell) + 1)
+    # A column and, but for the inputs, a row each: lines that go up pass beside all other boxes.
+    columns = [-1.9, 1.9, 0.0, *(side * (3.9 + 2 * (i // 2)) for i, side in _alternating(cell))]
+    rows = [0.0, 0.0, *map(float, range(1, len(cell) + 1))]
+    places = list(zip(columns, rows, strict=False))
     ends = ConvolutionalGenotype.loose_ends(cell)
-    edges = [
-        (places[state], places[i]) for i, node in enumerate(cell, start=2) for state, _ in node
-    ]
-    for start, end in [*edges, *((places[i], (0.0, top)) for i in ends)]:
-        across, up = zip(start, end, strict=True)
-        axes.plot(across, up, color="0.3", linewidth=1, zorder=0.5)
+    for i, node in enumerate(cell, start=2):
+        for state, _ in node:
+            _arrow(axes, places[state], places[i])
+    for i in ends:
+        _arrow(axes, places[i], (0.0, top))
     _box(axes, "0: output before last", places[0], width=width)
     _box(axes, "1: last output", places[1], width=width)
     for i, node in enumerate(cell, start=2):
@@ -79,6 +74,11 @@ def draw_convolutional(cell: Cell, axes: Axes) -> None:
     side = max(abs(x) for x, _ in places) + width / 2 + 0.2
     axes.set(xlim=(-side, side), ylim=(-0.5, top + 0.5), aspect="equal")
     axes.set_axis_off()
+
+
+def _alternating(cell: Cell) -> list[tuple[int, int]]:
+    """Number the nodes after the first, each with its side: 1, right, or −1, left."""
+    return [(i, -1 if i % 2 else 1) for i in range(len(cell) - 1)]
 
 
 def places_of(genotype: RecurrentGenotype) -> list[Place]:

@@ -1,0 +1,23 @@
+"""What is in a report that Snakemake has written, read without a browser."""
+
+import base64
+import json
+import re
+from urllib.parse import unquote_to_bytes
+
+FETCHED = re.compile(
+    r"""<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=["']?(?!data:)([^"'\s>]+)"""
+)
+
+
+def variable(page, name):
+    """The value of a variable that the page's own scripts read."""
+    start = re.search(rf"^\s*var {name} = ", page, re.MULTILINE).end()
+    return json.JSONDecoder().raw_decode(page, start)[0]
+
+
+def content(uri):
+    """The type and the bytes of a data URI."""
+    head, _, body = uri.removeprefix("data:").partition(",")
+    raw = base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
+    return head.partition(";")[0], raw
