@@ -154,7 +154,7 @@ class ConvolutionalNetwork:
     def initial_weights(
         self, channels: int, classes: int, *, generator: torch.Generator
     ) -> Tensors:
-        """Draw the shared weights: see the function of this name."""
+        """Draw the shared weights: see the function of this name; as in ``initial_weights``."""
         return initial_weights(
             self._made,
             channels,
