@@ -1,5 +1,7 @@
 """Outer products: the gradient of a sample is Σ_t g_t a_tᵀ, of input a and output's gradient g."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,21 +13,23 @@ from wpl.fisher.accumulation.total import Total
 class Outer:
     """Σ_t g_t a_tᵀ of each sample, kept as factors a and g ``(sample, time, feature)``."""
 
-    def __init__(self, a: Tensor, g: Tensor) -> None:
-        """Keep the factors."""
-        self.a, self.g = a, g
+    def __init__(self, a: Tensor, g: Tensor, shape: Sequence[int] | None = None) -> None:
+        """Keep the factors; ``shape`` is that of the weight, if it is no matrix."""
+        self.a, self.g, self._shape = a, g, shape
         self.samples = len(a)
 
     def dense(self, rows: slice) -> Tensor:
-        """See ``Contribution``; ``(sample, out, in)``."""
-        return torch.bmm(self.g[rows].transpose(1, 2), self.a[rows])
+        """See ``Contribution``; ``(sample, out, in)``, or in the shape of the weight."""
+        found = torch.bmm(self.g[rows].transpose(1, 2), self.a[rows])
+        return found if self._shape is None else found.view(-1, *self._shape)
 
     def joined(self, others: list[Contribution]) -> Contribution | None:
         """See ``Contribution``: uses of a weight at several times are one use over time."""
         outer = [self, *(o for o in others if isinstance(o, Outer))]
         if len(outer) <= len(others):
             return None
-        return Outer(torch.cat([o.a for o in outer], 1), torch.cat([o.g for o in outer], 1))
+        a, g = torch.cat([o.a for o in outer], 1), torch.cat([o.g for o in outer], 1)
+        return Outer(a, g, self._shape)
 
     def add_squares_(self, total: Total) -> None:
         """See ``Contribution``."""

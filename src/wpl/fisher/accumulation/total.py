@@ -95,22 +95,15 @@ class Total:
     def _in_double(self, block: Tensor) -> Tensor:
         return block.double() if self._blocks is None else self._blocks.add_(block)
 
-    def limit(self, total: Tensor) -> Tensor:
-        """Give a number that none in the sum exceeds; ``total`` is what ``times`` gave."""
-        if self._bounded and isinstance(self._bound, Tensor):
-            return self._bound  # without a look at the sum
-        return total.sum(dtype=self._dtype)
+    @property
+    def bound(self) -> Tensor | None:
+        """A number that is finite only if the sum is, where it is known without a look at it."""
+        return self._bound if self._bounded and isinstance(self._bound, Tensor) else None
 
-    def times(self, factor: float) -> Tensor:
-        """Scale the sum and forget it.
-
-        Returns:
-            The product, in single precision at least.
-        """
+    def take(self) -> Tensor:
+        """Give the sum, in single precision at least, and forget it."""
         total = self.tensor() if self._block is None else self._block
         if self._blocks is not None:
             total = self._in_double(total)
         self._block = self._blocks = None
-        if factor != 1:
-            total.mul_(factor)
         return total.to(self._dtype)

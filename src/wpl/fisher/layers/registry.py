@@ -70,4 +70,4 @@ def register(*functions: Callable[..., Any], samples: Samples = Samples.VMAP) ->
 
 def positions(tensor: Tensor) -> Tensor:
     """Bring ``(sample, ..., feature)`` into ``(sample, position, feature)``, no half precision."""
-    return precise(tensor.reshape(len(tensor), -1, tensor.shape[-1]))
+    return precise(tensor.reshape(tensor.shape[0], -1, tensor.shape[-1]))
