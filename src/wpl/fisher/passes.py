@@ -54,12 +54,21 @@ def finish(
     Raises:
         ValueError: If F is not finite.
     """
-    each = {name: squares.of[id(p)] for name, p in wanted.items()}
-    fisher = {name: total.times(factor) for name, total in each.items()}
-    limits = [total.limit(fisher[name]) for name, total in each.items()]
-    if len({limit.device for limit in limits}) > 1:
-        limits = [limit.cpu() for limit in limits]
-    for name, limit in zip(fisher, torch.stack(limits).tolist(), strict=True):
+    totals = [squares.of[id(p)] for p in wanted.values()]
+    sums = [total.take() for total in totals]
+    if factor != 1:
+        torch._foreach_mul_(sums, factor)
+    limits = [total.bound for total in totals]
+    unknown = [k for k, limit in enumerate(limits) if limit is None]
+    if unknown:
+        found = torch._foreach_norm([sums[k] for k in unknown], 1)
+        for k, limit in zip(unknown, found, strict=True):
+            limits[k] = limit
+    fisher = dict(zip(wanted, sums, strict=True))
+    known = [limit for limit in limits if limit is not None]
+    if len({limit.device for limit in known}) > 1:
+        known = [limit.cpu() for limit in known]
+    for name, limit in zip(fisher, torch.stack(known).tolist(), strict=True):
         # The bound may overflow even if F does not.
         if not math.isfinite(limit) and not fisher[name].isfinite().all():
             raise ValueError(f"the Fisher information of {name!r} is not finite")

@@ -1,5 +1,7 @@
 """Outer products: a sample's gradient is Σ_t g_t a_tᵀ, for input a and output gradient g."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,26 +13,29 @@ from wpl.fisher.accumulation.total import Total
 class Outer:
     """Σ_t g_t a_tᵀ of each sample, kept as the factors a and g."""
 
-    def __init__(self, a: Tensor, g: Tensor) -> None:
+    def __init__(self, a: Tensor, g: Tensor, shape: Sequence[int] | None = None) -> None:
         """Keep the factors.
 
         Args:
             a: Inputs ``(sample, time, in)``.
             g: Gradients of the outputs ``(sample, time, out)``.
+            shape: The weight's, if it is not ``(out, in)``.
         """
-        self.a, self.g = a, g
+        self.a, self.g, self._shape = a, g, shape
         self.samples = len(a)
 
     def dense(self, rows: slice) -> Tensor:
-        """See ``Contribution``; ``(sample, out, in)``."""
-        return torch.bmm(self.g[rows].transpose(1, 2), self.a[rows])
+        """See ``Contribution``; ``(sample, out, in)``, or in the shape of the weight."""
+        found = torch.bmm(self.g[rows].transpose(1, 2), self.a[rows])
+        return found if self._shape is None else found.view(-1, *self._shape)
 
     def joined(self, others: list[Contribution]) -> Contribution | None:
         """See ``Contribution``; several uses of a weight are joined along time."""
         outer = [self, *(o for o in others if isinstance(o, Outer))]
         if len(outer) <= len(others):
             return None
-        return Outer(torch.cat([o.a for o in outer], 1), torch.cat([o.g for o in outer], 1))
+        a, g = torch.cat([o.a for o in outer], 1), torch.cat([o.g for o in outer], 1)
+        return Outer(a, g, self._shape)
 
     def add_squares_(self, total: Total) -> None:
         """See ``Contribution``."""

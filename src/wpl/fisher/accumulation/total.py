@@ -120,29 +120,19 @@ class Total:
     def _in_double(self, block: Tensor) -> Tensor:
         return block.double() if self._blocks is None else self._blocks.add_(block)
 
-    def limit(self, total: Tensor) -> Tensor:
-        """Return an upper bound of all elements, to check that they are finite.
+    @property
+    def bound(self) -> Tensor | None:
+        """An upper bound of all elements, a scalar, or None where it is not known."""
+        return self._bound if self._bounded and isinstance(self._bound, Tensor) else None
 
-        Args:
-            total: As returned by ``times``, in the shape of the parameter.
-
-        Returns:
-            A scalar.
-        """
-        if self._bounded and isinstance(self._bound, Tensor):
-            return self._bound  # without reading the sum
-        return total.sum(dtype=self._dtype)
-
-    def times(self, factor: float) -> Tensor:
-        """Scale the sum and reset it.
+    def take(self) -> Tensor:
+        """Return the sum, and reset it.
 
         Returns:
-            The scaled sum, in the shape of the parameter, in single precision at least.
+            In the shape of the parameter, in single precision at least.
         """
         total = self.tensor() if self._block is None else self._block
         if self._blocks is not None:
             total = self._in_double(total)
         self._block = self._blocks = None
-        if factor != 1:
-            total.mul_(factor)
         return total.to(self._dtype)

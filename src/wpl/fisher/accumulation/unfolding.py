@@ -30,7 +30,7 @@ def add_unfolded_squares_(
     columns = g.flatten(2).transpose(1, 2)  # (sample, position, out)
     patches = len(x) * columns.shape[1] * channels * kernel[0] * kernel[1]
     if kernel == [1, 1] and padding == (0, 0):
-        picked = x[:, :, :: stride[0], :: stride[1]][:, :, : g.shape[2], : g.shape[3]]
+        picked = x if stride == (1, 1) else x[:, :, :: stride[0], :: stride[1]]
         Outer(picked.flatten(2).transpose(1, 2), columns).add_squares_(total)
     elif patches <= 2 * total.shape.numel():  # large weights, small images
         unfolded = F.unfold(x, (kernel[0], kernel[1]), dilation, padding, stride)

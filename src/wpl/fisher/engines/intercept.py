@@ -73,10 +73,10 @@ class Intercept(TorchFunctionMode):
         if func.__name__ == "__get__":  # a property such as ``shape``
             return func(*args, **kwargs)
         out = NotImplemented
-        if func is F.batch_norm and self._samples == 1:
-            with self:
-                return batch_norm_written_out(*args, **kwargs)
         if func in LAYERS:
+            if func is F.batch_norm and self._samples == 1:
+                with self:
+                    return batch_norm_written_out(*args, **kwargs)
             out = self._layer(LAYERS[func], func, args, kwargs)
         elif func in COMPOSED:
             with self:
@@ -132,33 +132,46 @@ class Intercept(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> Any:
-        tensors = tensors_in([*args, *kwargs.values()])
-        batched = [t for t in tensors if functorch.maybe_get_bdim(t) >= 0]
-        weights = [t for t in tensors if self._is_weight(t)] if torch.is_grad_enabled() else []
+        tensors = tensors_in(args)
+        if kwargs:
+            tensors += tensors_in(kwargs)
+        learning = torch.is_grad_enabled()
+        batched: list[Tensor] = []
+        weights: list[Tensor] = []
+        others: list[Tensor] = []
+        for t in tensors:
+            if functorch.maybe_get_bdim(t) >= 0:
+                batched.append(t)
+            elif not t.requires_grad:
+                others.append(t)
+            elif learning and self._recording.sources(t):
+                weights.append(t)
+        vmapped = entry.samples is Samples.VMAP
         if not batched:
-            others = [t for t in tensors if not t.requires_grad]
-            if not weights or not others:
+            if vmapped or not weights or not others:
                 return NotImplemented
             batched = others[:1]  # the same input for all samples, such as a first state
-        source, vmapped = batched[0], entry.samples is Samples.VMAP
+        source = batched[0]
         merged = entry.samples is Samples.BATCH
         if (len(batched) > 1 and not vmapped) or (merged and source.shape[:1] != (1,)):
             return NotImplemented
+        with _Outside():
+            kept = self._per_sample(source)
+            given = kept.flatten(0, 1) if merged else kept.contiguous()
+            replaced = {id(w): self._recording.stand_in(w) for w in weights}
 
         def raw(t: Tensor) -> Tensor:
             if t is source:
-                found = self._per_sample(t)
-                # Otherwise a weight without a gradient would be multiplied with each sample
-                # separately.
-                return found.flatten(0, 1) if merged else found.contiguous()
+                return given
+            # Otherwise a weight without a gradient would be multiplied with each sample separately.
             found = self._raw(t)
-            return self.stand_in(t) if found is t else found
+            return replaced.get(id(t), t) if found is t else found
 
-        with _Outside():
-            raw_args, raw_kwargs = map_tensors(args, raw), map_tensors(kwargs, raw)
+        raw_args = _mapped(args, raw)
+        raw_kwargs = map_tensors(kwargs, raw) if kwargs else kwargs
         forms = entry.layer(*raw_args, **raw_kwargs)
-        stand_ins = {id(self._recording.stand_in(w)) for w in weights}
-        if forms is None or stand_ins - {id(operand) for operand, _ in forms}:
+        stand_ins = {id(weight) for weight in replaced.values()}
+        if forms is None or not stand_ins.issubset([id(operand) for operand, _ in forms]):
             return NotImplemented
         if vmapped:
             args, kwargs = map_tensors(args, self.stand_in), map_tensors(kwargs, self.stand_in)
@@ -167,8 +180,8 @@ class Intercept(TorchFunctionMode):
             out = out if vmapped else func(*raw_args, **raw_kwargs)
             if weights:
                 used = [form for form in forms if id(form[0]) in stand_ins]
-                out = self.tap(out, used, f"closed form ({func.__name__})", (self._raw(source),))
-            out = out.unsqueeze(1) if merged else out
+                out = self.tap(out, used, f"closed form ({func.__name__})", (kept,))
+            out = _as_batches_of_one(out) if merged else out
         return self._wrap(out)
 
     def _whole(
@@ -183,7 +196,7 @@ class Intercept(TorchFunctionMode):
     def _merged(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        args, kwargs = self._copies_in(func, args, kwargs)
+        args, kwargs = self._copies_in(func.__name__, args, kwargs)
         if not any(functorch.maybe_get_bdim(t) >= 0 for t in tensors_in([*args, *kwargs.values()])):
             return NotImplemented
         with _Outside():
@@ -193,11 +206,36 @@ class Intercept(TorchFunctionMode):
     def _any(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        args, kwargs = self._copies_in(func, args, kwargs)
+        args, kwargs = self._copies_in(func.__name__, args, kwargs)
         return func(*args, **kwargs)
 
+    def custom(
+        self, apply: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Call a function that ``torch.vmap`` cannot call with each sample alone."""
+        args, kwargs = self._copies_in(name, args, kwargs)
+        given = tensors_in([args, kwargs])
+        with _Outside(), torch._C.DisableTorchFunction():
+            if all(functorch.maybe_get_bdim(t) < 0 for t in given):
+                return apply(*args, **kwargs)
+            rows: list[Any] = []
+            for row in range(self._samples):
+
+                def of_row(t: Tensor, row: int = row) -> Tensor:
+                    found = self._raw(t)
+                    return found if found is t else found[row]
+
+                rows.append(apply(*map_tensors(args, of_row), **map_tensors(kwargs, of_row)))
+            if isinstance(rows[0], Tensor):
+                return self._wrap(torch.stack(rows))
+            outputs = zip(*rows, strict=True)
+            return tuple(
+                self._wrap(torch.stack(each)) if isinstance(each[0], Tensor) else each[0]
+                for each in outputs
+            )
+
     def _copies_in(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
         """Replace weights that are combined with samples by a copy for each sample."""
         tensors = tensors_in(args)
@@ -210,7 +248,7 @@ class Intercept(TorchFunctionMode):
             elif t.requires_grad:
                 weights = True
         if weights and batched and torch.is_grad_enabled():
-            copy = partial(self._copy, way=f"per sample: `{func.__name__}`")
+            copy = partial(self._copy, way=f"per sample: `{name}`")
             return map_tensors(args, copy), map_tensors(kwargs, copy)
         return args, kwargs
 
@@ -266,6 +304,28 @@ class _Outside:
 
     def __exit__(self, *_: object) -> None:
         functorch.push_dynamic_layer_stack(self._layer)
+
+
+def _mapped(args: Iterable[Any], new: Callable[[Tensor], Tensor]) -> list[Any]:
+    """Copy arguments with other tensors."""
+    return [
+        new(a)
+        if isinstance(a, Tensor)
+        else map_tensors(a, new)
+        if isinstance(a, (list, tuple, dict)) and tensors_in(a)
+        else a
+        for a in args
+    ]
+
+
+def _as_batches_of_one(out: Tensor) -> Tensor:
+    """Bring ``(sample, ...)`` into ``(sample, 1, ...)``."""
+    # A view would be dear to change in place, as an activation after it may; but where autograd
+    # keeps the output for itself, it must see such a change.
+    if hasattr(out.grad_fn, "_saved_result") or hasattr(out.grad_fn, "_saved_output"):
+        return out.unsqueeze(1)
+    found: Tensor = torch.ops.aten._unsafe_view.default(out, (out.shape[0], 1, *out.shape[1:]))
+    return found
 
 
 def check_unchanged(versions: Iterable[tuple[Tensor, int]]) -> None:

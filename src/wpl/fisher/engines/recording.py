@@ -103,24 +103,31 @@ class Recording(ABC):
         Returns:
             The forms of wanted weights.
         """
-        found = []
+        found: list[tuple[Tensor, Make]] = []
         for operand, make in forms:
             weight = self._stood_for.get(id(operand), operand)
-            if weight is None or not self.sources(weight):
+            if weight is None:
                 continue
-            matrix = self._transposed(weight)
-            found.append((weight, make) if matrix is None else (matrix, _turned(make)))
-            weight = weight if matrix is None else matrix
-            if not self._uses[id(weight)]:
-                self._sources.setdefault(id(weight), (weight, self.sources(weight)))  # keep alive
-                if id(weight) not in self._wanted:
-                    for parameter in self.sources(weight):
-                        self._uses[id(parameter)] += 1
-            self._uses[id(weight)] += 1
-            for parameter in self.sources(weight):
-                through = f"per sample, through {_made_by(weight)}: "
-                self.ways[id(parameter)].append(way if parameter is weight else through + way)
+            if id(weight) in self._wanted:
+                self._uses[id(weight)] += 1
+                self.ways[id(weight)].append(way)
+                found.append((weight, make))
+            elif self.sources(weight):
+                found.append(self._expect_derived(weight, make, way))
         return found
+
+    def _expect_derived(self, weight: Tensor, make: Make, way: str) -> tuple[Tensor, Make]:
+        """Count one more use of a weight that is made of parameters."""
+        matrix = self._transposed(weight)
+        if matrix is not None:
+            self._uses[id(matrix)] += 1
+            self.ways[id(matrix)].append(way)
+            return matrix, _turned(make)
+        for parameter in self.sources(weight):
+            self._uses[id(parameter)] += not self._uses[id(weight)]
+            self.ways[id(parameter)].append(f"per sample, through {_made_by(weight)}: {way}")
+        self._uses[id(weight)] += 1
+        return weight, make
 
     def _transposed(self, weight: Tensor) -> Tensor | None:
         """Find the wanted matrix that a weight is a transposed view of."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wpl.fisher.accumulation.precision import full_precision
 from wpl.fisher.batches import map_tensors, tensors_in
+from wpl.fisher.engines.custom import called_by
 from wpl.fisher.engines.intercept import Intercept
 from wpl.fisher.engines.recording import Job, Recording, Rows
 from wpl.fisher.forward import outputs_of
@@ -41,8 +42,9 @@ class Vmapped(Recording):
         def one(*sample: Tensor) -> Tensor:
             values = iter(sample)
             alone = map_tensors(inputs, lambda _: next(values).unsqueeze(0))
-            with Intercept(self, len(given[0]), **settings) as mode:
-                self._leaves = mode.leaves
+            mode = Intercept(self, len(given[0]), **settings)
+            self._leaves = mode.leaves
+            with mode, called_by(mode.custom):
                 logits = outputs_of(call(alone))
             if not isinstance(logits, Tensor) or logits.ndim == 0 or len(logits) != 1:
                 raise ValueError(

@@ -77,4 +77,4 @@ def positions(tensor: Tensor) -> Tensor:
     Returns:
         ``(sample, position, feature)``.
     """
-    return precise(tensor.reshape(len(tensor), -1, tensor.shape[-1]))
+    return precise(tensor.reshape(tensor.shape[0], -1, tensor.shape[-1]))
