@@ -6,13 +6,13 @@ import re
 from urllib.parse import unquote_to_bytes
 
 FETCHED = re.compile(
-    r"""<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=["']?(?!data:)([^"'\s>]+)"""
+    r"""<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=["']?(?!data:)([^"'\s>\\]+)"""
 )
 
 
 def variable(page, name):
     """The value of a variable that the page's own scripts read."""
-    start = re.search(rf"^\s*var {name} = ", page, re.MULTILINE).end()
+    start = re.search(rf'<script id="[\w-]+">\s*var {name} = ', page).end()
     return json.JSONDecoder().raw_decode(page, start)[0]
 
 

@@ -62,7 +62,7 @@ class Page:
         assert "exceptionDetails" not in done, (expression, done)
         return done["result"].get("value")
 
-    def wait(self, expression, seconds=120):
+    def wait(self, expression, seconds=600):
         """Wait until an expression is true."""
         end = time.monotonic() + seconds
         while not self.evaluate(expression):

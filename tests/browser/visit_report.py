@@ -65,6 +65,8 @@ def test_it_opens_with_the_claims(page):
     assert page.evaluate("document.querySelectorAll('.start table').length") >= 4
     assert "the paper against here" in page.evaluate("document.querySelector('.start').innerText")
     assert page.evaluate("document.querySelector('.start').offsetWidth") > 600
+    top = page.evaluate("document.querySelector('.start h2').getBoundingClientRect().top")
+    assert 0 <= top < 500, "the first heading is seen"
     page.wait("document.querySelectorAll('canvas, svg.marks').length > 0")
     shot(page, "start")
     assert page.faults() == []

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from wpl.files import atomic
-from wpl_lab.io.rendering import STYLE, to_html
+from wpl_lab.io.rendering import TABLES, to_html
 
 PAGE = Path(".snakemake/start_page.html")
 """Included by workflow/report/workflow.rst."""
@@ -29,10 +29,13 @@ STUDIES = {
     "Architecture search on images": "evaluate_search/images",
 }
 PACKAGES = ("wpl", "torch", "numpy", "scipy", "pandas", "scikit-learn", "snakemake", "dvc")
-# Wide tables need more space than Snakemake's page has for a description.
+# Snakemake's page leaves a description a narrow column in the middle; wide tables need the page.
 LAYOUT = """
-div:has(> div > .prose .start) { flex-direction: column; }
-.prose:has(.start) { max-width: 76rem !important; }
+div:has(> div > div > .prose .start) { align-items: flex-start; justify-content: flex-start; }
+div:has(> div > .prose .start) { flex-direction: column; min-width: 0; }
+div:has(> .prose .start), .prose:has(.start) { max-width: 100% !important; }
+.start { font-size: 15px; line-height: 1.5; overflow-x: auto; max-width: 76rem; }
+.start code::before, .start code::after { content: none; }
 .start h2 { margin: 1.6rem 0 0.4rem; font-size: 1.2rem; font-weight: 600; }
 .start summary { cursor: pointer; }
 """
@@ -54,7 +57,7 @@ def start_page(results: Path, config: Mapping[str, Any]) -> str:
     Returns:
         HTML without references to other files.
     """
-    parts = [f'<div class="start"><style>{STYLE}{LAYOUT}</style>']
+    parts = [f'<div class="start"><style>.start {{{TABLES}}}{LAYOUT}</style>']
     for title, study in STUDIES.items():
         claims = results / study / "claims.md"
         if claims.exists():

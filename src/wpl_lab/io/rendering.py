@@ -6,15 +6,17 @@ from jinja2 import Environment, StrictUndefined
 from markdown_it import MarkdownIt
 
 STYLE = """
-body, .start { font: 15px/1.5 system-ui, sans-serif; color: #222; }
-body { max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto; }
+"""
+"""Of pages in the report: they are read without a network, so nothing is fetched."""
+TABLES = """
 table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; }
 th, td { border-bottom: 1px solid #ccc; padding: 0.3rem 0.7rem; text-align: left; }
 th { border-bottom: 2px solid #666; vertical-align: bottom; }
 tbody tr:nth-child(even) { background: #f5f5f5; }
 code, pre { font-family: ui-monospace, monospace; font-size: 12px; }
 """
-"""Of pages in the report: they are read without a network, so nothing is fetched."""
+"""Likewise, of tables and code."""
 
 
 def render(template: str, **values: Any) -> str:
@@ -49,6 +51,6 @@ def page(markdown: str) -> str:
         The page; its title is the heading.
     """
     title = markdown.partition("\n")[0].lstrip("# ")
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}{TABLES}</style>'
     body = to_html(markdown)
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}</body></html>\n'
