@@ -1,7 +1,8 @@
 """Which inputs libraries take for a diagonal empirical Fisher, how exactly, and at what cost.
 
-Writes comparison.csv and, from it and comparison_page.md, the page docs/comparison.md. The libraries
-are installed with ``pip install .[comparison]``; one that is missing or fails has the reason in its rows.
+Writes comparison.csv and, from it and comparison_page.md, the page docs/comparison.md. The
+libraries are installed with ``pip install .[comparison]``; one that is missing or fails has the
+reason in its rows.
 
     python benchmarks/comparison.py [--seconds 4] [--only "GPT-2"]... [--render]
 """
