@@ -176,7 +176,7 @@ USES = {
     ),
     "a constant times weights": (lambda m, h: h + ROWS.to(h) @ m.w, {"w": (WIDTH, WIDTH)}, False),
     "a constant times weights, einsum": (
-        lambda m, h: h + torch.einsum("td,de->te", ROWS.to(h), m.w),
+        lambda m, h: h + torch.einsum("sd,de->se", ROWS.to(h), m.w),
         {"w": (WIDTH, WIDTH)},
         False,
     ),

@@ -68,8 +68,9 @@ class Convolved:
         found = _CONVOLUTIONS[len(stride)](
             images, kernels, None, dilation, padding, stride, len(kernels)
         )
-        inside = found[(..., *(slice(size) for size in self.shape[2:]))]
-        return inside.reshape(len(x), *self.shape)
+        for direction, size in enumerate(self.shape[2:], 2):  # strides may leave a rest behind
+            found = found.narrow(direction, 0, size)
+        return found.reshape(len(x), *self.shape)
 
     def joined(self, others: list[Contribution]) -> Contribution | None:
         """See ``Contribution``."""

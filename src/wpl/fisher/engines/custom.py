@@ -32,7 +32,7 @@ def called_by(caller: Caller) -> Iterator[None]:
     before = getattr(_here, "caller", None)
     with _LOCK:
         _USERS.append(caller)
-        Function.apply = classmethod(_apply)  # type: ignore[assignment,method-assign]
+        Function.apply = classmethod(_apply)
     _here.caller = caller
     try:
         yield
@@ -41,7 +41,7 @@ def called_by(caller: Caller) -> Iterator[None]:
         with _LOCK:
             _USERS.pop()
             if not _USERS:
-                Function.apply = _APPLY  # type: ignore[method-assign]
+                Function.apply = _APPLY
 
 
 def _apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
