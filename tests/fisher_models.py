@@ -271,6 +271,10 @@ KNOWN = {
     "same padding": (lambda: convolution(3, padding="same"), IMAGES),
     "grouped": (lambda: convolution(3, padding=1, groups=2), IMAGES),
     "depthwise": (lambda: convolution(3, padding=1, groups=4, channels=8), IMAGES),
+    "depthwise, with steps": (
+        lambda: convolution(3, padding=2, stride=2, dilation=2, groups=4, channels=4),
+        IMAGES,
+    ),
     "pointwise": (lambda: convolution(1), IMAGES),
     "pointwise strided": (lambda: convolution(1, stride=2), IMAGES),
     "as large as the image": (lambda: convolution((7, 6)), IMAGES),
