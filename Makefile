@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
-.PHONY: run experiment study test test-long test-slurm test-browser params lint report usage crate \
+.PHONY: run experiment study nasbench201 test test-long test-slurm test-browser params lint report usage crate \
 	check-crate check claims docs verify lock
 
 run: .venv/installed
@@ -11,16 +11,22 @@ run: .venv/installed
 # The searches at greater length, each configuration in a clone of its own under .study/, where a
 # study that was ended goes on; what it shows is copied to docs/study/.
 study: .venv/installed
-	$(ACTIVATE) && workflow/support/study.sh study text text
-	$(ACTIVATE) && workflow/support/study.sh study images images
-	$(ACTIVATE) && workflow/support/study.sh study_ptb text ptb
+	$(ACTIVATE) && workflow/support/study.sh study text study/text
+	$(ACTIVATE) && workflow/support/study.sh study images study/images
+	$(ACTIVATE) && workflow/support/study.sh study_ptb text study/ptb
+
+# Searches of NAS-Bench-201, judged by its published tables, likewise; copied to docs/nasbench201/.
+# Needs pip install '.[nasbench]' and data/cifar10.tar.xz.
+nasbench201: .venv/installed
+	$(ACTIVATE) && workflow/support/study.sh nasbench201 nasbench201 nasbench201 published
 
 # With an overlay, as `make experiment OVERLAY=config/smoke.yaml OPTIONS="--name smoke"`.
 experiment: .venv/installed
 	$(ACTIVATE) && python workflow/support/experiment.py $(OVERLAY) $(OPTIONS)
 
+TESTS ?= not long
 test: .venv/installed
-	$(ACTIVATE) && pytest
+	$(ACTIVATE) && pytest -m "$(TESTS)"
 
 # The tests that are left out of `make test` because they take minutes.
 test-long: .venv/installed
@@ -81,7 +87,7 @@ verify: .venv/installed
 # New pins, after a change of the ranges in pyproject.toml.
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--extra workflow --extra cluster --extra s3 --extra transformers --extra lightning --extra docs --extra dev \
+		--extra workflow --extra cluster --extra s3 --extra transformers --extra lightning --extra docs --extra nasbench --extra dev \
 		--quiet pyproject.toml --output-file requirements.lock
 
 .venv/installed: requirements.lock pyproject.toml

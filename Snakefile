@@ -1,4 +1,4 @@
-"""Forgetting between models that share weights: everything, from data to figures.
+"""Forgetting between models that share weights: the whole workflow, from data to figures.
 
 `snakemake --cores all` brings all results up to date; `snakemake --cores all search_text` those of
 one study.
@@ -25,13 +25,15 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/two_models.smk"
 include: "workflow/rules/search_cases.smk"
 include: "workflow/rules/search.smk"
+include: "workflow/rules/published_cases.smk"
+include: "workflow/rules/published.smk"
 
 
 jobs.complete(workflow, ROOT)
 
 
-# The stages of dvc.yaml. They name every file, those on the way to figures too: a file that was lost
-# is made again.
+# The stages of dvc.yaml. They name every file, intermediate ones too, so that a lost file is made
+# again.
 rule two_models:
     input:
         expand(rules.prepare_data.output, section="data"),
@@ -57,6 +59,12 @@ rule search_images:
         expand(rules.prepare_data.output, section="images"),
         expand(rules.evaluate_data.output, prepared="images"),
         searched("images"),
+
+
+# In no stage of dvc.yaml and not part of `all`: with --configfile config/nasbench201.yaml.
+rule search_nasbench201:
+    input:
+        published,
 
 
 rule all:

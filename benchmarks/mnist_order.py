@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from mnist_order_report import report
 from torch import Tensor
 
+from wpl_lab.data.data_settings import ImageData
 from wpl_lab.data.image_sources import read_images
 from wpl_lab.data.images import Images
 from wpl_lab.io.files import load_table, save_table, save_text
@@ -150,7 +151,17 @@ def main() -> None:
     torch.set_num_threads(1)
     table = FOLDER / "order.csv"
     if root:
-        images = read_images("mnist", root=root, valid_share=0.1, test_share=0.2, seed=0)
+        settings = ImageData(
+            source="mnist",
+            root=str(root),
+            size=None,
+            background="white",
+            limit=None,
+            valid_share=0.1,
+            test_share=0.2,
+            seed=0,
+        )
+        images = read_images(settings)
         rows = [load_table(table, dtype={"stop": str})] if table.is_file() else []
         there = {
             setting for done in rows for setting in zip(*(done[s] for s in SETTING), strict=True)

@@ -131,6 +131,7 @@ DECODERS = {
     "PhiForCausalLM": {},
     "Qwen2ForCausalLM": {"num_key_value_heads": 2},
     "Qwen2MoeForCausalLM": {
+        "num_key_value_heads": 2,
         "num_experts": 4,
         "moe_intermediate_size": 64,
         "shared_expert_intermediate_size": 64,

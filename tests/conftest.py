@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
 from workspace import Workspace, wait_until
 
+# The same examples in each run.
+settings.register_profile("project", derandomize=True, deadline=None)
+settings.load_profile("project")
 # One thread, as the jobs of the workflow: small products are slower, and sums differ, with two.
 torch.set_num_threads(1)
 
@@ -37,7 +41,9 @@ def recorded(tmp_path_factory):
         if not done.exists():
             shutil.rmtree(path, ignore_errors=True)
             workspace = Workspace.create(path)
-            workspace("dvc exp run --quiet && git add -A && git commit -q -m run")
+            workspace("snakemake --cores all --quiet all")
+            workspace("dvc exp run --quiet")
+            workspace("git add -A && git commit -q -m run")
             done.touch()
     return Workspace(path)
 

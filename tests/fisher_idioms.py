@@ -6,6 +6,22 @@ from torch import nn
 
 TIME, WIDTH = 4, 6
 TABLE = torch.linspace(0, 1, WIDTH)
+ROWS = torch.linspace(-1, 1, TIME * WIDTH).view(TIME, WIDTH)
+
+
+class Scaled(torch.autograd.Function):
+    """A product and a sum, without a rule for ``torch.vmap``."""
+
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        return x * weight, x + weight
+
+    @staticmethod
+    def backward(ctx, of_product, of_sum):
+        x, weight = ctx.saved_tensors
+        sent = of_product * x + of_sum
+        return of_product * weight + of_sum, sent.reshape(-1, len(weight)).sum(0)
 
 
 def written(h):
@@ -133,7 +149,42 @@ USES = {
         True,
     ),
     "relative positions": (biased_attention, {"table": (2 * TIME - 1,)}, False),
-    "einsum": (lambda m, h: torch.einsum("btd,de->bte", h, m.w), {"w": (WIDTH, WIDTH)}, False),
+    "einsum": (lambda m, h: torch.einsum("btd,de->bte", h, m.w), {"w": (WIDTH, WIDTH)}, True),
+    "einsum, the weight first": (
+        lambda m, h: torch.einsum("ed, ...d -> e...", m.w, h).movedim(0, -1),
+        {"w": (WIDTH, WIDTH)},
+        True,
+    ),
+    "einsum into heads and back": (
+        lambda m, h: torch.einsum(
+            "bhtk,hkd->btd", torch.einsum("btd,dhk->bhtk", h, m.w).tanh(), m.back
+        ),
+        {"w": (WIDTH, 2, 5), "back": (2, 5, WIDTH)},
+        True,
+    ),
+    "einsum, twice": (
+        lambda m, h: torch.einsum(
+            "btd,dhk->bthk", torch.einsum("btd,dhk->bthk", h, m.w)[..., 0, :], m.w
+        )[..., 1, :],
+        {"w": (WIDTH, 2, WIDTH)},
+        True,
+    ),
+    "einsum within heads": (
+        lambda m, h: torch.einsum("bthd,hde->bthe", h.unflatten(2, (2, 3)), m.w).flatten(2),
+        {"w": (2, 3, 3)},
+        False,
+    ),
+    "a constant times weights": (lambda m, h: h + ROWS.to(h) @ m.w, {"w": (WIDTH, WIDTH)}, False),
+    "a constant times weights, einsum": (
+        lambda m, h: h + torch.einsum("td,de->te", ROWS.to(h), m.w),
+        {"w": (WIDTH, WIDTH)},
+        False,
+    ),
+    "a function of one's own": (
+        lambda m, h: Scaled.apply(h, m.w)[0] + m.b * Scaled.apply(m.w, m.w)[1],
+        {"w": (WIDTH,), "b": (WIDTH,)},
+        False,
+    ),
     "a standardised weight": (
         lambda m, h: F.linear(h, (m.w - m.w.mean(1, keepdim=True)) / m.w.std(1, keepdim=True)),
         {"w": (WIDTH, WIDTH)},

@@ -39,7 +39,7 @@ def fitted(**changed):
     decisions=st.lists(st.tuples(st.integers(1, 5), st.sampled_from("ab")), min_size=1, max_size=6),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_whatever_is_decoded_has_the_right_form(decisions, seed):
     options, roles = zip(*decisions, strict=True)
     made = autoencoder(options=options, roles=roles, hidden=4, seed=seed)

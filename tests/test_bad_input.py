@@ -277,7 +277,7 @@ DATA = {
         "data",
         "folder",
         {},
-        "is of no known type: expected a folder or one of .tar",
+        "is of an unknown type: expected a folder or one of .tar",
     ),
     "a way out of an archive": (
         lambda root: archive(root, ("train/cat/../../../0.png", b"")),
@@ -292,6 +292,20 @@ DATA = {
         "folder",
         {"kind": "zip"},
         "{root} unpacks to more than 80167664 bytes, 100 times its own size",
+    ),
+    "images larger than the memory": (
+        fill,
+        "data",
+        "folder",
+        {"size": 10**6},
+        "size: 1000000 makes 24000 GB of the images, more than the memory of this machine",
+    ),
+    "digits larger than the memory": (
+        lambda root: None,
+        "data",
+        "digits",
+        {"size": 10**6},
+        "size: 1000000 makes ",
     ),
     "no image left": (
         lambda root: None,

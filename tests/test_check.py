@@ -87,7 +87,7 @@ def test_the_command_tells_by_its_exit_code(checked):
     same = checked(verdicts(value=-0.3))
     assert same.returncode == 0
     assert "moved: small" in same.stdout
-    assert "Every primary verdict is as it was." in same.stdout
+    assert "All primary verdicts are unchanged." in same.stdout
     changed = checked(verdicts(verdict="higher"))
     assert changed.returncode == 1
     assert "primary verdict changed" in changed.stdout

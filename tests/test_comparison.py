@@ -170,7 +170,9 @@ def test_a_sweep_is_drawn_and_not_tested():
     assert points(runs, "none", 0.0).empty
     assert set(headline(runs, "err2")["enas"]["err2"]) == {"none", "wpl"}
     table = errors.forgetting(simulated.children(simulated.runs(arms)))
-    assert set(mean_curve(table, "mean_nats")) == {"epoch", "none", "wpl"}
+    curves = mean_curve(table, "mean_nats")
+    assert list(curves) == ["arm", "epoch", "mean_nats"]
+    assert set(curves["arm"]) == {"none", "wpl"}
 
 
 def test_headline_is_the_mean_of_every_arm():

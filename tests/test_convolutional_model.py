@@ -6,15 +6,17 @@ import torch.nn.functional as F
 
 from wpl.fisher.estimate import diagonal_fisher
 from wpl_lab.search.protocol import draw
+from wpl_lab.search.spaces.classification import Classifier
 from wpl_lab.search.spaces.convolutional import ConvolutionalGenotype, ConvolutionalSpace
 from wpl_lab.search.spaces.convolutional_model import (
-    ConvolutionalChild,
+    ConvolutionalNetwork,
     initial_weights,
     layout,
-    side_by_side,
     used_weights,
 )
-from wpl_lab.search.spaces.convolutional_pass import Norm, Pass
+from wpl_lab.search.spaces.convolutional_pass import Pass
+from wpl_lab.search.spaces.network import side_by_side
+from wpl_lab.search.spaces.normalisation import Norm
 from wpl_lab.seeding import generator
 
 SPACE = ConvolutionalSpace(2, alike=False)
@@ -161,7 +163,10 @@ def test_its_fisher_information_is_that_of_a_loop(genotype):
     shared, genotype = Model(), ConvolutionalGenotype.parse(genotype)
     x, y = images(), torch.tensor([0, 1, 2, 3, 0, 1])
     own = {name: shared.weights[name] for name in used_weights(shared.layout, genotype)}
-    child = ConvolutionalChild(shared.layout, own, genotype, shared.measure(x, genotype))
+    network = ConvolutionalNetwork(
+        shared.layout, nodes=2, alike=False, operations=SPACE.operations, width=3
+    )
+    child = Classifier(network, own, genotype, shared.measure(x, genotype))
     fisher = diagonal_fisher(child, [(x, y)])
     names, parameters = zip(*child.named_parameters(), strict=True)
     assert {name.replace("/", ".") for name in names} == set(own)

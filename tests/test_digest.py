@@ -142,7 +142,10 @@ def tree(tmp_path):
     return tmp_path
 
 
-FRESH = (digest.code_digest, digest._parsed, digest._code, digest._has_entries, digest._imports)
+FRESH = (
+    *(digest.code_digest, digest._parsed, digest._code, digest._has_entries, digest._imports),
+    *(digest._find, digest._version),
+)
 
 
 def compute(script, root, arm=None):

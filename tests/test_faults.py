@@ -25,7 +25,6 @@ JUDGE = (
     "results/evaluate_search/text/headline.json results/evaluate_search/images/headline.json"
 )
 EVERYTHING = "snakemake --cores all"
-RANDOM = random.Random(0)
 
 
 @pytest.fixture
@@ -218,10 +217,10 @@ def test_what_was_mended_since_is_kept(project):
 
 def test_lost_results_are_restored(project):
     """One of every rule's, at once."""
-    before = project.results()
-    for folder in {name.split("/")[1] for name in before}:
+    before, draw = project.results(), random.Random(0)
+    for folder in sorted({name.split("/")[1] for name in before}):
         files = [name for name in before if name.split("/")[1] == folder]
-        (project.path / RANDOM.choice(files)).unlink()
+        (project.path / draw.choice(files)).unlink()
     project(EVERYTHING)
     assert project.results() == before
     assert project.ran() == []
@@ -275,9 +274,10 @@ def test_what_a_loss_of_power_leaves_is_put_right(project):
 @pytest.mark.parametrize("latest", [0.0, 1e8])
 def test_nothing_runs_because_of_times(project, latest):
     """Files in a random order, until now or until three years from now: the clock was set back."""
-    for path in project.path.rglob("*"):
+    draw = random.Random(0)
+    for path in sorted(project.path.rglob("*")):
         if path.is_file() and ".git" not in path.parts:
-            os.utime(path, (time.time() + latest - RANDOM.uniform(0, 1e8),) * 2)
+            os.utime(path, (time.time() + latest - draw.uniform(0, 1e8),) * 2)
     assert "Nothing to be done" in project(EVERYTHING)
     assert project.ran() == []
 

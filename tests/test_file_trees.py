@@ -69,7 +69,7 @@ def test_files_are_read_in_any_order(tmp_path):
 def test_a_loop_of_links_is_named(tmp_path):
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "a/b/up").symlink_to(tmp_path / "a")
-    with pytest.raises(DataError, match="a/b/up is a link to a folder that it is in"):
+    with pytest.raises(DataError, match="a/b/up is a link to a folder that contains it"):
         names(tmp_path)
 
 
@@ -229,7 +229,7 @@ def test_a_flipped_byte_in_a_zip_is_found(tmp_path):
 def test_another_type_is_named(tmp_path):
     (tmp_path / "t.rar").write_bytes(b"Rar!")
     with pytest.raises(
-        DataError, match=r"t\.rar is of no known type: expected .* \.tar\.xz, \.zip"
+        DataError, match=r"t\.rar is of an unknown type: expected .* \.tar\.xz, \.zip"
     ):
         names(tmp_path / "t.rar")
 

@@ -38,7 +38,7 @@ def test_an_idiom_leaves_the_layers_their_closed_forms(name):
     assert set(explain(Between(IDIOMS[name]).double(), x).values()) == {"closed form (linear)"}
 
 
-@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("batch", [1, TIME, 5])
 @pytest.mark.parametrize("name", USES)
 def test_a_use_of_weights_is_exact(name, batch):
     use, shapes, _ = USES[name]

@@ -16,7 +16,7 @@ from wpl import diagonal_fisher, gradient_and_fisher
 from wpl.fisher.accumulation import scratch
 from wpl.fisher.batches import tensors_in
 
-quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 sizes = st.integers(1, 3)
 
 

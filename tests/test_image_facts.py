@@ -87,8 +87,8 @@ def test_what_gives_a_class_away_is_warned_of(tmp_path):
             name = f"{part}/dog/{i}.png"
             write(tmp_path, name, pixels(name, shape=(6, 6, 3)))
     assert warnings(tmp_path) == [
-        "mode L: all images of class cat, and no others: it tells the class",
-        "mode RGB: all images of class dog, and no others: it tells the class",
+        "mode L: all images of class cat and no others; it reveals the class",
+        "mode RGB: all images of class dog and no others; it reveals the class",
     ]
     write(tmp_path, "train/cat/0.png", pixels("x", shape=(6, 6, 3)))
     assert not warnings(tmp_path)

@@ -11,9 +11,9 @@ from tiny_search import plasticity, policy, run
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.images import Images
 from wpl_lab.data.parts import PARTS
-from wpl_lab.search.spaces.convolutional_model import side_by_side
-from wpl_lab.search.spaces.convolutional_pass import Norm, Pass
 from wpl_lab.search.spaces.image_task import ImageTask
+from wpl_lab.search.spaces.network import side_by_side
+from wpl_lab.search.spaces.normalisation import Norm
 from wpl_lab.search.standalone import train_alone
 from wpl_lab.seeding import generator
 
@@ -96,8 +96,8 @@ def logits_of(task, images, *, measured, change=lambda weights: None):
     weights = {name: weight[None].clone() for name, weight in task.weights(0).items()}
     change(weights)
     laid, norm = side_by_side(weights), Norm(keep=True)
-    Pass(task.layout, laid, norm)(measured, cell_of(task))
-    return Pass(task.layout, laid, Norm(norm.kept))(images, cell_of(task))[0]
+    task.network.logits(laid, measured, cell_of(task), norm)
+    return task.network.logits(laid, images, cell_of(task), Norm(norm.kept))[0]
 
 
 def test_scores_are_those_of_each_image_alone():

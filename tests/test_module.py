@@ -3,6 +3,10 @@
 from workspace import ROOT, Workspace, table
 
 USE = f"""
+rule theirs:
+    output: "theirs.txt"
+    script: "theirs.py"
+
 module wpl:
     snakefile: "{ROOT / "Snakefile"}"
 
@@ -20,6 +24,9 @@ def test_its_rules_are_used_in_another_workflow(tmp_path):
     planned = table(other.plan())
     assert planned["wpl_plot_two_models"] == planned["wpl_train_first"] == planned["mine"] == 1
     assert not any("search" in rule for rule in planned)
+    (tmp_path / "theirs.py").write_text("open(snakemake.output[0], 'w').write('it')")
+    other("snakemake --cores 1 theirs.txt")
+    assert (tmp_path / "theirs.txt").read_text() == "it"
     other("snakemake --cores 1 results/prepare_text/text.safetensors")
     assert (tmp_path / "results/prepare_text/text.safetensors").is_file()
     assert "done in" in (tmp_path / "logs/prepare_text.log").read_text()

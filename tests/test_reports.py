@@ -145,8 +145,6 @@ def report(config, stage, data):
 @pytest.mark.parametrize("stage", STAGES)
 @settings(
     max_examples=5,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())

@@ -23,6 +23,7 @@ from tiny_search import (
     text_task,
     tiny_text,
 )
+from workspace import wait_until
 
 from wpl_lab.io.artifact import ArtifactError, load_tensors, save_tensors
 
@@ -88,23 +89,21 @@ torch.set_num_threads(1)
 def wait(losses):
     time.sleep(0.02)
     return losses
-task = Altered(text_task(), range(1000), wait)
+task = Altered(Altered(text_task(), range(1000), wait), [47], lambda _: time.sleep(3600))
 run(task, Path(sys.argv[1]), epochs=8, **CASES["enas and wpl"]())
 """
 
 
 def test_a_search_that_is_killed_ends_with_the_same_bytes(tmp_path):
-    """At a random moment after it has begun; 8 epochs take at least a second."""
+    """At some moment after its first epoch; it waits in the last of its 48 steps."""
     checkpoint = tmp_path / "killed"
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "src")]
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW, str(checkpoint)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
     )
-    while not checkpoint.exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    time.sleep(random.uniform(0.05, 0.9))
+    wait_until(checkpoint.exists, process, every=0.01)
+    time.sleep(random.Random(0).uniform(0.05, 0.9))
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     _, about = load_tensors(checkpoint, "search")

@@ -46,15 +46,15 @@ def apart(sentences):
 @pytest.mark.parametrize(
     ("content", "tokens", "message"),
     [
-        (apart(SENTENCES), "words", "the text looks cut into tokens already; text.tokens: given"),
-        (["a b <eos>"] * 20, "words", "the text looks cut into tokens already; text.tokens: given"),
-        (SENTENCES, "given", "marks are attached to words; text.tokens: words"),
+        (apart(SENTENCES), "words", "the text looks tokenised already; text.tokens: given"),
+        (["a b <eos>"] * 20, "words", "the text looks tokenised already; text.tokens: given"),
+        (SENTENCES, "given", "punctuation is attached to words; text.tokens: words"),
         (
             ["我们今天去公园玩昨天下雨了我们今天去公园玩昨天"] * 9,
             "given",
-            "tokens are very long; text.tok",
+            "tokens are very long; use text.tok",
         ),
-        (["x\ufffd"] * 9, "words", "the text holds U+FFFD"),
+        (["x\ufffd"] * 9, "words", "the text has U+FFFD"),
     ],
 )
 def test_what_looks_wrong_is_warned_of(tmp_path, content, tokens, message):

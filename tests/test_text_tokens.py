@@ -27,6 +27,8 @@ from wpl_lab.data.text_tokens import tokens
         ("İstanbul ılık", ["i\u0307stanbul", "ılık"]),
         ("می\u200cخواهم برو", ["می\u200cخواهم", "برو"]),
         ("தமிழ் மொழி", ["தமிழ்", "மொழி"]),
+        ("col·lecció · paral‧lel", ["col·lecció", "·", "paral‧lel"]),
+        ("צה״ל ג׳ירפה", ["צה״ל", "ג׳ירפה"]),
         ("한국어 문장.", ["한국어", "문장", "."]),
         ("\u1112\u1161\u11ab \u1100\u116e\u11a8", ["한", "국"]),
         # Without blanks, each character is a token.
@@ -37,7 +39,10 @@ from wpl_lab.data.text_tokens import tokens
         ("👨\u200d👩\u200d👧 ok 👍🏽 🇫🇷", ["👨\u200d👩\u200d👧", "ok", "👍🏽", "🇫🇷"]),
         # What cannot be seen is left out.
         ("co\u00adoperate\u200e\ufeff a\u200bb", ["cooperate", "a", "b"]),
+        ("\u202bשלום\u202c, \u2066a\u2069", ["שלום", ",", "a"]),
         ("a <eos> b <unk> <eos>", ["a", "<eos>", "b", "<unk>"]),
+        ("End.<|EndOfText|>So", ["end", ".", "<|endoftext|>", "so"]),
+        ("a <| b |> c", ["a", "<", "|", "b", "|", ">", "c"]),
         ("one\u2028two\u0085three\fthree", ["one", "two", "three", "three"]),
     ],
 )
@@ -70,6 +75,7 @@ def test_given_tokens_are_left_as_they_are(line, expected):
         ("नमस्ते", ["न", "म", "स्ते"]),
         ("e\u0301 👨\u200d👩\u200d👧", ["\u00e9", " ", "👨\u200d👩\u200d👧"]),
         ("a<unk>b<eos>", ["a", "<unk>", "b"]),
+        ("a<|endoftext|>b", ["a", "<|endoftext|>", "b"]),
     ],
 )
 def test_characters_have_their_marks(line, expected):

@@ -76,9 +76,9 @@ def test_comparison_of_known_scores():
     assert headline["none"] == pytest.approx({"forgetting": lost, "second": 0.9})
     assert headline["wpl"] == pytest.approx({"reduction": 1.0, "cost": 0.05})
     assert list(headline) == ["none", "wpl", "l2", "frozen"]
-    curves = comparison.mean_curves(history[history["own"]], 2)
-    assert curves["first_none"].tolist() == pytest.approx([0.9, 0.525])
-    assert curves["second_wpl"].tolist() == pytest.approx([0.1, 0.85])
+    curves = comparison.mean_curves(history[history["own"]], 2).set_index("arm")
+    assert curves.loc["none", "accuracy_first"].tolist() == pytest.approx([0.9, 0.525])
+    assert curves.loc["wpl", "accuracy_second"].tolist() == pytest.approx([0.1, 0.85])
 
 
 def test_few_seeds_have_no_interval():

@@ -1,8 +1,8 @@
 """A copy of the project in which a test may run, change and break things."""
 
-import multiprocessing
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import preloaded
 import pytest
 import yaml
 
@@ -34,23 +35,6 @@ def overlay(params, changes):
         deep = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = overlay(merged[key], value) if deep else value
     return merged
-
-
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["snakemake.cli"])
-
-
-def _snakemake(path, environment, arguments, output):
-    """Run Snakemake in this process."""
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(path)
-    with output.open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    from snakemake.cli import main
-
-    main(arguments)
 
 
 class Workspace:
@@ -81,8 +65,22 @@ class Workspace:
         shutil.copytree(self.path, path, symlinks=True)
         return Workspace(path)
 
-    def __call__(self, command, *, fails=False):
-        """Run a shell command here; return what it printed."""
+    def __call__(self, command, *, fails=False, fresh=False):
+        """Run a shell command here; return what it printed.
+
+        Args:
+            command: Snakemake or DVC by itself is forked from a process that has loaded it.
+            fails: Whether it is to fail.
+            fresh: Whether Python is started for it, and for each job, as a user does.
+        """
+        if preloaded.understands(command) and not fresh:
+            code, printed = preloaded.run(command, self.path, self.environment())
+        else:
+            code, printed = self._started(command)
+        assert (code != 0) == fails, f"{command}\n{printed}"
+        return printed
+
+    def _started(self, command):
         process = subprocess.run(
             command,
             shell=True,
@@ -93,8 +91,7 @@ class Workspace:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        assert (process.returncode != 0) == fails, f"{command}\n{process.stdout}"
-        return process.stdout
+        return process.returncode, process.stdout
 
     def begin(self, command):
         """Start a shell command here, in a session of its own; its output can be read."""
@@ -148,18 +145,9 @@ class Workspace:
         (self.path / "params.yaml").write_text(text)
 
     def plan(self, *arguments, fails=False):
-        """What a dry run prints, in a process that need not load Snakemake first."""
-        output = self.path / ".snakemake/plan.txt"
-        output.parent.mkdir(exist_ok=True)
-        arguments = [*arguments, "--dry-run", "--cores", "1", "--quiet", "rules"]
-        process = PROCESSES.Process(
-            target=_snakemake, args=(self.path, self.environment(), arguments, output)
-        )
-        process.start()
-        process.join()
-        printed = output.read_text()
-        assert (process.exitcode != 0) == fails, printed
-        return printed
+        """What a dry run prints."""
+        dry = ["--dry-run", "--cores", "1", "--quiet", "rules"]
+        return self(shlex.join(["snakemake", *arguments, *dry]), fails=fails)
 
     def planned(self):
         """The rules that a run would run."""

@@ -1,8 +1,9 @@
-"""Snakemake's output as one live display: what runs, how far it is, and how long it still takes.
+"""Snakemake's output as a live display: running jobs, their progress, and the time left.
 
-Found by Snakemake by its name; ``logger: progress`` in profiles/default chooses it. On a terminal
-the display is redrawn in place; elsewhere each finished job is a line, and in CI (the variable
-``CI`` is set) there are none. Warnings are printed at once, errors at the end, where they are seen.
+Snakemake finds the plugin by its name; ``logger: progress`` in profiles/default selects it. On a
+terminal the display is redrawn in place; elsewhere each finished job prints a line, except in CI
+(where the variable ``CI`` is set). Warnings are printed at once, errors at the end, where they are
+seen.
 """
 
 import builtins
@@ -20,7 +21,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_logger_plugin_progress.run import Run
 
 KEPT = ("Nothing to be done", "Removed ", "Complete log")
-"""Beginnings of Snakemake's own notes that are worth a line."""
+"""Prefixes of Snakemake's own messages that are shown."""
 NEEDLESS = ("between-workflow cache", "Assuming unrestricted shared filesystem", "is extended by")
 """Parts of its notes that a dry run, a line for each of many jobs, is easier to read without."""
 
@@ -45,7 +46,7 @@ class LogHandler(LogHandlerBase):
         self._errors: list[str] = []
 
     def emit(self, record: LogRecord) -> None:
-        """Take a record into the display, or print it."""
+        """Show a record in the display, or print it."""
         event = getattr(record, "event", None)
         _tell_plainly(record)
         if self._plain:
@@ -74,10 +75,10 @@ class LogHandler(LogHandlerBase):
             self._print(str(record.msg))
 
     def close(self) -> None:
-        """End the display; print what must be seen last."""
+        """End the display; print errors and closing lines."""
         self._live.stop()
         self._run.remember()
-        # A job that names its fault says more than Snakemake's account of the job.
+        # An error reported by the job itself says more than Snakemake's error message.
         for text in [*(self._run.faults() or self._errors), *self._last]:
             self._print(text)
         self._errors, self._last = [], []  # Snakemake closes its handlers more than once

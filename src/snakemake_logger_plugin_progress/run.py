@@ -1,4 +1,4 @@
-"""State of a run, as far as Snakemake's log records tell, and how it is drawn."""
+"""State of a run, from Snakemake's log records, and its display."""
 
 import json
 import time
@@ -18,12 +18,12 @@ PROGRESS = Path("logs/progress.jsonl")
 USED = ("seconds", "processor_seconds", "peak_mb")
 """What the last line of a job says."""
 DURATIONS = Path(".snakemake/durations.json")
-"""Mean seconds of a job of each rule, from earlier runs: for the time left."""
+"""Mean seconds per job of each rule in earlier runs, to estimate the time left."""
 
 
 @dataclass
 class Job:
-    """A job that runs."""
+    """A running job."""
 
     rule: str
     title: str
@@ -32,10 +32,10 @@ class Job:
 
 
 class Run:
-    """Jobs done, running and left; a renderable of rich."""
+    """Finished, running and waiting jobs; a renderable of rich."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
+        """Start without any jobs."""
         self.total: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.failed = 0
@@ -51,11 +51,11 @@ class Run:
             self._before = {}
 
     def begin(self, stats: Mapping[str, Any]) -> None:
-        """Take in how many jobs of each rule there are."""
+        """Set the number of jobs of each rule."""
         self.total = Counter({rule: int(n) for rule, n in stats.items() if rule != "total"})
 
     def start(self, record: LogRecord) -> None:
-        """Take in a job that starts."""
+        """Record the start of a job."""
         about = record.__dict__
         title = about["rule_msg"] or about["rule_name"]
         wildcards = dict(about["wildcards"] or {})
@@ -63,7 +63,7 @@ class Run:
         self._most = max(self._most, len(self._running))
 
     def finish(self, number: int) -> str:
-        """Note that a job is done; returns a line about it."""
+        """Record the end of a job; return a line about it."""
         job = self._running.pop(number, None)
         if job is None:
             return ""
@@ -73,11 +73,11 @@ class Run:
         return f"{sum(self.done.values())} of {self.total.total()}: {job.title} ({seconds:.0f} s)"
 
     def fail(self, number: int) -> None:
-        """Note that a job has failed."""
+        """Record the failure of a job."""
         self.failed += self._running.pop(number, None) is not None
 
     def seconds_left(self) -> float | None:
-        """Estimate how long the rest takes, from finished jobs of the same rules."""
+        """Estimate the time left from finished jobs of the same rules."""
         means = self._before | {rule: sum(s) / len(s) for rule, s in self._seconds.items()}
         if not means:
             return None
@@ -91,26 +91,26 @@ class Run:
         return max(0.0, work) / self._most
 
     def remember(self) -> None:
-        """Keep the mean seconds of each rule for the next run."""
+        """Store the mean seconds of each rule for the next run."""
         means = {rule: round(sum(s) / len(s), 2) for rule, s in self._seconds.items()}
         if means and DURATIONS.parent.is_dir():
             DURATIONS.write_text(json.dumps(self._before | means, indent=1, sort_keys=True))
 
     def faults(self) -> list[str]:
-        """Return the errors that jobs have reported since the last call, in their own words."""
+        """Return the errors that jobs have reported since the last call."""
         self._follow()
         found, self._faults = list(dict.fromkeys(self._faults)), []
         return found
 
     def _follow(self) -> None:
-        """Read what jobs have written since the last look."""
+        """Read what jobs have written since the last call."""
         try:
             with PROGRESS.open("rb") as file:
                 file.seek(self._read)
                 lines = file.read().split(b"\n")
         except OSError:
             return
-        self._read += sum(len(line) + 1 for line in lines[:-1])  # the last is not whole yet
+        self._read += sum(len(line) + 1 for line in lines[:-1])  # the last line is not complete yet
         for line in lines[:-1]:
             try:
                 step = json.loads(line)
@@ -123,12 +123,12 @@ class Run:
             self._newest[job] = step
 
     def _steps(self, job: Job) -> str:
-        """Say how far a job is, if it has told."""
+        """Describe the progress of a job, if it has reported any."""
         step = self._newest.get((job.rule, json.dumps(job.wildcards, sort_keys=True)), {})
         return ", ".join(_words(step))
 
     def __rich__(self) -> RenderableType:
-        """Draw a bar over all jobs, and a line for each that runs."""
+        """Draw a bar for all jobs, and a line for each running job."""
         self._follow()
         done, total = self.done.total(), self.total.total()
         seconds = self.seconds_left()

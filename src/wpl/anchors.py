@@ -1,4 +1,4 @@
-"""The anchors of one or several tasks, kept as one anchor and one strength for each weight."""
+"""The anchors of one or several tasks, stored as one anchor and one strength for each weight."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -19,8 +19,8 @@ from wpl.quadratic import Anchored, added, grown, replaced
 class Anchors:
     """Holds the weights of tasks that were trained one after another.
 
-    Each task k adds α_k/2 Σ_i F_k,i (θ_i − θ̂_k,i)². The sum over tasks is again of that form, with
-    a constant beside it, so that many tasks take no more time or memory than one.
+    Each task k adds α_k/2 Σ_i F_k,i (θ_i − θ̂_k,i)². The sum over tasks is again of that form,
+    up to a constant, so that many tasks take no more time or memory than one.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Anchors:
         """Keep copies of the anchor and of α F.
 
         Args:
-            anchor: By name, the values θ̂ to hold.
+            anchor: By name, the values θ̂ to hold, of any shapes.
             fisher: By name, the importance F ≥ 0, in the shapes of ``anchor``.
             alpha: The strength α ≥ 0. A tensor ``(n)`` gives each of n models that are stacked
                 along the first dimension of every weight its own strength.
@@ -47,13 +47,13 @@ class Anchors:
         """Hold another task's weights as well, as EWC does with one penalty for each task.
 
         Args:
-            anchor: As for the constructor. Names may be new, and a weight may have grown at the
-                end of its dimensions, as a head with new classes does.
-            fisher: As for the constructor.
-            alpha: As for the constructor, of this task.
+            anchor: By name, θ̂. Names may be new, and a weight may have a larger shape than before,
+                grown at the end of its dimensions, as a head with new classes does.
+            fisher: By name, F ≥ 0, in the shapes of ``anchor``.
+            alpha: As in the constructor, for this task.
 
         Raises:
-            ValueError: As for the constructor, or if a weight has shrunk.
+            ValueError: As in the constructor, or if a weight has shrunk.
         """
         held, constant = dict(self._held), self._constant
         for name, new in _task(anchor, fisher, alpha).items():
@@ -78,13 +78,13 @@ class Anchors:
         "Progress & Compress", 2018).
 
         Args:
-            anchor: As for ``add_anchor``. Weights that it does not name keep their anchors.
-            fisher: As for ``add_anchor``.
-            alpha: As for ``add_anchor``.
-            decay: γ in [0, 1], for the earlier strength of every weight.
+            anchor: As in ``add_anchor``. Weights that it does not name keep their anchors.
+            fisher: As in ``add_anchor``.
+            alpha: As in ``add_anchor``.
+            decay: γ in [0, 1], the factor on the earlier strength of every weight.
 
         Raises:
-            ValueError: As for ``add_anchor``, or if ``decay`` is out of range.
+            ValueError: As in ``add_anchor``, or if ``decay`` is out of range.
         """
         if not 0 <= decay <= 1:
             raise ValueError(f"decay must lie in [0, 1]; got {decay}")
@@ -95,11 +95,11 @@ class Anchors:
         self._hold(held | task, None)
 
     def grow(self, parameters: Mapping[str, Tensor]) -> None:
-        """Follow weights that have grown, as a head with new classes has.
+        """Extend the anchors to weights that have grown, as a head with new classes has.
 
         Args:
-            parameters: By name, the current weights. What is new, at the end of their dimensions,
-                is free.
+            parameters: By name, the current weights, in their new shapes. New entries, at the end
+                of the dimensions, are free.
 
         Raises:
             ValueError: If an anchored weight is missing or has shrunk.
@@ -111,7 +111,7 @@ class Anchors:
         self._hold(held, self._constant)
 
     def place(self, parameters: Mapping[str, Tensor]) -> None:
-        """Move the anchors to the devices of the weights, and check that these fit.
+        """Move the anchors to the devices of the weights, and check names and shapes.
 
         Args:
             parameters: By name, the current weights.
@@ -127,7 +127,8 @@ class Anchors:
         """Return the state as tensors by name, which a safetensors file can hold.
 
         Returns:
-            ``anchor.NAME`` and ``strength.NAME``, α F, for each weight; and ``constant``.
+            ``anchor.NAME`` and ``strength.NAME``, α F, in the shape of each weight; and
+            ``constant``, a scalar.
         """
         state = {f"anchor.{name}": held.anchor for name, held in self._held.items()}
         state |= {f"strength.{name}": held.strength for name, held in self._held.items()}
@@ -137,10 +138,11 @@ class Anchors:
         """Replace all anchors and strengths by copies of those in a state.
 
         Args:
-            state: As ``state_dict`` returns it. A weight that is held already stays on its device.
+            state: As returned by ``state_dict``, in the same shapes. Weights that have an anchor
+                already stay on their devices.
 
         Raises:
-            ValueError: If an entry is missing, unknown or not sound; nothing is changed then.
+            ValueError: If an entry is missing, unknown or invalid; then nothing is changed.
         """
         constant = state.get("constant")
         names = [key.removeprefix("anchor.") for key in state if key.startswith("anchor.")]
@@ -159,10 +161,10 @@ class Anchors:
         """Make one from a state, on the devices of its tensors.
 
         Args:
-            state: As ``state_dict`` returns it.
+            state: As returned by ``state_dict``, in the same shapes.
 
         Returns:
-            What ``state_dict`` was called on, as a copy.
+            A copy of the object that ``state_dict`` was called on.
         """
         made = cls.__new__(cls)
         made._held = {}
@@ -180,7 +182,7 @@ class Anchors:
         """Look up the anchored weights, in the order of the anchors."""
         for name, held in self._held.items():
             check_present(name, parameters)
-            if parameters[name].shape != held.anchor.shape:  # the words for it take their time
+            if parameters[name].shape != held.anchor.shape:  # formatting the message takes time
                 check_shape(f"the weight {name!r}", parameters[name], held.anchor)
         return [parameters[name] for name in self._held]
 

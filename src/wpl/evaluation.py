@@ -1,4 +1,4 @@
-"""Scores, forgetting, the statistics of a comparison over seeds, and of a ranking of models."""
+"""Scores, forgetting, and statistics of comparisons over seeds."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from scipy import optimize, stats
 
 from wpl.perplexity import perplexity as perplexity  # noqa: PLC0414 - public here
 
-if TYPE_CHECKING:  # a comparison of tables does not load torch
+if TYPE_CHECKING:  # comparing tables does not load torch
     from torch import Tensor
 
 _Floats = NDArray[np.float64]
 
 FEWEST_SEEDS = 5
-"""Number of seeds from which on an interval means something: ``bootstrap_interval`` of five covers
-92 % in place of 95 %, of three 76 %. Of fewer, show the seeds themselves."""
+"""Smallest number of seeds for a useful interval: ``bootstrap_interval`` covers 92 % instead of 95
+% with five seeds, 76 % with three. With fewer, show the value of each seed."""
 
 
 def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -41,7 +41,15 @@ def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def forgetting(before: ArrayLike, after: ArrayLike) -> _Floats:
-    """Compute what a model lost while a later one was trained: its score before minus after."""
+    """Compute the forgetting of a model while a later one was trained: score before minus after.
+
+    Args:
+        before: Scores before, ``(..., seed)``.
+        after: Scores after, ``(..., seed)``.
+
+    Returns:
+        Differences ``(..., seed)``.
+    """
     lost: _Floats = np.asarray(before, dtype=float) - np.asarray(after, dtype=float)
     return lost
 
@@ -51,12 +59,12 @@ def reduction(forgetting_arm: ArrayLike, forgetting_none: ArrayLike) -> Any:
 
     Args:
         forgetting_arm: Forgetting with the remedy, ``(..., seed)``.
-        forgetting_none: Forgetting without, ``(..., seed)``.
+        forgetting_none: Forgetting without it, ``(..., seed)``.
 
     Returns:
-        ``(...)``: 1 where nothing is forgotten any more (above 1 where the first model ends better
-        than it began), 0 where nothing is gained, negative where the arm forgets more; NaN where
-        there is no forgetting to remove.
+        ``(...)``: 1 where nothing is forgotten (above 1 where the first model has improved), 0
+        where the remedy has no effect, negative where it forgets more; NaN where there is no
+        forgetting to remove.
     """
     arm, none = (np.asarray(f, dtype=float).mean(-1) for f in (forgetting_arm, forgetting_none))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -72,15 +80,15 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Compute an expanded percentile bootstrap interval of a statistic of paired samples.
 
-    Seeds are drawn with replacement; the samples keep their pairing (the same seeds are drawn
-    from each). The plain percentile interval is too narrow for few seeds (for the mean of ten it
-    covers 90 % in place of 95 %); its tails are expanded, which mends that from about ten seeds on
-    (95 %; with five 92 %, with three 76 %). Source:
-    Hesterberg, "What Teachers Should Know About the Bootstrap" (2015), section 5.2.
+    Seeds are drawn with replacement, the same ones from each sample, which keeps the pairing. The
+    plain percentile interval is too narrow for few seeds (for the mean of ten, it covers 90 %
+    instead of 95 %). Expanding its tails corrects this from about ten seeds on (95 %; 92 % with
+    five, 76 % with three). Source: Hesterberg, "What Teachers Should Know About the Bootstrap"
+    (2015), section 5.2.
 
     Args:
         statistic: Maps samples ``(..., seed)`` to numbers ``(...)``, for example ``reduction``.
-        *samples: One or more sequences of the same length, one value per seed.
+        *samples: One or more sequences ``(seed)`` of the same length.
         confidence: Coverage, in (0, 1).
         resamples: Number of bootstrap samples.
         seed: Seed of the resampling, so that the interval is reproducible.
@@ -106,12 +114,12 @@ def bootstrap_interval(
 def paired_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> float:
     """Test whether paired scores differ: two-sided p-value of a sign-flip permutation test.
 
-    Under the hypothesis, exchanging the two scores of any seed changes nothing. The test is exact
-    up to 13 pairs and sampled beyond (9,999 draws). It cannot fall below 2^(1 − pairs).
+    Under the null hypothesis, the two scores of a seed are exchangeable. The test is exact up to 13
+    pairs and sampled beyond (9,999 draws). The p-value is at least 2^(1 − pairs).
 
     Args:
-        first: One score per seed.
-        second: The other score of the same seeds.
+        first: Scores ``(seed)``.
+        second: The other scores of the same seeds, ``(seed)``.
         seed: Seed of the sampling, so that the value is reproducible.
 
     Returns:
@@ -145,10 +153,10 @@ def holm(p_values: ArrayLike) -> _Floats:
     Procedure" (1979).
 
     Args:
-        p_values: One for each comparison, ``(m,)``; may be empty.
+        p_values: One per comparison, ``(m)``; may be empty.
 
     Returns:
-        Adjusted p-values in the order given, at most 1.
+        Adjusted p-values ``(m)`` in the order given, at most 1.
 
     Raises:
         ValueError: If a p-value is not in [0, 1].
@@ -169,19 +177,19 @@ def detectable_difference(
     """Compute the smallest mean difference that this many pairs would show with some power.
 
     It is the difference at which a two-sided paired t-test at the level rejects with probability
-    ``power``, given the standard deviation of the differences observed; the sign-flip test of
-    ``paired_test`` has about the same power. A "no difference is shown" says nothing about
-    differences below it.
+    ``power``, given the observed standard deviation of the differences; the sign-flip test of
+    ``paired_test`` has about the same power. If no difference is shown, smaller differences than
+    this may still exist.
 
     Args:
-        first: One score per seed.
-        second: The other score of the same seeds.
-        power: Probability of showing it, in (``level``, 1).
-        level: Of the test.
+        first: Scores ``(seed)``.
+        second: The other scores of the same seeds, ``(seed)``.
+        power: Probability of rejection, in (``level``, 1).
+        level: Significance level of the test.
 
     Returns:
-        A difference in the unit of the scores, not negative; infinite where the pairs are so few
-        that ``paired_test`` cannot reach the level, 2^(1 − pairs) > ``level``.
+        A difference in the unit of the scores, not negative; infinite if there are too few pairs
+        for ``paired_test`` to reach the level, 2^(1 − pairs) > ``level``.
 
     Raises:
         ValueError: If the samples differ in length, are empty or hold a number that is not finite.
@@ -193,7 +201,7 @@ def detectable_difference(
     critical = stats.t.ppf(1 - level / 2, pairs - 1)
 
     def missing(shift: float) -> float:
-        """Return how much power a shift, in standard errors, lacks."""
+        """Return the power missing at a shift in standard errors."""
         return float(power - stats.nct.sf(critical, pairs - 1, shift))
 
     shift = optimize.brentq(missing, 0, 3 * critical + 5)
@@ -201,10 +209,13 @@ def detectable_difference(
 
 
 def paired(*samples: ArrayLike) -> list[_Floats]:
-    """Check samples that belong together, one value each per seed or model.
+    """Check paired samples.
+
+    Args:
+        *samples: Sequences ``(seed)`` or ``(model)`` of the same length.
 
     Returns:
-        Them as arrays.
+        The samples as arrays of the same shapes.
 
     Raises:
         ValueError: If they differ in length, are empty or hold a number that is not finite.

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pathlib import Path
 def atomic(path: Path | str) -> Iterator[Path]:
     """Provide a temporary path beside ``path``, moved there when the block ends without an error.
 
-    A program that is killed, or meets a full disk, leaves what was at ``path`` untouched.
+    If the program is killed, or the disk is full, the file at ``path`` is unchanged.
 
     Yields:
         The temporary path, in the folder of ``path``.
@@ -27,7 +27,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
-        error.filename = str(path)  # a full disk does not say what it had no room for
+        error.filename = str(path)  # the error of a full disk does not name the file
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,15 +1,16 @@
-"""Names of the estimates that the library offers; importing them loads no PyTorch."""
+"""Names of the options of estimates; importing them does not load PyTorch."""
 
 from typing import Literal
 
 Kind = Literal["empirical", "mc", "exact", "sketch"]
-"""Labels of the Fisher information: the data's, drawn from the prediction, or in expectation."""
+"""Kind of the Fisher information: labels of the data, drawn from the prediction, or in
+expectation."""
 
 LikelihoodName = Literal["categorical", "bernoulli", "gaussian"]
-"""What a model's outputs are: logits of classes, of yes or no, or means."""
+"""Likelihood of a model's outputs: logits of classes, logits of binary labels, or means."""
 
 Unit = Literal["sequence", "token"]
-"""What the log-likelihood of a sample is: the sum over its positions, or their mean."""
+"""Log-likelihood of a sample: the sum over its positions, or their mean."""
 
 Curvature = Literal["hessian", "ggn"]
 """Second derivatives of the negative log posterior: exact, or generalised Gauss-Newton."""

@@ -1,4 +1,4 @@
-"""Averages of models, each weight in proportion to its Fisher information.
+"""Merging of models: averages weighted by the Fisher information.
 
 Matena & Raffel, "Merging Models with Fisher-Weighted Averaging" (2022).
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wpl.tensor_files import Source, TensorReader, written
 
-_PIECE = 2**20  # elements that are worked on at once: bounds memory, not results
+_PIECE = 2**20  # elements processed at once: bounds memory, without effect on results
 
 
 def merge(
@@ -25,21 +25,20 @@ def merge(
 ) -> dict[str, Tensor]:
     """Average models element-wise: θ = Σ_m λ_m F_m θ_m / Σ_m λ_m F_m (Matena & Raffel 2022).
 
-    Files are read and written piece by piece, so that the memory taken does not depend on their
-    size.
+    Files are read and written piece by piece, so that memory use does not depend on their size.
 
     Args:
-        models: For each, its weights and their Fisher information: tensors by name, a safetensors
-            file, or a folder of them as Hugging Face writes it. Weights without Fisher information
-            (frozen ones, statistics of batch norm) are averaged evenly; whole numbers are those of
-            the first model.
-        coefficients: λ_m > 0 for each model; by default all the same.
-        floor: Added to F. Where F is 0 in all models, the average is even.
-        path: A safetensors file to write, instead of a result in memory.
+        models: For each model, its weights and its Fisher information, in the shapes of the
+            weights: tensors by name, a safetensors file, or a folder of them as Hugging Face writes
+            it. Weights without Fisher information (frozen ones, statistics of batch norm) are
+            averaged with equal weights; integer tensors are taken from the first model.
+        coefficients: λ_m > 0 for each model; by default all equal.
+        floor: Added to F. Where F is 0 in all models, they have equal weights.
+        path: A safetensors file to write, instead of returning the result.
 
     Returns:
-        By name, the merged weights, in the data types of the first model; empty if they were
-        written to a file.
+        By name, the merged weights, in the shapes and data types of the first model; empty if they
+        were written to a file.
 
     Raises:
         ValueError: If there is no model, if names or shapes differ, if Fisher information is
@@ -89,7 +88,7 @@ def _models(
 
 
 def _keys(weights: TensorReader, fisher: TensorReader) -> dict[str, str]:
-    """Find each weight's Fisher information, which tied weights have under one of their names."""
+    """Find each weight's Fisher information; tied weights have it under one of their names."""
     keys = {name: name for name in fisher.layouts}
     for names in weights.tied():
         known = [name for name in names if name in fisher.layouts]
@@ -98,7 +97,7 @@ def _keys(weights: TensorReader, fisher: TensorReader) -> dict[str, str]:
 
 
 def _check(model: _Model, first: _Model) -> None:
-    """Refuse a model that does not fit the first one, before anything is written."""
+    """Raise an error for a model that does not fit the first one, before anything is written."""
     layouts = model.weights.layouts
     for name in sorted(layouts.keys() ^ first.weights.layouts.keys()):
         lacks = first if name in layouts else model

@@ -1,8 +1,8 @@
-"""The quadratic form that the weight plasticity loss approximates, exact, for small models.
+"""The exact quadratic form that the weight plasticity loss approximates, for small models.
 
 The derivation of the loss (Benyahia, Yu et al., "Overcoming Multi-Model Forgetting", 2019, section
 3) expands the negative log posterior of the first model around its optimum, with Hessian H, and
-eliminates the private weights θ_1. What is left for a step v of the shared weights θ_s is vᵀΩv/2,
+eliminates the private weights θ_1. For a step v of the shared weights θ_s there remains vᵀΩv/2,
 Ω = H_ss − H_s1 H_11⁻¹ H_1s: the Schur complement of H. The diagonal Fisher information replaces Ω.
 """
 
@@ -16,7 +16,7 @@ from torch.func import functional_call, grad, jacrev, vmap
 
 from wpl.kinds import Curvature
 
-# Scratch for Jacobians, in elements (256 MB of float64): bounds memory, not results.
+# Elements of Jacobians computed at once (256 MB of float64): bounds memory, not results.
 _SCRATCH = 2**25
 
 
@@ -31,26 +31,26 @@ def exact_omega(
 ) -> Tensor:
     """Compute Ω of a small model in double precision.
 
-    Time and memory grow with the square of the number of all parameters, to be counted in
-    thousands at most. The model is evaluated in the mode that it is in.
+    Time and memory grow with the square of the number of parameters, which should be a few thousand
+    at most. The model is evaluated in its current mode.
 
     Args:
         model: Maps inputs ``(batch, ...)`` to logits ``(batch, class)`` or ``(batch, time,
             class)``, and can be differentiated by ``torch.func``.
-        batches: As for ``posterior_hessian``.
+        batches: As in ``posterior_hessian``.
         shared: Names of the shared parameters; all others are private and are eliminated.
-        curvature: As for ``posterior_hessian``.
-        precision: As for ``posterior_hessian``.
-        damping: Added to the diagonal of H_11 before it is inverted: units that are dead, or agree,
-            leave it singular.
+        curvature: As in ``posterior_hessian``.
+        precision: As in ``posterior_hessian``.
+        damping: Added to the diagonal of H_11 before its inversion; without it, H_11 is singular
+            if units are dead or identical.
 
     Returns:
         Ω ``(s, s)``, symmetric, float64; its rows are the entries of the shared parameters,
         flattened, in the order of ``shared``.
 
     Raises:
-        ValueError: If a name is unknown or stands there twice, if there are no samples, or if H_11
-            is singular.
+        ValueError: If a name is unknown or a duplicate, if there are no samples, or if H_11 is
+            singular.
     """
     private = [name for name, _ in model.named_parameters() if name not in shared]
     full = posterior_hessian(
@@ -75,7 +75,7 @@ def posterior_hessian(
     """Compute the Hessian of the negative log posterior, −mean_n log p(y_n | x_n, θ) + λ/2 ‖θ‖².
 
     Args:
-        model: As for ``exact_omega``.
+        model: As in ``exact_omega``.
         batches: Pairs of inputs ``(batch, ...)`` and integer targets ``(batch)`` or ``(batch,
             time)``; a row is a sample, whose log-likelihood sums over time.
         parameters: Names of the parameters θ.
@@ -83,7 +83,7 @@ def posterior_hessian(
             from an optimum; or ``"ggn"``, the generalised Gauss-Newton matrix mean_n J_nᵀ (diag p_n
             − p_n p_nᵀ) J_n, which always is, and is the full Fisher information over the model's
             own predictions; it does not use the targets.
-        precision: λ of the Gaussian prior, what a training loss has as weight decay.
+        precision: λ of the Gaussian prior; corresponds to weight decay in a training loss.
 
     Returns:
         H ``(p, p)``, float64, rows in the order of ``parameters``, flattened.
@@ -146,7 +146,7 @@ def schur_complement(full: Tensor, shared: int, *, damping: float = 0.0) -> Tens
     if info or not solved.isfinite().all():
         raise ValueError(f"H_11 is singular with damping {damping:g}; give a larger one")
     omega: Tensor = full[:shared, :shared] - across @ solved
-    symmetric: Tensor = (omega + omega.T) / 2  # rounding aside, it is already
+    symmetric: Tensor = (omega + omega.T) / 2  # it is symmetric except for rounding
     return symmetric
 
 

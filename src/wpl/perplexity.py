@@ -1,4 +1,4 @@
-"""Perplexity, apart from the statistics: what computes it does not run again when they change."""
+"""Perplexity, separate from the statistics, so that jobs do not run again when those change."""
 
 import math
 

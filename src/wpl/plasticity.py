@@ -17,22 +17,22 @@ class WeightPlasticity(Anchors):
     The loss is α/2 Σ_i F_i (θ_i − θ̂_i)² (equation 10 of the paper, with the strength α written
     out): θ̂ is the anchor, the value of the shared weights after the earlier model was trained; F
     is its diagonal Fisher information there. Weights that are not named in the anchor are free.
-    After further tasks, ``add_anchor`` or ``move_anchor`` holds theirs as well.
+    After further tasks, call ``add_anchor`` or ``move_anchor``.
 
-    Four ways to use it, one at a time:
+    Use it in one of four ways:
 
-    - Add ``loss`` to the training loss: simple, and the slowest.
+    - Add ``loss`` to the training loss: the simplest and the slowest.
     - Call ``add_gradient_`` between ``backward()`` and ``optimizer.step()``: the same gradient,
       without a graph. This is the method of the paper. Plain SGD diverges if lr α F > 2 for any
       weight (``check_stable``); Adam does not, as it scales each weight's gradient.
     - Call ``pull_`` after ``optimizer.step()``: the proximal step, cheap, and stable for any α.
-      With SGD it has the fixed points of the loss. With Adam it is another method: the optimiser
-      does not scale the pull, so the same protection takes an α 10 to 100 times larger.
-    - Call ``sgd_step_`` in place of an optimiser: plain SGD and ``pull_`` in one, the cheapest.
+      With SGD, it has the fixed points of the loss. With Adam, it is another method: the optimiser
+      does not scale the pull, so the same protection needs an α 10 to 100 times larger.
+    - Call ``sgd_step_`` instead of an optimiser: plain SGD and ``pull_`` in one, the cheapest.
     """
 
     def loss(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Compute α/2 Σ F (θ − θ̂)², summed over tasks: a scalar that autograd can follow.
+        """Compute α/2 Σ F (θ − θ̂)², summed over tasks: a differentiable scalar.
 
         Args:
             parameters: By name, the current weights; names without an anchor are ignored.
@@ -59,7 +59,7 @@ class WeightPlasticity(Anchors):
 
         Args:
             parameters: By name, the current weights; names without an anchor are ignored.
-            optimizer: If given, only the weights in its parameter groups get their gradient: for
+            optimizer: If given, only the weights in its parameter groups get their gradient; for
                 training with several optimisers that step in turn.
 
         Raises:
@@ -91,14 +91,14 @@ class WeightPlasticity(Anchors):
     ) -> None:
         """Move each anchored weight towards its anchor: θ ← (θ + c θ̂)/(1 + c), c = lr α F.
 
-        This is the proximal step of the loss, to be taken after ``optimizer.step()``. The shares
-        c/(1 + c) are kept until a learning rate changes.
+        This is the proximal step of the loss, to be called after ``optimizer.step()``. The factors
+        c/(1 + c) are cached until a learning rate changes.
 
         Args:
             parameters: By name, the current weights; names without an anchor are ignored.
-            lr: Learning rate of the optimiser; or the optimiser, each of whose parameter groups
-                has its own learning rate and momentum. Weights that it does not train stay.
-            momentum: Of SGD, μ: its steps add up to lr/(1 − μ), and so does the pull.
+            lr: Learning rate of the optimiser; or the optimiser itself, whose parameter groups each
+                have a learning rate and momentum. Weights that it does not train are unchanged.
+            momentum: μ of SGD, whose steps add up to lr/(1 − μ); the pull is scaled equally.
 
         Raises:
             ValueError: If an anchored weight is missing or has another shape, or if ``lr`` or
@@ -113,11 +113,12 @@ class WeightPlasticity(Anchors):
 
     @torch.no_grad()
     def sgd_step_(self, parameters: Mapping[str, Tensor], lr: float) -> None:
-        """Take the step of plain SGD, θ ← θ − lr g, and that of ``pull_`` after it.
+        """Take a step of plain SGD, θ ← θ − lr g, followed by that of ``pull_``.
 
-        In place of an optimiser, and faster than the two: each anchored weight comes from memory
-        once for both. For weights of more than 262,144 numbers this takes ``torch.compile``: the
-        first call lasts seconds and needs a C++ compiler, or Triton on a GPU.
+        It replaces an optimiser, and is faster than the two steps, as each anchored weight is read
+        from memory once for both. For weights with more than 262,144 elements it uses
+        ``torch.compile``: the first call takes seconds and needs a C++ compiler, or Triton on a
+        GPU.
 
         Args:
             parameters: By name, all weights to train; those without an anchor are not pulled.
@@ -141,16 +142,16 @@ class WeightPlasticity(Anchors):
         sgd_and_pull_(both, lr)
 
     def check_stable(self, lr: float, *, momentum: float = 0.0) -> None:
-        """Refuse a strength at which ``add_gradient_`` or ``loss`` makes SGD diverge.
+        """Raise an error for a strength at which ``add_gradient_`` or ``loss`` makes SGD diverge.
 
         Along a weight, the loss is a parabola of curvature α F. Gradient descent diverges on it if
-        lr α F > 2, with momentum μ if lr α F > 2 (1 + μ). Call it once before training with
-        ``torch.optim.SGD``; the training loss has a curvature of its own, so passing is necessary,
-        not sufficient.
+        lr α F > 2, with momentum μ if lr α F > 2 (1 + μ). Call this once before training with
+        ``torch.optim.SGD``. As the training loss adds curvature of its own, passing is necessary
+        but not sufficient.
 
         Args:
             lr: Learning rate.
-            momentum: Of SGD, μ.
+            momentum: μ of SGD.
 
         Raises:
             ValueError: If a weight would diverge; names its parameter. Also if ``lr`` or
@@ -168,9 +169,9 @@ class WeightPlasticity(Anchors):
             )
 
     def _shares_at(self, steps: list[float]) -> list[Tensor]:
-        """Compute c/(1 + c) for each weight, kept until a rate changes."""
+        """Compute c/(1 + c) for each weight, cached until a rate changes."""
         if steps != self._rates:
-            # In double precision: lr α F may be too large for the weights' own.
+            # In double precision: lr α F may overflow in the weights' data type.
             pulls = [
                 step * held.double() for step, held in zip(steps, self._strengths, strict=True)
             ]

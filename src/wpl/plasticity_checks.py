@@ -1,4 +1,4 @@
-"""Checks of what the weight plasticity loss is given, and their error messages."""
+"""Checks of the arguments of the weight plasticity loss, with their error messages."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,19 @@ from torch import Tensor
 
 
 def alpha_times(alpha: Tensor, name: str, fisher: Tensor) -> Tensor:
-    """Return α F; with a strength for each of several stacked models, each its own."""
+    """Compute α F.
+
+    Args:
+        alpha: A scalar, or ``(n)`` with a strength for each of n stacked models.
+        name: Name of the weight, for the error.
+        fisher: F, in the shape of the weight; ``(n, ...)`` for stacked models.
+
+    Returns:
+        α F, in the shape of F.
+
+    Raises:
+        ValueError: If α has another shape, or α F is not finite.
+    """
     if alpha.ndim and alpha.shape != fisher.shape[:1]:
         raise ValueError(
             f"alpha must be a number or have shape {tuple(fisher.shape[:1])}, one for each model "
@@ -20,7 +32,7 @@ def alpha_times(alpha: Tensor, name: str, fisher: Tensor) -> Tensor:
 
 
 def checked_rate(lr: float, momentum: float = 0.0) -> float:
-    """Return a learning rate after checking it and the momentum."""
+    """Check a learning rate and the momentum, and return the rate."""
     if not 0 <= lr < math.inf:
         raise ValueError(f"lr must be a number from 0; got {lr}")
     if not 0 <= momentum < 1:
@@ -29,13 +41,30 @@ def checked_rate(lr: float, momentum: float = 0.0) -> float:
 
 
 def check_present(name: str, parameters: Mapping[str, Tensor]) -> None:
-    """Refuse parameters without an anchored weight."""
+    """Raise an error if an anchored weight is missing.
+
+    Args:
+        name: Name of the weight.
+        parameters: By name, the current weights, of any shapes.
+
+    Raises:
+        ValueError: If it is missing.
+    """
     if name not in parameters:
         raise ValueError(f"the anchored weight {name!r} is missing from parameters")
 
 
 def check_shape(what: str, value: Tensor, anchor: Tensor) -> None:
-    """Refuse a shape that is not the anchor's."""
+    """Raise an error if a shape differs from that of the anchor.
+
+    Args:
+        what: Name of the value, for the error.
+        value: Any tensor.
+        anchor: The anchor.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
     if value.shape != anchor.shape:
         raise ValueError(
             f"{what} has shape {tuple(value.shape)}; its anchor has {tuple(anchor.shape)}"
@@ -43,13 +72,29 @@ def check_shape(what: str, value: Tensor, anchor: Tensor) -> None:
 
 
 def check_finite(what: str, value: Tensor) -> None:
-    """Refuse infinities and NaN."""
+    """Raise an error for infinities and NaN.
+
+    Args:
+        what: Name of the value, for the error.
+        value: Of any shape.
+
+    Raises:
+        ValueError: If there are any.
+    """
     if not value.isfinite().all():
         raise ValueError(f"{what} is not finite")
 
 
 def check_not_negative(what: str, value: Tensor) -> None:
-    """Refuse what is not finite or below zero."""
+    """Raise an error for values that are negative or not finite.
+
+    Args:
+        what: Name of the value, for the error.
+        value: Of any shape.
+
+    Raises:
+        ValueError: If there are any.
+    """
     check_finite(what, value)
     if (value < 0).any():
         raise ValueError(f"{what} is negative: {value.min().item():g}")

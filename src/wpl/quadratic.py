@@ -1,7 +1,7 @@
-"""Quadratic forms Σ_i w_i/2 (θ_i − a_i)² of one weight: added, replaced with decay, and grown.
+"""Quadratic forms Σ_i w_i/2 (θ_i − a_i)² of a weight: sums, decay, and growth.
 
-The sum of two of them is a third one and a constant: w = w₁ + w₂, a = (w₁a₁ + w₂a₂)/w, and
-Σ_i w₁w₂/(2w) (a₁ − a₂)². However many tasks there were, one anchor and one strength are enough.
+The sum of two of them is a third one plus a constant: w = w₁ + w₂, a = (w₁a₁ + w₂a₂)/w, and
+Σ_i w₁w₂/(2w) (a₁ − a₂)². So one anchor and one strength suffice for any number of tasks.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class Anchored(NamedTuple):
-    """The anchor a of a weight and the strength w with which it is held there."""
+    """The anchor a of a weight and its strength w."""
 
     anchor: Tensor
     strength: Tensor
@@ -22,12 +22,12 @@ def added(one: Anchored, other: Anchored) -> tuple[Anchored, Tensor]:
     """Add the quadratic forms of two tasks, in double precision.
 
     Args:
-        one: Of the earlier tasks.
-        other: Of a new task, in the same shape.
+        one: The form of the earlier tasks.
+        other: The form of a new task, in the same shape.
 
     Returns:
-        Anchor and strength of the sum; where the strength is 0, the anchor is the new one's. And
-        the constant that the sum has beside them, a scalar.
+        Anchor and strength of the sum (where the strength is 0, the anchor is the new one), and
+        the constant, a scalar.
     """
     w1, w2 = one.strength.double(), other.strength.double()
     strength = w1 + w2
@@ -42,9 +42,9 @@ def replaced(one: Anchored, other: Anchored, decay: float) -> Anchored:
     """Move the anchor to that of a new task and let the earlier strength decay (online EWC).
 
     Args:
-        one: Of the earlier tasks.
-        other: Of a new task, in the same shape.
-        decay: γ, what is left of the earlier strength.
+        one: The form of the earlier tasks.
+        other: The form of a new task, in the same shape.
+        decay: γ, the factor on the earlier strength.
 
     Returns:
         The new anchor, with strength γ w₁ + w₂.
@@ -53,18 +53,18 @@ def replaced(one: Anchored, other: Anchored, decay: float) -> Anchored:
 
 
 def grown(name: str, one: Anchored, values: Tensor) -> Anchored:
-    """Extend a form to a weight that has grown at the end of some dimensions; the rest is free.
+    """Extend a form to a weight that has grown at the end of some dimensions; new entries are free.
 
     Args:
-        name: Of the weight, for the error.
-        one: In the shape that the weight had.
-        values: The weight now: the anchor, with strength 0, where it is new.
+        name: Name of the weight, for the error.
+        one: The form, in the previous shape of the weight.
+        values: The current weight, the anchor of new entries, whose strength is 0.
 
     Returns:
         The form in the weight's shape.
 
     Raises:
-        ValueError: If the weight has not grown, but is smaller, or of other dimensions.
+        ValueError: If the weight has shrunk, or has another number of dimensions.
     """
     old, new = one.anchor.shape, values.shape
     if old == new:
@@ -81,11 +81,11 @@ def grown(name: str, one: Anchored, values: Tensor) -> Anchored:
 
 
 def rates(optimizer: torch.optim.Optimizer, weights: Iterable[Tensor]) -> list[float]:
-    """Read what an optimiser's steps add up to, for each weight, from its parameter groups.
+    """Compute what an optimiser's steps add up to for each weight, from its parameter groups.
 
     Args:
-        optimizer: With or without momentum in its groups.
-        weights: One that the optimiser does not train has rate 0.
+        optimizer: An optimiser, with or without momentum in its groups.
+        weights: The weights, of any shapes; the rate is 0 for those that it does not train.
 
     Returns:
         lr/(1 − μ) for each weight.

@@ -1,4 +1,4 @@
-"""How well scores rank models: against the truth, and against random search."""
+"""Measures of how well scores rank models, compared with the truth and with random search."""
 
 import math
 from collections.abc import Callable
@@ -17,11 +17,11 @@ def kendall(score: ArrayLike, truth: ArrayLike) -> float:
     """Compute Kendall's rank correlation τ_b, which accounts for ties.
 
     Args:
-        score: One number per model, by which they are ranked.
-        truth: One number per model, the same models.
+        score: Numbers ``(model)`` by which models are ranked.
+        truth: The true values of the same models, ``(model)``.
 
     Returns:
-        In [−1, 1]; NaN where all scores or all truths are equal: there is no ranking.
+        A number in [−1, 1]; NaN if all scores or all true values are equal, as there is no ranking.
     """
     return _correlation(stats.kendalltau, score, truth)
 
@@ -30,11 +30,11 @@ def spearman(score: ArrayLike, truth: ArrayLike) -> float:
     """Compute Spearman's rank correlation ρ, equal values sharing their mean rank.
 
     Args:
-        score: One number per model, by which they are ranked.
-        truth: One number per model, the same models.
+        score: Numbers ``(model)`` by which models are ranked.
+        truth: The true values of the same models, ``(model)``.
 
     Returns:
-        In [−1, 1]; NaN where all scores or all truths are equal: there is no ranking.
+        A number in [−1, 1]; NaN if all scores or all true values are equal, as there is no ranking.
     """
     return _correlation(stats.spearmanr, score, truth)
 
@@ -42,16 +42,16 @@ def spearman(score: ArrayLike, truth: ArrayLike) -> float:
 def precision_at(k: int, score: ArrayLike, truth: ArrayLike) -> float:
     """Compute the share of the k best by score that are among the k best by truth.
 
-    Here and below, lower is better, as of a cross-entropy. Ties are broken at random: the result is
-    the expectation over all orders of equal values.
+    Here and below, lower is better, as for a cross-entropy. Ties are broken at random: the result
+    is the expectation over all orders of equal values.
 
     Args:
         k: From 1 to the number of models. A random score has k / models in expectation.
-        score: One number per model.
-        truth: One number per model, the same models.
+        score: Numbers ``(model)``.
+        truth: The true values of the same models, ``(model)``.
 
     Returns:
-        In [0, 1].
+        A number in [0, 1].
 
     Raises:
         ValueError: If k is out of range; if the samples are not paired, or not finite.
@@ -64,17 +64,17 @@ def precision_at(k: int, score: ArrayLike, truth: ArrayLike) -> float:
 def expected_best_of(k: int, truth: ArrayLike, score: ArrayLike | None = None) -> float:
     """Compute what random search with a budget of k finds, in expectation over all its draws.
 
-    Of n models, k are drawn without replacement, and the best of them by score is taken. That is
-    the i-th best of all (i from 1) with probability C(n − i, k − 1) / C(n, k): it is drawn, and the
-    others come from those behind it.
+    Of n models, k are drawn without replacement, and the best of them by score is taken. It is the
+    i-th best of all (i from 1) with probability C(n − i, k − 1) / C(n, k): that one is drawn, and
+    the others are worse.
 
     Args:
         k: From 1 to n.
-        truth: One number per model.
-        score: By which the best is taken, the same models; by default the truth itself.
+        truth: The true values ``(model)``.
+        score: Numbers ``(model)`` by which the best is chosen; by default, the truth.
 
     Returns:
-        The expectation of the truth of the one taken, exact.
+        The expected true value of the chosen model, computed exactly.
 
     Raises:
         ValueError: If k is out of range; if the samples are not paired, or not finite.

@@ -1,4 +1,4 @@
-"""The steps of plain SGD and of the plasticity loss in one, for less traffic with the memory."""
+"""The steps of plain SGD and of the plasticity loss in one, for less memory traffic."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -7,11 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_CACHED = 2**18  # elements of a weight that the second of two calls finds in the cache
+_CACHED = 2**18  # elements of a weight that stays in the cache between two calls
 
 
 class SgdAndPull(NamedTuple):
-    """A weight θ, its gradient, its anchor, and the share of the way there that it is pulled."""
+    """A weight θ, its gradient, its anchor, and the factor c/(1 + c) of the pull."""
 
     theta: Tensor
     gradient: Tensor
@@ -20,12 +20,12 @@ class SgdAndPull(NamedTuple):
 
 
 def sgd_and_pull_(weights: Iterable[SgdAndPull], lr: float) -> None:
-    """Move each weight by θ ← θ − lr g, then by its share of the way to its anchor.
+    """Update each weight by θ ← θ − lr g, then by its factor times the distance to its anchor.
 
     Large weights take one compiled loop.
 
     Args:
-        weights: Are changed in place.
+        weights: Of any shapes; changed in place.
         lr: Learning rate.
     """
     large = []
@@ -35,13 +35,13 @@ def sgd_and_pull_(weights: Iterable[SgdAndPull], lr: float) -> None:
         else:
             weight.theta.add_(weight.gradient, alpha=-lr).lerp_(weight.anchor, weight.share)
     if large:
-        rate = torch.tensor(lr, dtype=torch.float64)  # a number would be compiled in
+        rate = torch.tensor(lr, dtype=torch.float64)  # a number would be compiled as a constant
         _compiled()(large, rate)
 
 
 @cache
 def _compiled() -> Callable[[list[tuple[Tensor, ...]], Tensor], None]:
-    return torch.compile(_both_)  # whose import takes seconds
+    return torch.compile(_both_)  # importing it takes seconds
 
 
 def _both_(weights: list[tuple[Tensor, ...]], lr: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Tensors by name that are read, and written, piece by piece: in memory or in safetensors files."""
+"""Reading and writing of tensors piece by piece, in memory or in safetensors files."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,7 @@ class Layout(NamedTuple):
     dtype: torch.dtype
 
     def pieces(self, elements: int) -> list[slice]:
-        """Cut the first dimension so that each piece has about a number of elements, or one row.
+        """Split the first dimension into pieces of about this many elements, or of one row.
 
         Returns:
             The pieces' rows; one piece for a scalar.
@@ -51,15 +51,15 @@ class Layout(NamedTuple):
 class TensorReader:
     """Reads tensors by name from a mapping, a safetensors file, or a folder of such files.
 
-    A file is opened for each piece: its pages leave the memory of the process with the piece.
+    A file is opened for each piece, so that its pages are released with the piece.
 
     Attributes:
-        title: What to call the source in an error.
+        title: Name of the source, for errors.
         layouts: By name, shape and data type.
     """
 
     def __init__(self, source: Source) -> None:
-        """Look at names, shapes and types; read no tensor.
+        """Read names, shapes and data types, but no tensor.
 
         Args:
             source: The tensors; a folder holds ``model.safetensors``, or several files and an index
@@ -80,11 +80,11 @@ class TensorReader:
         """Read some rows of a tensor.
 
         Args:
-            name: Of the tensor.
-            rows: Of its first dimension; all of a scalar.
+            name: Name of the tensor.
+            rows: Rows of its first dimension; ignored for a scalar.
 
         Returns:
-            The rows, not to be written to.
+            The rows ``(row, ...)``, read-only.
         """
         if name in self._tensors:
             whole = self._tensors[name].detach()
@@ -98,7 +98,7 @@ class TensorReader:
         """Find tensors in memory that have several names.
 
         Returns:
-            The names of each.
+            For each, its names.
         """
         names: dict[tuple[int, torch.Size], list[str]] = {}
         for name, t in self._tensors.items():
@@ -108,14 +108,14 @@ class TensorReader:
 
 @contextmanager
 def written(path: Path | str, layouts: Mapping[str, Layout]) -> Iterator[Callable[[Tensor], None]]:
-    """Write a safetensors file piece by piece, whole or not at all.
+    """Write a safetensors file piece by piece, and atomically.
 
     Args:
         path: The file.
-        layouts: By name, what will be written, in this order.
+        layouts: By name, the shape and data type of each tensor, in the order of writing.
 
     Yields:
-        A function that takes the next piece: rows of a tensor.
+        A function that takes the next piece: rows ``(row, ...)`` of a tensor.
     """
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     names, end = {dtype: name for name, dtype in _TYPES.items()}, 0

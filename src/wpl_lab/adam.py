@@ -18,18 +18,18 @@ def adam_step_(
     learning_rate: float,
     weight_decay: float = 0.0,
 ) -> None:
-    """Move weights along their gradients, and the moments and counters of steps with them.
+    """Take a step of Adam; updates weights, moments and step counters.
 
     This is torch's functional form: the first ``torch.optim.Adam`` of a process imports the
-    compiler, which takes as long as the training of the small models here. Of its implementations,
-    ``foreach`` gives a run the same bits whichever runs it is stacked with; ``fused`` does not.
+    compiler, which takes as long as training the small models here. The implementation ``foreach``
+    gives a run the same bits whichever runs it is stacked with; ``fused`` does not.
 
     Args:
-        weights: Changed in place, as are the moments and the counters.
-        gradients: One for each weight.
-        means: First moments.
-        squares: Second moments.
-        steps: Counters, scalars, a tensor of its own for each weight.
+        weights: Tensors of any shapes; changed in place, as are moments and counters.
+        gradients: For each weight, in its shape.
+        means: First moments, in the shapes of the weights.
+        squares: Second moments, in the shapes of the weights.
+        steps: Step counters, a scalar tensor for each weight.
         learning_rate: Step size.
         weight_decay: λ of the loss term λ/2 ‖θ‖², added to the gradient.
     """
@@ -52,7 +52,7 @@ def adam_step_(
 
 
 class Adam:
-    """The state of Adam, over leaves that it makes require a gradient."""
+    """Adam and its state, for leaf tensors, which it makes require a gradient."""
 
     def __init__(
         self, parameters: Iterable[Tensor], learning_rate: float, weight_decay: float
@@ -60,7 +60,7 @@ class Adam:
         """Start from zero moments.
 
         Args:
-            parameters: The weights to train, in place.
+            parameters: The weights to train, of any shapes; changed in place.
             learning_rate: Step size.
             weight_decay: λ of the loss term λ/2 ‖θ‖², added to the gradient.
         """
@@ -72,12 +72,12 @@ class Adam:
         self._weight_decay = weight_decay
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Reset the gradients."""
         for p in self._parameters:
             p.grad = None
 
     def step(self) -> None:
-        """Move the weights along their gradients."""
+        """Take a step along the gradients."""
         adam_step_(
             self._parameters,
             [p.grad for p in self._parameters if p.grad is not None],

@@ -1,4 +1,4 @@
-"""Which arms take part where, as params.yaml lists them, and in which order."""
+"""Choice and order of the arms that take part in a comparison, from the lists in params.yaml."""
 
 import difflib
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ BASELINE = "none"
 """The arm that all others are compared with."""
 
 DEFAULT = "default"
-"""In a list of arms of params.yaml: those which the table marks for the comparison."""
+"""In a list of arms in params.yaml: all arms that the table marks for the comparison."""
 
 TITLES = {name: arm.title for name, arm in ARMS.items()}
 """Every arm's title by its name."""
@@ -20,7 +20,7 @@ def applicable(comparison: Comparison) -> list[str]:
     """List the arms that can take part in a comparison.
 
     Args:
-        comparison: One of them.
+        comparison: The comparison.
 
     Returns:
         Their names, in the order of the table.
@@ -29,11 +29,11 @@ def applicable(comparison: Comparison) -> list[str]:
 
 
 def chosen(arms: Iterable[str], comparison: Comparison) -> list[str]:
-    """List the arms that take part in a comparison, as params.yaml says.
+    """List the arms that take part in a comparison, from a list in params.yaml.
 
     Args:
-        arms: Their names; ``default`` stands for those which the table marks.
-        comparison: One of them.
+        arms: Their names; ``default`` stands for those that the table marks.
+        comparison: The comparison.
 
     Returns:
         Their names, in the order of the table.
@@ -46,13 +46,13 @@ def chosen(arms: Iterable[str], comparison: Comparison) -> list[str]:
 def check_arms(
     key: str, arms: Iterable[str], comparison: Comparison, *, baseline: bool = True
 ) -> None:
-    """Check a list of arms of params.yaml.
+    """Check a list of arms in params.yaml.
 
     Args:
-        key: Of params.yaml.
-        arms: As for ``chosen``.
-        comparison: Likewise.
-        baseline: Whether the arm that others are compared with must be there, if any is.
+        key: Key in params.yaml, for the error.
+        arms: As in ``chosen``.
+        comparison: The comparison.
+        baseline: Whether a list that is not empty must have the baseline.
 
     Raises:
         ValueError: If an arm is unknown or cannot take part, or if the baseline is missing.
@@ -71,7 +71,7 @@ def check_arms(
 
 
 def in_order(arms: Iterable[str]) -> list[str]:
-    """List some arms, each once, in the order of the table.
+    """Sort arms in the order of the table, without duplicates.
 
     Args:
         arms: Their names, for example a column of a table.

@@ -1,4 +1,4 @@
-"""The table of arms: all that the experiments, the rules and the figures know of each of them.
+"""The table of arms: everything that the experiments, the rules and the figures use of each arm.
 
 To add an arm, add an entry: it is then accepted in params.yaml, run where its ``default`` says, and
 part of every table and figure. Jobs of the other arms do not run again.
@@ -10,7 +10,7 @@ TWO_MODELS: tuple[Comparison, ...] = ("shared", "headline")
 SPLIT: tuple[Comparison, ...] = ("split",)
 SEARCH: tuple[Comparison, ...] = ("enas", "uniform", "nao", "full")
 
-# Colours tell twelve arms of one figure apart for any kind of colour vision (tests/test_arms.py).
+# Colours of twelve arms in one figure differ for any kind of colour vision (tests/test_arms.py).
 _ENTRIES = (
     Arm(
         name="none",

@@ -1,4 +1,4 @@
-"""Where tensors are kept and computed with."""
+"""The device for tensors and computations."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 def device(name: DeviceName) -> torch.device:
-    """Choose a device: ``"auto"`` takes a GPU where there is one.
+    """Choose a device; ``"auto"`` is a GPU if there is one.
 
     Returns:
         The device.

@@ -1,4 +1,4 @@
-"""How far a long job is: one line of JSON for each step that is worth showing."""
+"""Progress of a long job: a line of JSON for each step."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ def report(**values: float | str | None) -> None:
     """Report progress, for example ``report(seed=3, epoch=5, epochs=8, perplexity=46.2)``.
 
     Args:
-        **values: What is shown, in this order; numbers that are not finite are shown as text.
+        **values: What to report, in this order; numbers that are not finite become text.
     """
     shown = {
         name: value if not isinstance(value, float) or abs(value) < float("inf") else str(value)

@@ -1,4 +1,4 @@
-"""Random numbers as arguments: one root seed, and a stream of its own for each purpose."""
+"""Random number generators: one root seed, and a separate stream for each purpose."""
 
 import hashlib
 
@@ -6,26 +6,35 @@ import torch
 
 
 def derive(seed: int, *purpose: str) -> int:
-    """Derive the seed of one purpose from a root seed: the same on every machine."""
+    """Derive the seed for a purpose from a root seed; the same on every machine."""
     text = "/".join((str(seed), *purpose))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
 
 
 def generator(seed: int, *purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """Make a generator for one purpose of a root seed, by default on the CPU."""
+    """Make the generator for a purpose.
+
+    Args:
+        seed: Root seed.
+        *purpose: Names of the purpose; each makes a separate stream.
+        device: Where the generator draws.
+
+    Returns:
+        The generator, at its start.
+    """
     return torch.Generator(device).manual_seed(derive(seed, *purpose))
 
 
 def batch_order(
     samples: int, *, batch_size: int, iterations: int, generator: torch.Generator
 ) -> torch.Tensor:
-    """Shuffle the samples anew for each epoch and cut them into batches of one size.
+    """Shuffle the samples for each epoch and split them into batches of one size.
 
     Args:
         samples: Number of samples to draw from.
-        batch_size: Rows of a batch; what is left over at the end of an epoch is not used.
+        batch_size: Samples of a batch; those left over at the end of an epoch are not used.
         iterations: Number of batches.
-        generator: Source of the shuffling.
+        generator: Source of the order.
 
     Returns:
         Indices ``(iteration, batch)``.

@@ -1,4 +1,4 @@
-"""What the anchor of an arm is weighted with."""
+"""The importance that weights the anchor of an arm."""
 
 from collections.abc import Mapping
 
@@ -18,19 +18,20 @@ def weighting(
 ) -> dict[str, Tensor]:
     """Compute the importance of the weights that an arm anchors.
 
-    It is scaled to the mean of the Fisher information over all these weights of a model, so that
-    one strength α is as strong on average in every arm, and one grid of strengths suits all.
+    It is scaled so that its mean over all these weights of a model equals that of the Fisher
+    information: a strength α is then equally strong on average in every arm, and all arms can use
+    the same grid of strengths.
 
     Args:
-        arm: One with an anchor.
-        estimates: By what it is (``wpl_lab.arm.Estimate``) and the weight's name, what is known
-            of the anchored weights; ``fisher`` always.
-        numbers: By name, the numbers of the arm's section of params.yaml that it asks for.
-        stacked: How many first dimensions of the tensors count models, each scaled on its own.
+        arm: An arm with an anchor.
+        estimates: Estimates of the anchored weights, by kind (``wpl_lab.arm.Estimate``) and name
+            of the weight, in the shapes of the weights; always with ``fisher``.
+        numbers: By name, numbers of the arm's section of params.yaml that its importance takes.
+        stacked: Number of leading dimensions that count models, each scaled separately.
 
     Returns:
-        By name, the importance in the shapes of the Fisher information; for an arm of the estimate
-        ``omega``, a single matrix ``(..., s, s)`` of this name.
+        By name, the importance in the shapes of the Fisher information; for the estimate ``omega``,
+        a single matrix ``(..., s, s)`` by this name.
     """
     assert arm.importance is not None
     fisher = estimates["fisher"]
@@ -61,5 +62,5 @@ def _mean(of: Tensors, stacked: int) -> Tensor:
 
 
 def _ratio(wanted: Tensor, given: Tensor) -> Tensor:
-    """Divide, 0 by 0 giving 0: an importance of 0 everywhere stays one."""
+    """Divide, with 0/0 = 0: an importance of 0 everywhere stays 0."""
     return (wanted / given).masked_fill(given == 0, 0.0)

@@ -1,4 +1,4 @@
-"""Checks before the first job, and what the rules share: identity of jobs, lists of wildcards."""
+"""Checks before the first job, and definitions that the rules share."""
 
 from snakemake.io import expand as expand_names
 from support import jobs, labels, stages
@@ -10,7 +10,7 @@ from wpl_lab.two_models.stops import CONVERGED
 
 
 def in_chunks(seeds, size):
-    """Root seeds, by the first of those that one job runs: one that is added leaves others alone."""
+    """Split root seeds into jobs, by the first seed of each; an added seed changes no full job."""
     return {seeds[i]: seeds[i : i + size] for i in range(0, len(seeds), size)}
 
 
@@ -28,7 +28,7 @@ SECOND = [
 ]
 SECOND += [(HEADLINE, arm) for arm in chosen(config["compare"]["remedies"], "headline")]
 SECOND = list(dict.fromkeys(SECOND))
-# What their anchors take, beside the Fisher information and the path of the first model.
+# Estimates for their anchors, besides the Fisher information and the path of the first model.
 ESTIMATED = sorted(
     {e for _, arm in SECOND for e in ARMS[arm].estimates} & {"mas", "omega"}
 )
@@ -49,7 +49,7 @@ SEARCH_FIGURES = {
     "found": ["found", "retrained", "yardsticks"],
     "cells": ["found", "retrained"],
 }
-# What a search, or a training alone, asks a cluster for.
+# GPUs that a search or a stand-alone training requests from a cluster.
 GPUS = int(SEARCH["device"] == "cuda")
 
 
@@ -66,7 +66,7 @@ wildcard_constraints:
 
 
 def expand(outputs, *combine, **wildcards):
-    """Snakemake's own, but for outputs that are stored anywhere."""
+    """Snakemake's ``expand``, for outputs in any storage."""
     outputs = [outputs] if isinstance(outputs, str) else outputs
     return expand_names(
         [jobs.path_of(output, workflow) for output in outputs], *combine, **wildcards
@@ -74,12 +74,12 @@ def expand(outputs, *combine, **wildcards):
 
 
 def params_of(stage):
-    """The params of a stage of dvc.yaml, which its results carry."""
+    """The params of a stage of dvc.yaml, which are stored with its results."""
     return stages.params(config, stage, ROOT)
 
 
 def existing(key, files):
-    """Files of one's own that a job reads; the parameter that names them is named if one is not."""
+    """Check that the user's files exist; the error names the parameter."""
     for file in files:
         if not Path(file).is_file():
             raise SystemExit(f"error: params: {key}: there is no file {file}")
@@ -87,48 +87,8 @@ def existing(key, files):
 
 
 def templates(experiment):
-    """What documents claim of its results: a job that fills them in runs again if they change."""
+    """Templates of claims and captions, as params, so that jobs run again when they change."""
     return {
         text: (ROOT / f"workflow/templates/{experiment}_{text}.md").read_text("utf-8")
         for text in ("claims", "caption")
-    }
-
-
-def strengths(arm, alpha, alphas):
-    """How strongly an arm is run: at its own α, and at those of a trade-off."""
-    entry = ARMS[arm]
-    if entry.importance is None:
-        return {"alpha": 0.0, "alphas": [0.0]}
-    numbers = {name: config[entry.section][name] for name in entry.numbers}
-    return {"alpha": alpha, "alphas": sorted({alpha, *alphas}), "numbers": numbers}
-
-
-def of_two_models(arm, shared):
-    """The same where two models share layers: at the headline number of them, over the trade-off."""
-    alpha = config[ARMS[arm].section]["alpha"] if ARMS[arm].section else 0.0
-    return strengths(
-        arm, alpha, config["tradeoff"]["alphas"] if shared == HEADLINE else []
-    )
-
-
-def of_second(pattern):
-    """The files of all second models."""
-    return [
-        file
-        for shared, arm in SECOND
-        for file in expand(pattern, shared=shared, arm=arm, first=SEEDS)
-    ]
-
-
-def estimates(arm, first):
-    """The files of what an arm's anchor takes, by estimate, for the seeds of a job."""
-    made = {
-        **rules.estimate_importance.output,
-        "fisher": rules.estimate_fisher.output.fisher,
-        "fall": rules.train_first.output.fall,
-        "moved": rules.train_first.output.moved,
-    }
-    return {
-        estimate: expand(made[estimate], first=first)[0]
-        for estimate in ARMS[arm].estimates
     }

@@ -1,4 +1,4 @@
-"""Where data comes from: one file for each section of params.yaml that names a source."""
+"""Preparation of data: one file for each section of params.yaml with a source."""
 
 import platform
 
@@ -24,7 +24,7 @@ rule prepare_text:
         text="results/prepare_text/text.safetensors",
     params:
         settings=source("text"),
-        # Each release of Python comes with a manual of its own.
+        # Each release of Python has its own manual.
         python=platform.python_version(),
     message:
         "Reading the text ({params.settings[source]})"
@@ -44,10 +44,10 @@ rule evaluate_data:
         ),
     wildcard_constraints:
         prepared="data|images|text",
-    priority: 100  # nothing is trained on too little
+    priority: 100  # before any training
     params:
         needs=needs,
     message:
-        "Checking what was read of section {wildcards.prepared}"
+        "Checking the data of section {wildcards.prepared}"
     script:
         "../scripts/evaluate_data.py"

@@ -1,4 +1,4 @@
-"""What readers of data are told: from sections of params.yaml to files and settings."""
+"""Arguments of the rules for data: from sections of params.yaml to files and settings."""
 
 import os
 
@@ -8,7 +8,7 @@ from wpl_lab.data.text_files import find_text_files
 
 
 def source(section):
-    """The settings of a section that names a source; its root may begin with ~."""
+    """The settings of a section with a source; its root may begin with ~."""
     return {**config[section], "root": os.path.expanduser(config[section]["root"])}
 
 
@@ -20,7 +20,7 @@ def image_files(wc):
 
 
 def image_content(wc):
-    """What a folder of images holds; the other sources are fixed."""
+    """Digest of a folder of images; other sources do not change."""
     given = source(wc.section)
     return folder_digest(given["root"]) if given["source"] == "folder" else None
 
@@ -31,7 +31,7 @@ def images(section):
 
 
 def text_files():
-    """Files that may change under the same name; those of the other sources are fixed."""
+    """The user's text files, which may change; other sources do not."""
     given = source("text")
     if given["source"] != "folder":
         return []
@@ -42,13 +42,13 @@ def text_files():
 
 
 def prepared(wc):
-    """The file of what was read of a section."""
+    """The prepared file of a section."""
     text = wc.prepared == "text"
     return rules.prepare_text.output.text if text else images(wc.prepared)
 
 
 def needs(wc):
-    """What is asked of the data of a section, by the names of ``data_needs.py``."""
+    """The arguments for checking the data of a section in ``data_needs.py``."""
     if wc.prepared == "data":
         return two_models_needs()
     names = {
@@ -59,7 +59,7 @@ def needs(wc):
 
 
 def two_models_needs():
-    """Images of a batch and of the Fisher information, and the size of the matrices Ω."""
+    """Numbers of images for batches and the Fisher information, and the sizes of Ω."""
     batches = {
         f"{model}.batch_size": config[model]["batch_size"]
         for model in ("first", "second")

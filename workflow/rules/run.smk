@@ -1,20 +1,22 @@
-"""Before the first job, at the start and at the end of a run: a sound working copy, true records."""
+"""Hooks before the first job, at the start and at the end of a run."""
 
 import atexit
 import functools
 
 import yaml
 
-from support import finished, run, stages, workspace
+from support import copies, finished, run, stages, workspace
 
 workspace.set_environment(ROOT)
-# DVC knows no other params than these.
+# DVC records only the params in params.yaml.
 PLAIN = given == yaml.safe_load((ROOT / "params.yaml").read_text())
 
 if TOP:
     stages.keep_records_by_stage(ROOT)
     finished.install()
 if MAIN:
+    roots = [config[section]["root"] for section in ("data", "images", "text")]
+    copies.link_data(roots, Path.cwd())
     with plainly():
         workspace.heal(ROOT)
         workspace.check(ROOT)

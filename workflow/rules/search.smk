@@ -1,4 +1,4 @@
-"""Architecture search, read from searches to figures; the tasks are text and images."""
+"""Architecture search on text and images, from searches to figures."""
 
 
 rule search_cells:
@@ -63,7 +63,7 @@ rule retrain_found:
         model=lambda wc: model(wc.task, "full"),
         training=lambda wc: standalone(wc.task, "retrain"),
     message:
-        "Training alone what was found ({wildcards.task}, {wildcards.method}, {wildcards.arm})"
+        "Training the found cells alone ({wildcards.task}, {wildcards.method}, {wildcards.arm})"
     script:
         "../scripts/retrain_found.py"
 
@@ -128,7 +128,7 @@ rule evaluate_search:
         lengths=lambda wc: lengths(wc.task),
         templates=templates("search"),
     message:
-        "Judging the searches ({wildcards.task})"
+        "Evaluating the searches ({wildcards.task})"
     script:
         "../scripts/evaluate_search.py"
 

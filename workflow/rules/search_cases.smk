@@ -1,11 +1,15 @@
-"""What the searches are told, and which of them run: from parameters to arms and seeds."""
+"""Arguments and lists of the searches: from parameters to arms and seeds."""
 
 from wpl_lab.search.spaces.convolutional import ConvolutionalSpace
 from wpl_lab.search.spaces.recurrent import RecurrentSpace
 
-# What a space is made of, beside the arms that search it.
-SPACES = {"text": ["nodes"], "images": ["nodes", "alike", "operations"]}
-# The tables of what searches are judged by, beside the verdicts.
+# The settings of a space besides the arms that search it.
+SPACES = {
+    "text": ["nodes"],
+    "images": ["nodes", "alike", "operations"],
+    "nasbench201": ["operations"],
+}
+# The tables of the evaluation besides the verdicts.
 JUDGED = [
     *("runs", "arms", "diverged", "forgetting", "later", "mean_forgetting"),
     *("truth", "yardsticks", "ranking", "mean_ranking", "found", "retrained", "policy"),
@@ -17,11 +21,11 @@ DROPOUT = "dropout"
 
 def data(wc):
     """The file of a task's data."""
-    return images("images") if wc.task == "images" else rules.prepare_text.output.text
+    return rules.prepare_text.output.text if wc.task == "text" else images("images")
 
 
 def spaces(task):
-    """The spaces that are searched; the small one once more at each probability of dropout."""
+    """The spaces that are searched; the small one again at each dropout probability."""
     return ["small", "full", *judged(task)[1:]]
 
 
@@ -44,13 +48,13 @@ def methods(task, space):
 
 
 def arm_and_strength(arm):
-    """An arm of the table, and at which strength it is run in a sweep."""
+    """An arm of the table, and its strength in a sweep; None at its own."""
     name, _, strength = arm.partition("@")
     return ARMS[name], float(strength) if strength else None
 
 
 def model(task, space, arm=None):
-    """What a task is made of; paths are dropped in one arm only."""
+    """The arguments of a task; paths are dropped in one arm only."""
     own = SEARCH[task][space if space == "full" else "small"]
     made = {**SEARCH[task]["model"], **{key: own[key] for key in SPACES[task]}}
     if space.startswith(DROPOUT):
@@ -134,7 +138,7 @@ def figures(task):
 
 
 def searched(task):
-    """Every file that the searches of a task leave, and what judges and shows them."""
+    """All results of the searches of a task, with their evaluation and figures."""
     return [
         [runs(output, task, spaces(task)) for output in rules.search_cells.output],
         alone(rules.train_standalone.output, task),
@@ -146,7 +150,7 @@ def searched(task):
 
 
 def random_cells(pattern, task):
-    """The file of what it is compared with, if there is anything."""
+    """The file of random architectures of the full space, if that is searched."""
     return expand(pattern, task=task) if any(methods(task, "full").values()) else []
 
 
@@ -159,10 +163,10 @@ def standalone(task, batches):
 
 
 def lengths(task):
-    """For how many batches architectures are trained alone: the truth, and what it is held against.
+    """Numbers of batches of stand-alone training: ground truth, longer, and for random search.
 
-    Random search trains each for as long as a search trains in one epoch: its budget does not depend
-    on how long the truth is trained for.
+    Random search trains each architecture for as long as a search trains in one epoch, so that its
+    budget does not depend on how long the truth is trained for.
     """
     truth, training = SEARCH[task]["standalone"]["batches"], SEARCH[task]["training"]
     short = training["children"] * training["batches"]
@@ -170,7 +174,7 @@ def lengths(task):
 
 
 def alone_seeds(task, batches):
-    """The root seeds of trainings alone of one length; one is enough to see whether the order stands."""
+    """The root seeds of stand-alone training; one is enough to check that the order is stable."""
     seeds, own = SEARCH[task]["standalone"]["seeds"], lengths(task)
     return seeds[:1] if batches == own["longer"] != own["short"] else seeds
 
@@ -183,13 +187,13 @@ def alone(pattern, task):
 
 
 def own_strengths(task):
-    """The strengths of arms that are swept over it, at which they run under their own names."""
+    """The strengths in params.yaml of the arms of a sweep."""
     alpha, slow = SEARCH[task]["plasticity"]["alpha"], SEARCH[task]["remedies"]["slow"]
     return {arm: slow if ARMS[arm].slows else alpha for arm in SEARCH[task]["sweep"]}
 
 
 def cells(task):
-    """The numbers of the first architectures of the jobs that train the small space alone."""
+    """The first architecture of each job that trains the small space alone."""
     made = {key: SEARCH[task]["small"][key] for key in SPACES[task]}
     space = RecurrentSpace if task == "text" else ConvolutionalSpace
     return range(0, space(**made).size, SEARCH[task]["standalone"]["cells_per_job"])

@@ -1,4 +1,4 @@
-"""Where the project is, and checks of params.yaml that must come before it is read."""
+"""The folder of the project, and checks of params.yaml before it is read."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "src")]
 from support.plainly import plainly
 from support.syntax import check_command_line, check_syntax
 
-# Another workflow may use this one as a module; Snakemake starts processes of its own for jobs.
+# Another workflow may use this one as a module; Snakemake starts separate processes for jobs.
 TOP = workflow.modifier.is_main_snakefile()
 MAIN = TOP and workflow.is_main_process
 

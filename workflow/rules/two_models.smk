@@ -1,4 +1,44 @@
-"""Two models in sequence that share their first layers, read from data to figures."""
+"""Two models in sequence that share their first layers, from data to figures."""
+
+
+def strengths(arm, alpha, alphas):
+    """How strongly an arm is run: at its own α, and at those of a trade-off."""
+    entry = ARMS[arm]
+    if entry.importance is None:
+        return {"alpha": 0.0, "alphas": [0.0]}
+    numbers = {name: config[entry.section][name] for name in entry.numbers}
+    return {"alpha": alpha, "alphas": sorted({alpha, *alphas}), "numbers": numbers}
+
+
+def of_two_models(arm, shared):
+    """The same where two models share layers: at the headline number of them, over the trade-off."""
+    alpha = config[ARMS[arm].section]["alpha"] if ARMS[arm].section else 0.0
+    return strengths(
+        arm, alpha, config["tradeoff"]["alphas"] if shared == HEADLINE else []
+    )
+
+
+def of_second(pattern):
+    """The files of all second models."""
+    return [
+        file
+        for shared, arm in SECOND
+        for file in expand(pattern, shared=shared, arm=arm, first=SEEDS)
+    ]
+
+
+def estimates(arm, first):
+    """The files of what an arm's anchor takes, by estimate, for the seeds of a job."""
+    made = {
+        **rules.estimate_importance.output,
+        "fisher": rules.estimate_fisher.output.fisher,
+        "fall": rules.train_first.output.fall,
+        "moved": rules.train_first.output.moved,
+    }
+    return {
+        estimate: expand(made[estimate], first=first)[0]
+        for estimate in ARMS[arm].estimates
+    }
 
 
 rule train_first:
@@ -51,7 +91,7 @@ rule estimate_importance:
         omega={k: config["omega"][k] for k in ("curvature", "damping")}
         | {"precision": config["first"]["weight_decay"]},
     message:
-        "Estimating what other remedies take for importance, seeds {params.seeds}"
+        "Estimating the importance for other remedies, seeds {params.seeds}"
     script:
         "../scripts/estimate_importance.py"
 
@@ -69,7 +109,7 @@ rule train_second:
         shared=lambda wc: int(wc.shared),
         strengths=lambda wc: of_two_models(wc.arm, int(wc.shared)),
         seeds=lambda wc: SEEDS[int(wc.first)],
-        # The matrix Ω of a stop costs as much as all other strengths and stops of an arm.
+        # The matrix Ω of one stop costs as much as all other strengths and stops of an arm.
         stops=lambda wc: STOPS[:1] if "omega" in ARMS[wc.arm].estimates else STOPS,
         width=config["width"],
         second=config["second"],
@@ -79,7 +119,7 @@ rule train_second:
         "../scripts/train_second.py"
 
 
-# One job: trainings of the same small network, no longer than the start of a job for each.
+# One job for all arms: each training takes no longer than the start of a job.
 rule train_split:
     input:
         images=images("data"),

@@ -1,4 +1,4 @@
-"""Estimate what other remedies weight their anchors with: output sensitivity, and the exact Ω."""
+"""Estimate the importance for other remedies: output sensitivity, and the exact Ω."""
 
 from job import job
 from wpl_lab.data.images import load_images

@@ -1,4 +1,4 @@
-"""Tell what was read of a section, and whether it suffices for what is asked of it."""
+"""List facts about the data of a section, and check that the data suffice for its use."""
 
 from job import job
 from wpl_lab.data.data_needs import check_images, check_text, check_two_models

@@ -13,7 +13,7 @@ from wpl_lab.two_models.two_models_verdicts import verdicts
 
 
 def read(files):
-    """Stack records, of all seeds and arms."""
+    """Concatenate the records of all seeds and arms."""
     return pd.concat([load_table(f, dtype={"stop": str}) for f in files], ignore_index=True)
 
 

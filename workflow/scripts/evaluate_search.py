@@ -1,4 +1,4 @@
-"""Judge the searches, and write the tables behind the figures, the headline and the findings."""
+"""Evaluate the searches, and write the tables behind the figures, the headline and the findings."""
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ from wpl_lab.search.judging.judge import GIVEN, Lengths, judge
 
 
 def read(files):
-    """Stack tables; one of a search that learns nothing has no rows, and there may be none."""
+    """Concatenate tables, which may be empty; there may also be no table."""
     return pd.concat([pd.DataFrame(), *map(load_table, files)], ignore_index=True)
 
 

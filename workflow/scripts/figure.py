@@ -1,4 +1,4 @@
-"""The look that all figures share."""
+"""The common style of all figures."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from wpl.files import atomic
 
 mpl.use("Agg")
 sns.set_theme(context="paper", style="ticks", palette="colorblind")
-# Text of an SVG as text, its ids always the same ones.
+# Text in SVG files stays text, and ids are reproducible.
 mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "wpl", "legend.frameon": False}
 
 
@@ -29,7 +29,7 @@ def band(values: Any) -> tuple[float, float]:
 
 
 def curve(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None:
-    """Draw the mean over seeds as a line, with its interval as a band, or with the single seeds.
+    """Draw the mean over seeds as a line, with its interval as a band, or with a line per seed.
 
     Of a long line every few points are marked, of each line others: those that lie on each other
     are told apart by their markers.
@@ -39,7 +39,7 @@ def curve(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None
         table: Columns ``seed``, ``x`` and ``y``; one row per seed and x.
         x: Column of the horizontal axis.
         y: Column of the vertical axis.
-        style: Of the line: color, marker, linestyle, label.
+        **style: Style of the line: color, marker, linestyle, label.
     """
     seeds = table.pivot_table(index=x, columns="seed", values=y).dropna(axis="columns")
     every = max(1, len(seeds) // MARKERS)
@@ -54,7 +54,7 @@ def curve(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None
 
 
 def seeds(table: pd.DataFrame) -> str:
-    """Say how many seeds the arms of a table have: one number, or a range.
+    """Describe the number of seeds of the arms of a table: one number, or a range.
 
     Args:
         table: Columns ``arm`` and ``seed``.
@@ -68,7 +68,7 @@ def seeds(table: pd.DataFrame) -> str:
 
 
 def legend(figure: Figure) -> None:
-    """List what all panels of a figure of constrained layout show, each once, below them."""
+    """Draw one legend for all panels of a figure with constrained layout, below them."""
     handles: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

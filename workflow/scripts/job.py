@@ -1,4 +1,4 @@
-"""What every script does around its one call of the library."""
+"""The common frame of all scripts: log, progress, errors, and resumption."""
 
 import contextlib
 import hashlib
@@ -21,15 +21,15 @@ from wpl_lab.progress import LOGGER, report
 
 @contextlib.contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Run the body of a script: output to its log, errors in one line, no life without Snakemake.
+    """Run the body of a script: output goes to its log, errors become one line.
 
-    What a user can mend (parameters, data, files, disk, a diverging training) ends in one line
-    that names the culprit; anything else is a fault of ours, and its traceback is kept. An input
-    that is damaged is made anew by the next run.
+    Errors that a user can fix (parameters, data, files, disk, diverging training) are reported in
+    one line that names the cause; anything else is a bug, and its traceback is kept. A damaged
+    input is made again by the next run. The process ends when Snakemake does.
     """
     _end_with(int(os.environ["WORKFLOW_PID"]))
     if "torch" in sys.modules:
-        # Sums round differently on another number of threads, which Snakemake does not see.
+        # Rounding depends on the number of threads, which Snakemake does not track.
         sys.modules["torch"].set_num_threads(1)
     name = " ".join([snakemake.rule, *(f"{k}={v}" for k, v in snakemake.wildcards.items())])
     start = time.perf_counter()
@@ -39,7 +39,7 @@ def job(snakemake: Any) -> Iterator[None]:
             try:
                 yield
             except BaseException:
-                with contextlib.suppress(OSError):  # a full disk has no room for it either
+                with contextlib.suppress(OSError):  # the disk may be full
                     traceback.print_exc(file=log)
                 raise
             used = _used(time.perf_counter() - start)
@@ -59,7 +59,7 @@ def job(snakemake: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _log(path: Path) -> Iterator[IO[str]]:
-    """Send what is printed, logged and warned of to a file."""
+    """Redirect output, log messages and warnings to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", buffering=1) as log:
         logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
@@ -72,7 +72,7 @@ def _log(path: Path) -> Iterator[IO[str]]:
 
 @contextlib.contextmanager
 def _progress(snakemake: Any) -> Iterator[None]:
-    """Add what the library reports of its progress to logs/progress.jsonl, a line for each step."""
+    """Append the progress that the library reports to logs/progress.jsonl, a line per step."""
     about = {"rule": snakemake.rule, "wildcards": dict(snakemake.wildcards.items())}
 
     class Lines(logging.FileHandler):
@@ -82,7 +82,7 @@ def _progress(snakemake: Any) -> Iterator[None]:
 
     try:
         handler: logging.Handler = Lines("logs/progress.jsonl", encoding="utf-8")
-    except OSError:  # it is there to be watched, and nothing depends on it
+    except OSError:  # only for display: nothing depends on it
         handler = logging.NullHandler()
     logger = logging.getLogger(LOGGER)
     logger.setLevel(logging.INFO)
@@ -95,8 +95,8 @@ def _progress(snakemake: Any) -> Iterator[None]:
 
 
 def _used(seconds: float) -> dict[str, float]:
-    """Measure what this job took: time since it began, of all its processors, and memory."""
-    try:  # the peak of this program; getrusage counts what started it, too
+    """Measure the job's duration, processor time and peak memory."""
+    try:  # the peak of this program; getrusage includes its parent
         status = Path("/proc/self/status").read_text("utf-8")
         kilobytes = int(status.partition("VmHWM:")[2].split()[0])
     except (OSError, IndexError):  # Linux only; macOS counts bytes
@@ -109,7 +109,7 @@ def _used(seconds: float) -> dict[str, float]:
 
 
 def _remedy(error: Exception, inputs: Iterable[str]) -> str:
-    """Leave a note for the next run, if a result of an earlier job is not as that job wrote it."""
+    """Record a damaged input, so that the next run makes it again; return a hint for the error."""
     path = Path(getattr(error, "path", ""))
     if str(path) not in inputs or path.parts[0] != "results":
         return ""
@@ -121,13 +121,13 @@ def _remedy(error: Exception, inputs: Iterable[str]) -> str:
 
 @contextlib.contextmanager
 def unfinished(snakemake: Any) -> Iterator[Path]:
-    """Give a long job a folder to keep where it stands; when it is killed, the next try finds it.
+    """Provide a folder for the state of a long job, from which it resumes after an interruption.
 
-    The folder is named by what makes the job's result, its params and the content of its inputs: it
-    is found by the same job only. It is removed when the job is done.
+    The folder is named after the job's params and the content of its inputs, so that only the same
+    job finds it. It is removed when the job has finished.
 
     Yields:
-        The folder's path; it may not be there yet.
+        The path of the folder, which may not exist yet.
     """
     identity = hashlib.sha256(json.dumps(dict(snakemake.params.items()), sort_keys=True).encode())
     for file in snakemake.input:
@@ -139,7 +139,7 @@ def unfinished(snakemake: Any) -> Iterator[Path]:
 
 
 def _end_with(pid: int) -> None:
-    """End this process when the given one ends: a killed Snakemake leaves no orphan that writes."""
+    """End this process when the given one ends, so that no job outlives Snakemake."""
     if not hasattr(os, "pidfd_open"):  # Linux only
         return
     workflow = os.pidfd_open(pid)

@@ -1,4 +1,4 @@
-"""Plot both models while the second trains, by arm, after A was trained strictly to loosely."""
+"""Plot the accuracy of both models while the second trains, by arm and stop of A."""
 
 import matplotlib.pyplot as plt
 
@@ -13,7 +13,7 @@ MODELS = {"accuracy_first": "test accuracy of A", "accuracy_second": "test accur
 
 
 def draw(curves):
-    """Draw a column of panels for each stop of A: above it A, below it B, a line for each arm."""
+    """Draw a column of panels for each stop of A: A above, B below, with a line for each arm."""
     cases = list(curves.groupby("stop", sort=False))
     figure, panels = plt.subplots(
         2,

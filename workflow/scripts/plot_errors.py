@@ -1,4 +1,4 @@
-"""Plot err1 against err2, a dot for each search: is less forgetting also better learning?"""
+"""Plot err2 against err1, a dot per search: does less forgetting also mean lower errors?"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,7 +31,7 @@ def diagonals(axes):
 
 
 def draw(axes, runs, strengths):
-    """Draw one case: dots of seeds, their mean, and a curve for each arm that was swept."""
+    """Draw one case: a dot per seed, the mean, and a curve for each arm with several strengths."""
     own = runs[~swept(runs["arm"])]
     for arm in in_order(own["arm"]):
         of_arm, style = own[own["arm"] == arm], ARMS[arm].style

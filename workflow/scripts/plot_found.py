@@ -1,4 +1,4 @@
-"""Plot what the searches found against random search: regret, and test error."""
+"""Plot regret and test error of the found architectures, compared with random search."""
 
 import matplotlib.pyplot as plt
 
@@ -13,7 +13,7 @@ from wpl_lab.search.search_names import ERROR_NAMES, METHOD_NAMES
 
 
 def draw(axes, found, quantity, match):
-    """Draw a row for each method and arm: every seed, the mean and its interval, and chance."""
+    """Draw a row for each method and arm: seeds, mean with interval, and random search."""
     rows = [(method, arm) for method in found["method"].unique() for arm in in_order(found["arm"])]
     of_search = dict(list(found.groupby(["method", "arm"])))
     rows = [row for row in rows if row in of_search]

@@ -1,4 +1,4 @@
-"""Plot Kendall's τ between shared-weight score and truth over the epochs of a search."""
+"""Plot Kendall's τ between shared-weight score and ground truth over the epochs of a search."""
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator

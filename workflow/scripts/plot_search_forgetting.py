@@ -1,4 +1,4 @@
-"""Plot how much worse children get while later ones are trained, by epoch and by how many."""
+"""Plot the forgetting of children by epoch, and by the number of children trained later."""
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator

@@ -1,4 +1,4 @@
-"""Plot what A loses against what B pays, over the strength of the anchor, with the bounds."""
+"""Plot the forgetting of A against the cost to B, over the strength of the anchor."""
 
 import math
 
@@ -14,9 +14,9 @@ from wpl_lab.io.files import load_table
 from wpl_lab.two_models.stops import stop_title
 
 LEAST = -1
-"""The least loss of A that is drawn to scale, in points; an arm that trains A further is below."""
+"""Smallest loss of A, in points, that is drawn to scale; arms that train A further are below it."""
 NEAR = 12
-"""Labels of α are left out where points are nearer than so many pixels."""
+"""Labels of α are omitted where points are closer than this many pixels."""
 
 
 def draw(tradeoff, split):
@@ -55,7 +55,7 @@ def draw(tradeoff, split):
 
 
 def points(rows):
-    """Where the strengths of an arm are drawn ``(strength, 2)``."""
+    """Compute the positions of an arm's strengths, ``(strength, 2)``."""
     return 100 * np.column_stack([rows["cost"], rows["forgetting"].clip(lower=LEAST / 100)])
 
 
@@ -77,7 +77,7 @@ def draw_arm(axes, arm, rows):
 
 
 def label_strengths(axes, rows):
-    """Write α beside the points of a curve that are not too near to each other."""
+    """Label the points of a curve with α, where they are not too close to each other."""
     last = None
     for alpha, xy in zip(rows["alpha"], points(rows), strict=True):
         place = axes.transData.transform(xy)

@@ -1,4 +1,4 @@
-"""Read the text, cut it into tokens, split it, number its words, and store it in one file."""
+"""Read the text, tokenise it, split it, number its words, and store it in one file."""
 
 from job import job
 from wpl_lab.data.data_settings import TextData

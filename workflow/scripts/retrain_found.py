@@ -1,4 +1,4 @@
-"""Train alone what the searches of the full space found, side by side."""
+"""Train the architectures found in the full space alone, side by side."""
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ with job(snakemake):
     runs = [
         (int(seed), task.space.parse(best_candidate(of_seed)["genotype"]))
         for seed, of_seed in scores.groupby("seed")
-        if of_seed["candidates"].any()  # none were drawn where a search has diverged
+        if of_seed["candidates"].any()  # a search that diverged has none
     ]
     rows = train_alone(task, runs, **params.training)
     save_table(snakemake.output.scores, pd.DataFrame(rows).assign(**params.run))

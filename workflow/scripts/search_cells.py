@@ -1,4 +1,4 @@
-"""Search for cells with shared weights, seeds side by side; go on where a job was interrupted."""
+"""Search for cells with shared weights, seeds side by side; resume an interrupted job."""
 
 from job import job, unfinished
 from wpl_lab.arms import ARMS

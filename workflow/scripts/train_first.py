@@ -1,4 +1,4 @@
-"""Train the first model of every seed, and keep it at every stop."""
+"""Train the first model of every seed, and keep a copy at every stop."""
 
 from job import job
 from wpl_lab.data.images import load_images

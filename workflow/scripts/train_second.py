@@ -1,4 +1,4 @@
-"""Train the second model of every seed by one arm, after the first model at every stop."""
+"""Train the second model of every seed with one arm, after the first model at every stop."""
 
 from job import job
 from wpl_lab.arms import ARMS

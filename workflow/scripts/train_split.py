@@ -1,4 +1,4 @@
-"""Train one network on half of the classes and then, by every arm, on the others."""
+"""Train one network on half of the classes and then, with every arm, on the others."""
 
 from job import job
 from wpl_lab.data.images import load_images

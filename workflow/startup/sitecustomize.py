@@ -1,6 +1,6 @@
-"""Python reads this first in the process of a job: Ctrl-C ends it at once, without a traceback.
+"""Python runs this at the start of a job: Ctrl-C ends the job at once, without a traceback.
 
-Ctrl-C reaches all processes of a terminal: jobs leave the talking to Snakemake.
+Ctrl-C reaches all processes of a terminal; only Snakemake reports it.
 """
 
 import signal

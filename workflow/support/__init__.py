@@ -1,1 +1,1 @@
-"""What stands around the rules: checked parameters, identity of code, a sound working copy."""
+"""Support of the rules: checks of parameters, digests of code, state of the working copy."""

@@ -1,13 +1,13 @@
 """Compare a finished run with the committed results: `make check`.
 
-A run on another processor comes out a little elsewhere. Two kinds of difference are told apart:
+A run on another processor gives slightly different numbers. Two kinds of difference are reported:
 
-- a *verdict* that changed: what the results say. Of a primary comparison it is an error;
-- a value that *moved* out of the 95 % interval that is committed with it. That is the tolerance: an
-  interval says how far a mean moves from one set of seeds to the next, and another processor draws
-  the seeds anew. It is named, and no error.
+- a *verdict* that changed, which for a primary comparison is an error;
+- a value that *moved* out of the committed 95 % interval, which is not an error. The interval is
+  the tolerance: it says how far a mean varies between sets of seeds, and another processor is like
+  another set.
 
-What is committed is read from git: no copy of it is kept.
+Committed results are read from git.
 """
 
 import argparse
@@ -24,19 +24,19 @@ MEASURED = (
     *("n", "diverged", "value", "low", "high", "each", "random"),
     *("p", "holm", "detectable", "verdict"),
 )
-"""The columns of these tables that are results; all others name what was measured."""
+"""The columns of these tables that are results; all others identify what was measured."""
 
 
 def compare(committed: pd.DataFrame, new: pd.DataFrame) -> Iterator[tuple[bool, str]]:
     """List what differs between two tables of the same kind.
 
     Args:
-        committed: Rows with ``value``, ``low`` and ``high``; with ``primary`` and ``verdict`` too,
-            if they are comparisons.
-        new: The same, of the run that is checked.
+        committed: Rows with ``value``, ``low`` and ``high``; for comparisons, also with ``primary``
+            and ``verdict``.
+        new: The same, for the run that is checked.
 
     Yields:
-        Whether a primary verdict is concerned, and a line that says what differs.
+        Whether a primary verdict has changed, and a line that says what differs.
     """
     measured = {*MEASURED, "primary"}
     keys = ["claim"] if "claim" in committed else [n for n in committed if n not in measured]
@@ -70,11 +70,11 @@ def check(root: Path, revision: str) -> tuple[list[str], bool]:
         revision: The commit.
 
     Returns:
-        Lines for each table, and whether every primary verdict is as it was.
+        Lines for each table, and whether all primary verdicts are unchanged.
 
     Raises:
         FileNotFoundError: If the commit has no such results, or the working copy lacks one of them.
-        subprocess.CalledProcessError: If git knows no such commit.
+        subprocess.CalledProcessError: If there is no such commit.
     """
     listed = _git(root, "ls-tree", "-r", "--name-only", revision, "results").splitlines()
     paths = [path for path in listed if Path(path).name in TABLES]
@@ -84,7 +84,7 @@ def check(root: Path, revision: str) -> tuple[list[str], bool]:
     for path in paths:
         if not (root / path).exists():
             raise FileNotFoundError(
-                f"{path}: {revision} has it, and this run does not; is it done?"
+                f"{path} is in {revision}, but not in this run; has it finished?"
             )
         committed = pd.read_csv(io.StringIO(_git(root, "show", f"{revision}:{path}")))
         found = list(compare(committed, pd.read_csv(root / path)))
@@ -105,7 +105,7 @@ def main() -> int:
     """Check this working copy.
 
     Returns:
-        0 if every primary verdict is as it was, 1 if one is not, 2 if nothing can be compared.
+        0 if all primary verdicts are unchanged, 1 if one has changed, 2 if nothing can be compared.
     """
     parser = argparse.ArgumentParser(description="Compare results with the committed ones.")
     parser.add_argument("revision", nargs="?", default="HEAD", help="commit to compare with")
@@ -119,7 +119,7 @@ def main() -> int:
         print(f"error: git: {error.stderr.strip()}", file=sys.stderr)
         return 2
     print(*lines, sep="\n")
-    print("Every primary verdict is as it was." if same else "A primary verdict has changed.")
+    print("All primary verdicts are unchanged." if same else "A primary verdict has changed.")
     return 0 if same else 1
 
 

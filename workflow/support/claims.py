@@ -1,6 +1,6 @@
-"""Put what the workflow claims of its results into the documents: `make claims`.
+"""Insert claims, rendered by the workflow, into documents: `make claims`.
 
-A document says where a text comes from, and the command renews what stands in between:
+A document names the file, and the command replaces the text in between:
 
     <!-- from results/evaluate_search/text/claims.md -->
     …
@@ -16,7 +16,7 @@ BLOCK = re.compile(r"(<!-- from (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def renewed(document: str, root: Path) -> str:
-    """Replace every marked text of a document by the file that it comes from.
+    """Replace every marked block of a document by the content of its file.
 
     Args:
         document: Its text.

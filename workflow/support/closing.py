@@ -1,4 +1,4 @@
-"""The three lines that a run ends with: what came out, where the figures are, how to see it all."""
+"""The closing lines of a run: headline results, where the figures are, how to open the report."""
 
 import json
 from collections.abc import Iterator
@@ -20,8 +20,7 @@ def lines(root: Path) -> list[str]:
         root: The folder below which ``results/`` is.
 
     Returns:
-        What came out, if there are such metrics; where figures and tables are; how to open the
-        report.
+        Headline results, if there are any; where figures and tables are; how to open the report.
     """
     found = "; ".join([*_two_models(root), *_searches(root)])
     where = "Figures: results/plot_* (PNG, SVG); tables and metrics: results/evaluate_*"
@@ -30,7 +29,7 @@ def lines(root: Path) -> list[str]:
 
 
 def _two_models(root: Path) -> Iterator[str]:
-    """Say what A loses to B, how much of it the studied arm removes, and what that costs B."""
+    """Describe the forgetting of A, the share that the studied arm removes, and the cost to B."""
     stops = _read(root / HEADLINE.format("evaluate_forgetting"))
     for stop, arms in list(stops.items())[:1]:  # the first stop is enough for one line
         lost, own = arms.get("none", {}).get("forgetting"), arms.get(STUDIED, {})
@@ -44,7 +43,7 @@ def _two_models(root: Path) -> Iterator[str]:
 
 
 def _searches(root: Path) -> Iterator[str]:
-    """Say how much children forget in a search on each task, without and with the studied arm."""
+    """Describe the forgetting in a search on each task, without and with the studied arm."""
     for file in sorted(root.glob(HEADLINE.format("evaluate_search/*"))):
         for method, metrics in _read(file).items():
             of_arm = metrics.get("forgetting", {})

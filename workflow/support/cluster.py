@@ -1,18 +1,18 @@
-"""Jobs on a cluster outlive a Snakemake that was killed."""
+"""Cancels jobs on a cluster that outlive a killed Snakemake."""
 
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
-LOGS = ".snakemake/slurm_logs"  # where Slurm writes what a job of this working copy prints
+LOGS = ".snakemake/slurm_logs"  # output of this working copy's jobs on Slurm
 
 
 def cancel_left(patience: float = 60.0) -> None:
-    """End Slurm jobs that an earlier run of this working copy left: they still write results.
+    """Cancel Slurm jobs of an earlier run of this working copy, which would still write results.
 
-    At once, by SIGKILL: the Snakemake on the node would remove the files of a job that failed,
-    which may be the next run's by then.
+    They are ended by SIGKILL: the Snakemake on the node would otherwise remove the outputs of the
+    failed job, which may be those of the next run by then.
     """
     end = time.monotonic() + patience
     while (left := _left()) and time.monotonic() < end:

@@ -1,15 +1,15 @@
-"""Results that are not as the job that made them wrote them."""
+"""Removal of damaged results."""
 
 import base64
 from pathlib import Path
 
 from support.checksum import sha256
 
-DAMAGED = Path(".snakemake/damaged")  # what job.job writes of inputs that it finds damaged
+DAMAGED = Path(".snakemake/damaged")  # written by job.job for damaged inputs
 
 
 def remove_damaged() -> None:
-    """Remove files that are as damaged as a job found them; one that was mended since is kept."""
+    """Remove files that jobs found damaged, unless they were repaired since."""
     for line in DAMAGED.read_text("utf-8").splitlines() if DAMAGED.exists() else ():
         digest, _, name = line.partition(" ")
         file = Path(name)
@@ -19,10 +19,10 @@ def remove_damaged() -> None:
 
 
 def remove_unrecorded(records: Path, results: Path) -> None:
-    """Remove results whose record was cut short: Snakemake would not see a change of params."""
+    """Remove results with a truncated record, for which Snakemake would miss changes of params."""
     for record in records.rglob("*"):
         if record.is_file() and not record.read_bytes().endswith(b"}"):
-            # A long name is cut into folders that begin with @: snakemake/persistence/file.py.
+            # Long names are split into folders that begin with @ (snakemake/persistence/file.py).
             *folders, last = record.relative_to(records).parts
             key = "".join(part[1:] for part in folders if part.startswith("@")) + last
             result = Path(base64.urlsafe_b64decode(key).decode())

@@ -1,8 +1,8 @@
-"""Digest of the code that a script runs: library code is an input of a job like any other.
+"""Digest of the code that a script runs, which is an input of its job.
 
-Snakemake does not see edits in ``src/``. With this digest among a rule's params it does, by
-content: a job runs again when the code of a module that it imports has changed, or the version of a
-package, whenever the files were written; an edit elsewhere, or of a docstring, leaves it alone.
+Snakemake does not track edits in ``src/``. With this digest among a rule's params, a job runs again
+when the code of a module that it imports, or the version of a package, has changed. Other edits,
+and edits of docstrings, do not change it; neither do the times of files.
 """
 
 import ast
@@ -17,24 +17,24 @@ from typing import Any, TypeGuard
 from snakemake.exceptions import WorkflowError
 
 PROJECTS = {"wpl", "wpl_lab"}
-CHOSEN = "<chosen>"  # a module that is known at run time only
+CHOSEN = "<chosen>"  # a module that is known only at run time
 LOOK = {"title", "colour", "marker", "line", "applies", "default"}
-"""What an entry of the table of arms says for figures and for the choice of arms, not for a job."""
+"""Fields of an entry of the table of arms that no job but figures and lists of arms uses."""
 
 
 @cache
 def code_digest(
     script: str, root: Path, chosen: str | None = None, arms: frozenset[str] | None = None
 ) -> str:
-    """Digest a script of ``workflow/scripts``, what it imports of the project, and versions.
+    """Digest a script of ``workflow/scripts``, its imports from the project, and package versions.
 
-    Docstrings, comments and layout do not count: an edit that changes no code changes no digest.
-    Where a job is about some arms, the table of arms counts only for their entries.
+    Docstrings, comments and layout do not count. For a job about some arms, only their entries of
+    the table of arms count.
 
     Args:
         script: Name of the script.
         root: The project's folder.
-        chosen: The module that is imported by a call of ``import_module``, if there is one.
+        chosen: The module that is imported by ``import_module``, if any.
         arms: The arms that a job is about; None for one that may read the whole table.
 
     Returns:
@@ -51,14 +51,14 @@ def code_digest(
 
 
 def executed(script: str, root: Path, chosen: str | None = None) -> tuple[set[Path], set[str]]:
-    """Find what running a script executes; the arguments are as for ``code_digest``.
+    """Find the modules that a script executes; arguments are as in ``code_digest``.
 
     Returns:
         The files of the project, the script's own included, as absolute paths; and the names of
         the installed packages that they import.
 
     Raises:
-        WorkflowError: If there is no such script, or an import hides which module it needs.
+        WorkflowError: If there is no such script, or an imported module cannot be determined.
     """
     files: set[Path] = set()
     packages: set[str] = set()
@@ -94,13 +94,14 @@ def _code(file: Path, arms: frozenset[str] | None) -> str:
 @cache
 def _has_entries(file: Path) -> bool:
     """Tell whether a file has entries of the table of arms."""
-    return any(_is_entry(node) for node in ast.walk(_parsed(file)))
+    is_worth_a_look = b"Arm" in file.read_bytes()
+    return is_worth_a_look and any(_is_entry(node) for node in ast.walk(_parsed(file)))
 
 
 def _essence(node: Any) -> Any:
-    """Reduce a syntax tree to what is executed, in a form that versions of Python agree on."""
+    """Reduce a syntax tree to what is executed, in a form independent of Python's version."""
     if isinstance(node, ast.AST):
-        # Whether a name is read or written (ctx) follows from where it is.
+        # Whether a name is read or written (ctx) follows from its position.
         fields = {field: getattr(node, field) for field in node._fields if field != "ctx"}
         essence = [(name, _essence(v)) for name, v in fields.items() if v is not None]
         return type(node).__name__, [field for field in essence if field[1] != []]
@@ -110,7 +111,7 @@ def _essence(node: Any) -> Any:
 
 
 def _of_arms(tree: ast.Module, arms: frozenset[str]) -> list[Any]:
-    """Reduce the table of arms to the entries of some, and to the definitions that they use."""
+    """Reduce the table of arms to the entries of some arms and the definitions that they use."""
     entries = [node for node in ast.walk(tree) if _is_entry(node) and _named(node) in arms]
     used = [k for entry in entries for k in entry.keywords if k.arg not in LOOK]
     definitions: list[ast.stmt] = []
@@ -144,7 +145,7 @@ def _defined(statement: ast.stmt) -> set[str]:
 
 
 def _is_text(node: Any) -> bool:
-    """Tell whether a statement is a docstring, which does nothing."""
+    """Tell whether a statement is a docstring."""
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
@@ -155,11 +156,13 @@ def _is_text(node: Any) -> bool:
 _distributions = cache(metadata.packages_distributions)
 
 
+@cache
 def _version(package: str) -> str:
-    """Give a package's version without the local part, which differs between platforms."""
+    """Return a package's version without the local part, which differs between platforms."""
     return metadata.version(package).partition("+")[0]
 
 
+@cache
 def _find(module: str, root: Path) -> Path | None:
     for folder in (root / "src", root / "workflow" / "scripts"):
         path = folder.joinpath(*module.split("."))
@@ -178,10 +181,13 @@ def _find_imports(module: str, file: Path, root: Path) -> Iterator[str]:
     if "." in module:
         yield module.rpartition(".")[0]  # the package is executed first
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(_parsed(file)):
-        if isinstance(node, ast.Call) and _called(node) == "import_module":
-            yield CHOSEN
-        elif isinstance(node, ast.Import):
+    if b"import_module" in file.read_bytes() and any(
+        isinstance(node, ast.Call) and _called(node) == "import_module"
+        for node in ast.walk(_parsed(file))
+    ):
+        yield CHOSEN
+    for node in _statements(_parsed(file)):
+        if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             parents = package.split(".")[: len(package.split(".")) - node.level + 1]
@@ -191,12 +197,20 @@ def _find_imports(module: str, file: Path, root: Path) -> Iterator[str]:
             found = _find(source, root)
             if found is not None and found.name == "__init__.py":
                 for alias in node.names:
-                    # The package hands names on lazily: which module is needed must be said.
+                    # The package loads names lazily, so the module must be named.
                     if _find(f"{source}.{alias.name}", root) is None:
                         raise WorkflowError(
                             f"{file}: import {alias.name!r} from its own module, not from {source}"
                         )
                     yield f"{source}.{alias.name}"
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk the statements of a module, those within others included, but no expression."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield child
+            yield from _statements(child)
 
 
 def _called(node: ast.Call) -> str:

@@ -1,7 +1,7 @@
 """Run a DVC experiment with an overlay: `make experiment OVERLAY=config/smoke.yaml`.
 
-Snakemake's `--configfile` leaves params.yaml alone, so that DVC cannot know of it. Here every value
-of the overlay is set by `dvc exp run -S`: it is in the experiment's params.yaml.
+Snakemake's `--configfile` does not change params.yaml, so that DVC would not record it. Here every
+value of the overlay is set by `dvc exp run -S`, so that it is in the experiment's params.yaml.
 """
 
 import json
@@ -27,8 +27,8 @@ def main(overlay: str, *options: str) -> None:
     """Run an experiment.
 
     Args:
-        overlay: File of values that are laid over params.yaml.
-        options: More options of `dvc exp run`.
+        overlay: File with values that replace those in params.yaml.
+        *options: More options of `dvc exp run`.
     """
     values = yaml.safe_load(Path(overlay).read_text("utf-8"))
     changed = [part for setting in settings(values) for part in ("--set-param", setting)]

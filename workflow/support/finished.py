@@ -1,10 +1,10 @@
-"""Finished jobs, kept in a folder so that they are not run again when their params return."""
+"""A cache of finished jobs, which need not run again when their params return."""
 
 import shutil
 from pathlib import Path
 from typing import Any
 
-import snakemake.api  # which imports snakemake.workflow; the other way round fails
+import snakemake.api  # imports snakemake.workflow; the reverse order fails
 from snakemake.caching.local import OutputFileCache
 from snakemake.logging import logger
 
@@ -12,21 +12,21 @@ from support.checksum import sha256
 
 
 class FinishedJobs(OutputFileCache):
-    """Snakemake's cache of finished jobs, but with copies of results in place of links.
+    """Snakemake's cache of finished jobs, with copies of results instead of links.
 
-    Each copy has its checksum beside it; one that is damaged is not used. A job whose results
-    cannot be kept, because the disk is full or the folder not writable, has still finished.
+    Each copy has a checksum, and is not used if it is damaged. If results cannot be cached, because
+    the disk is full or the folder is not writable, the job has finished all the same.
     """
 
     async def exists(self, job: Any) -> bool:
-        """Tell whether all results of a job are kept, and sound."""
+        """Tell whether all results of a job are cached and undamaged."""
         return all(is_sound(kept) for _, kept in await self.get_outputfiles_and_cachefiles(job))
 
     async def fetch(self, job: Any) -> None:
-        """Copy the results of a job from where they are kept.
+        """Copy the results of a job from the cache.
 
         Raises:
-            CacheMissException: If one is not there, or not as it was.
+            CacheMissException: If one is missing or damaged.
         """
         if not await self.exists(job):
             self.raise_cache_miss_exception(job)
@@ -34,23 +34,23 @@ class FinishedJobs(OutputFileCache):
             _copy(kept, output)
 
     async def store(self, job: Any) -> None:
-        """Keep the results of a job that has run."""
+        """Add the results of a job to the cache."""
         for output, kept in await self.get_outputfiles_and_cachefiles(job):
             keep(output, kept)
 
     async def names(self, job: Any) -> dict[str, str]:
-        """Name the files in which the results of a job are kept, by result."""
+        """Return the cached file of each result of a job."""
         files = await self.get_outputfiles_and_cachefiles(job)
         return {str(output): kept.name for output, kept in files}
 
 
 def install() -> None:
-    """Make Snakemake keep finished jobs in this way."""
+    """Make Snakemake use this cache."""
     snakemake.workflow.LocalOutputFileCache = FinishedJobs
 
 
 def keep(result: Path, kept: Path) -> None:
-    """Keep a result; if that fails, only a warning is given."""
+    """Add a result to the cache; warn if that fails."""
     try:
         _checksum_of(kept).unlink(missing_ok=True)
         _copy(result, kept)
@@ -60,7 +60,7 @@ def keep(result: Path, kept: Path) -> None:
 
 
 def is_sound(kept: Path) -> bool:
-    """Tell whether a kept result can be read and is as it was."""
+    """Tell whether a cached result can be read and has its checksum."""
     try:
         return _checksum_of(kept).read_text("ascii") == sha256(kept)
     except OSError:
@@ -68,7 +68,7 @@ def is_sound(kept: Path) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file, whole or not at all."""
+    """Copy a file atomically."""
     temporary = target.with_name(f".{target.name}.copy")
     try:
         shutil.copyfile(source, temporary)

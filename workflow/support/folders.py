@@ -1,4 +1,4 @@
-"""Digest of a folder of the user's data: what makes a job that reads it run again."""
+"""Digest of a folder of the user's data, so that jobs run again when it changes."""
 
 import hashlib
 import os
@@ -15,16 +15,16 @@ KNOWN = Path(".snakemake/folders")
 def folder_digest(root: str) -> str | None:
     """Digest the names and contents of the files in a folder.
 
-    Among a rule's params it does for a folder of many thousand files what an input does for one:
-    the job runs again when a name or a byte has changed, and not when only times have. Contents
-    are read when a size or a time has changed (that of the file's record, which is renewed by every
-    write and cannot be set back); else the last digest holds.
+    As a param of a rule, it replaces many thousand input files: the job runs again when a name or a
+    content has changed, but not when only times have. Contents are read when a size or the time of
+    the last status change has changed (every write updates it, and it cannot be set back);
+    otherwise the last digest is used.
 
     Args:
         root: The folder.
 
     Returns:
-        The digest; None where there is no such folder or it cannot be read: the job says why.
+        The digest; None if the folder is missing or cannot be read, which the job then reports.
     """
     path = Path(root)
     if not path.is_dir():

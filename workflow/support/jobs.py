@@ -1,4 +1,4 @@
-"""What all rules have in common, said once: environment, log, digest of the code, kept results."""
+"""What all rules have in common: environment, log, digest of the code, cached results."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +15,12 @@ from wpl_lab.search.search_names import MODULES
 def complete(workflow: Any, root: Path) -> None:
     """Complete the rules that run a script of this project.
 
-    Each gets the environment of conda, a log named as its results, and among its params a digest of
-    the code that it executes; and its finished jobs are kept for params that come back.
+    Each gets the conda environment, a log named after its results, and a digest of its code as a
+    param; its finished jobs are cached.
     """
+    own = root / "workflow/rules"  # another workflow that uses this one has rules of its own
     for rule in workflow.rules:
-        if rule.script and rule.output and not rule.log:
+        if Path(rule.snakefile).parent == own and rule.script and not rule.log:
             rule.conda_env = "../envs/wpl.yaml"
             rule.log_modifier = PathModifier(None, None, workflow)  # the results' paths have theirs
             rule.set_log(_log(path_of(rule.output[0], workflow)))
@@ -28,7 +29,7 @@ def complete(workflow: Any, root: Path) -> None:
 
 
 def path_of(output: Any, workflow: Any) -> str:
-    """Return an output's path, also where a cluster without a common disk stores it."""
+    """Return an output's path, also on a cluster without a shared file system."""
     stored = getattr(output, "flags", {}).get("storage_object")
     if not stored:
         return output
@@ -37,7 +38,7 @@ def path_of(output: Any, workflow: Any) -> str:
 
 
 def _log(output: str) -> str:
-    """Name a log as the results, up to the last wildcard."""
+    """Name a log after the results, up to the last wildcard."""
     result = output[: output.rfind("}") + 1] or str(Path(output).parent)
     return result.replace("results/", "logs/", 1) + ".log"
 
@@ -51,7 +52,7 @@ def _code(rule: Rule, root: Path) -> Callable[[Any], str]:
 
 
 def _arms(rule: Rule, wildcards: Any) -> frozenset[str] | None:
-    """Find the arms that a job is about, by its wildcard or by its params; None if by neither."""
+    """Find the arms that a job is about, from its wildcard or its params; None if from neither."""
     arms = [wildcards.arm] if hasattr(wildcards, "arm") else rule.params.get("arms")
     # wpl@0.3 is wpl at another strength
     return None if arms is None else frozenset(arm.partition("@")[0] for arm in arms)

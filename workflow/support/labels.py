@@ -1,4 +1,4 @@
-"""What the entries of the report are called there."""
+"""Labels of the entries of the report."""
 
 FIGURES = {
     "forgetting": "Figure: A while B trains, by number of shared layers",
@@ -10,15 +10,17 @@ FIGURES = {
     "ranking": "Figure: ranking by shared weights against the truth",
     "found": "Figure: what the searches found against random search",
     "cells": "Figure: cells that were found",
+    "budget": "Figure: ranking by shared weights against the published truth, over the budget",
+    "transfer": "Figure: what the searches found, on each data set, and random search",
 }
 
 
 def figure(wildcards: object) -> dict[str, str]:
-    """Say what a figure shows."""
+    """Make the label of a figure."""
     name = wildcards.figure  # type: ignore[attr-defined]
     return label(FIGURES.get(name, f"Figure: {name}"))
 
 
 def label(shown: str) -> dict[str, str]:
-    """Give the entries of a category one column in common, in which they are named."""
+    """Make a label; all entries of a category share its one column."""
     return {"shown": shown}

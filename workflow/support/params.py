@@ -1,4 +1,4 @@
-"""All settings of params.yaml, checked before the first job; each is declared beside its reader."""
+"""All settings of params.yaml, checked before the first job; declared next to their use."""
 
 import difflib
 import json
@@ -44,7 +44,7 @@ class Params:
     data: ImageData
     """Images that the two models learn."""
     width: Count
-    """Units of each hidden layer, in both models: shared layers must fit both."""
+    """Units of each hidden layer, in both models, as they share layers."""
     first: First
     fisher: Fisher
     second: Second
@@ -61,17 +61,17 @@ class Params:
     split: Split
     tradeoff: Tradeoff
     images: ImageData
-    """Images on which convolutional cells are searched; half of the validation part rewards, the
-    other half scores."""
+    """Images for the search of convolutional cells; half of the validation part is for rewards, the
+    other half for scores."""
     text: TextData
-    """Text on which recurrent cells are searched."""
+    """Text for the search of recurrent cells."""
     search: Search
 
     def __post_init__(self) -> None:
         """Check sections against each other.
 
         Raises:
-            ValueError: If they do not fit; names the key.
+            ValueError: If they contradict each other; names the key.
         """
         most = min(self.first.depth, self.second.depth) - 1
         if max(self.compare.shared) > most:
@@ -110,14 +110,15 @@ def validate(config: Mapping[str, Any]) -> dict[str, Any]:
     """Check a configuration.
 
     Returns:
-        It in one canonical form: order of keys, 3 as 3.0.
+        The configuration in canonical form: order of keys, 3 as 3.0.
 
     Raises:
-        WorkflowError: If something is wrong; one line for each fault, naming its key.
+        WorkflowError: If there are errors; one line for each, naming its key.
     """
+    config = _numbers(config)
     faults = [f"{key}: duplicate value {value!r}" for key, value in _duplicates(config)]
     try:
-        params = _SCHEMA.validate_json(json.dumps(_numbers(config), default=str))
+        params = _SCHEMA.validate_json(json.dumps(config, default=str))
     except ValidationError as error:
         faults += [_line(e) for e in error.errors() if not _follows(e)]
     if faults:
@@ -127,7 +128,7 @@ def validate(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(value: Any) -> Any:
-    """Read 1e-07 as a number, as DVC writes it; for Snakemake's YAML reader it is text."""
+    """Convert 1e-07, as DVC writes it, to a number; for Snakemake's YAML reader it is text."""
     if isinstance(value, Mapping):
         return {key: _numbers(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -137,7 +138,7 @@ def _numbers(value: Any) -> Any:
 
 
 def _duplicates(value: Any, *keys: str) -> Iterator[tuple[str, Any]]:
-    """Find what a list holds twice: it would make one result twice."""
+    """Find duplicates in lists, which would make a result twice."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _duplicates(inner, *keys, str(key))
@@ -147,7 +148,7 @@ def _duplicates(value: Any, *keys: str) -> Iterator[tuple[str, Any]]:
 
 
 def _follows(error: ErrorDetails) -> bool:
-    """Tell whether a fault only follows from others: a list is too short without its bad values."""
+    """Tell whether an error is a consequence of others: a list too short without its bad values."""
     return error["type"] == "too_short" and bool(error["input"])
 
 
@@ -163,7 +164,7 @@ def _line(error: ErrorDetails) -> str:
     return f"{where}: {message}; got {error['input']!r}"
 
 
-# Where pydantic's message speaks of Python.
+# Replacements for pydantic's messages that name Python's types.
 _MESSAGES = {
     "dataclass_type": "Input should be keys with values",
     "tuple_type": "Input should be a list",

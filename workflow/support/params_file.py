@@ -1,10 +1,10 @@
 """Write params.yaml: its values, and the description of each setting as a comment.
 
-`make params` runs this after a setting or its description has changed. The form is one that DVC's
-writer (`dvc exp run -S`) keeps. The writer replaces lists as a whole and loses a comment that
-follows a list, and ruamel.yaml, on which it rests, breaks the file when a list with a comment of
-its own becomes empty: so lists have their comments at the head of their section, and the single
-values of a section come before its lists.
+Run `make params` after a setting or its description has changed. DVC's writer (`dvc exp run -S`)
+preserves this format. It replaces lists as a whole and loses a comment after a list, and
+ruamel.yaml, which it uses, breaks the file when a list with a comment becomes empty. So the
+comments of lists are at the head of their section, and the single values of a section come before
+its lists.
 """
 
 import ast
@@ -62,12 +62,12 @@ def _section(settings: type, values: Mapping[str, Any], indent: int) -> Iterator
 
 
 def _rank(value: Any) -> int:
-    """Rank single values before lists, lists before sections."""
+    """Sort single values before lists, and lists before sections."""
     return 2 if isinstance(value, dict) else int(isinstance(value, list))
 
 
 def _comment(start: str, text: str) -> list[str]:
-    """Write a comment behind what a line starts with; further lines go below it."""
+    """Format a comment after the start of a line; further lines are aligned below it."""
     below = " " * len(start)
     return textwrap.wrap(text, WIDTH, initial_indent=f"{start}# ", subsequent_indent=f"{below}# ")
 

@@ -1,4 +1,4 @@
-"""Faults that a user can mend, in one line each."""
+"""Errors that a user can fix, reported in one line each."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ from snakemake.exceptions import WorkflowError
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """End with the faults alone, where Snakemake would show what code they passed through.
+    """Exit with the error messages alone, without the stack that Snakemake would show.
 
     Raises:
-        SystemExit: In place of a ``WorkflowError``; one line for each fault.
+        SystemExit: Instead of a ``WorkflowError``; one line for each error.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""For each result its checksum, and the name under which its finished job is kept.
+"""Receipts: for each result, its checksum and the name of its finished job in the cache.
 
-They lie with Snakemake's records of a stage, and so travel with the results through DVC: a result
-that was damaged anywhere is found, and one that was pulled is kept before a run overwrites it.
+They are stored with Snakemake's records of a stage, and so versioned by DVC with the results. By
+them, a damaged result is detected, and a pulled one is cached before a run overwrites it.
 """
 
 import json
@@ -20,7 +20,7 @@ SEEN = Path(".snakemake/seen.json")  # checksums of results, by the file's state
 
 
 def remove_changed(root: Path) -> list[str]:
-    """Remove the results that are not as their job wrote them, so that they are made anew.
+    """Remove results that differ from their checksums, so that they are made again.
 
     Returns:
         The files removed.
@@ -40,7 +40,7 @@ def remove_changed(root: Path) -> list[str]:
 
 
 def keep_before(jobs: Iterable[Any], root: Path) -> None:
-    """Keep the results that jobs are about to overwrite, and drop their receipts."""
+    """Cache the results that jobs are about to overwrite, and remove their receipts."""
     finished = Path(os.environ["SNAKEMAKE_OUTPUT_CACHE"])
     changed = [str(output) for job in jobs for output in job.output]
     for stage, paths in _by_stage(changed, root).items():
@@ -54,7 +54,7 @@ def keep_before(jobs: Iterable[Any], root: Path) -> None:
 
 
 def write(workflow: Any, root: Path) -> None:
-    """Write the receipts of all results of a run that has succeeded."""
+    """Write the receipts of all results of a successful run."""
     cache = workflow.output_file_cache
     if not isinstance(cache, FinishedJobs):
         return
@@ -80,7 +80,7 @@ def _by_stage(paths: Iterable[str], root: Path) -> dict[str, set[str]]:
 
 
 def _checksum(path: str, before: list[Any] | None) -> list[Any]:
-    """Compute a file's checksum, if its state is not that of before; return state and checksum."""
+    """Compute a file's checksum, if its state has changed; return state and checksum."""
     state = Path(path).stat()
     now = [state.st_size, state.st_ctime_ns, state.st_ino]
     if before is not None and before[:3] == now:

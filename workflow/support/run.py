@@ -1,4 +1,4 @@
-"""What happens around a run of Snakemake: at its start, when it has succeeded, at its end."""
+"""Actions at the start of a run of Snakemake, on success, and at its end."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from support import closing, receipts, stages, surroundings, workspace
 
 
 def start(workflow: Any, root: Path) -> None:
-    """Check what the jobs need, lock the working copy, and keep results before they change."""
+    """Check what the jobs need, lock the working copy, and cache results before they change."""
     jobs = list(workflow.dag.needrun_jobs())
     surroundings.check(jobs, local=workflow.local_exec)
     surroundings.check_finished()

@@ -1,10 +1,11 @@
-"""The stages of dvc.yaml: which results are whose, and where Snakemake's records of them are.
+"""The stages of dvc.yaml: their results, and the folders of Snakemake's records of these.
 
-The records say which params, code and inputs made each file. While they are those of params.yaml, a
-stage's records lie in a folder that is an output of the stage: they travel with the results, and a
-stage may be run, pulled and checked out alone. From the start of a run until all results of the
-stage are those of params.yaml again, they lie in Snakemake's own folder; then DVC misses its output
-and records nothing: neither half a run nor one with other params.
+The records say which params, code and inputs made each file. While all results of a stage are those
+of params.yaml, its records are in a folder that is an output of the stage. They are then versioned
+with the results, and a stage can be run, pulled and checked out alone. From the start of a run
+until all results of the stage are those of params.yaml again, the records are in Snakemake's own
+folder; DVC then misses its output, so that it records neither a partial run nor one with other
+params.
 """
 
 import os
@@ -29,13 +30,13 @@ def _read(root: Path) -> dict[str, Any]:
 
 @cache
 def outputs(root: Path) -> dict[str, str]:
-    """Read which stage each output of dvc.yaml belongs to, by path."""
+    """Read the stage of each output in dvc.yaml, by path."""
     stages = _read(root).items()
     return {next(iter(out)): name for name, stage in stages for out in stage["outs"]}
 
 
 def params(config: Mapping[str, Any], stage: str, root: Path) -> dict[str, Any]:
-    """Take the params of a stage out of a configuration, by the keys that dvc.yaml has."""
+    """Select the params of a stage from a configuration, by the keys in dvc.yaml."""
     keys = _read(root)[stage]["params"]
     return {
         key: reduce(lambda section, name: section[name], key.split("."), config) for key in keys
@@ -43,7 +44,7 @@ def params(config: Mapping[str, Any], stage: str, root: Path) -> dict[str, Any]:
 
 
 def stage_of(path: str, root: Path) -> str | None:
-    """Find the stage of a result; None if it is of none."""
+    """Find the stage of a result; None if it has none."""
     parents = [path, *map(str, Path(path).parents)]
     return next((outputs(root)[p] for p in parents if p in outputs(root)), None)
 
@@ -69,13 +70,13 @@ def keep_records_by_stage(root: Path) -> None:
 
 
 def drop_replaced() -> None:
-    """Remove the records of results in whose place DVC has checked out others, with their own."""
+    """Remove the records of results that DVC has replaced by checking out others with theirs."""
     for recorded in RECORDED.glob("*"):
         shutil.rmtree(WORKING / recorded.name, ignore_errors=True)
 
 
 def begin(stages: Iterable[str]) -> None:
-    """Take the records of stages from DVC, since their results are about to change."""
+    """Move the records of stages away from DVC, since their results are about to change."""
     for stage in stages:
         if (RECORDED / stage).is_dir():
             shutil.rmtree(WORKING / stage, ignore_errors=True)
@@ -84,7 +85,7 @@ def begin(stages: Iterable[str]) -> None:
 
 
 def end(stages: Iterable[str]) -> None:
-    """Hand the records of stages to DVC: all their results are those of params.yaml."""
+    """Move the records of stages to DVC, as all their results are those of params.yaml."""
     for stage in stages:
         if (WORKING / stage).is_dir():
             RECORDED.mkdir(parents=True, exist_ok=True)
@@ -92,7 +93,7 @@ def end(stages: Iterable[str]) -> None:
 
 
 def covered(workflow: Any, root: Path) -> set[str]:
-    """Find the stages all of whose results a run has as its target."""
+    """Find the stages of which a run makes all results."""
     if workflow.dag_settings.batch:
         return set()
     targets = {job.rule.name for job in workflow.dag.jobs}

@@ -1,7 +1,7 @@
-"""The first page of `snakemake --report`: paper against here, data, parameters, and what made it.
+"""The start page of `snakemake --report`: claims here and in the paper, data, parameters, versions.
 
-Results say what they say wherever they were made; versions, processor and git revision are those of
-the machine and the working copy that write the report.
+Versions, processor and git revision are those of the machine and the working copy that write the
+report, not those that made the results.
 """
 
 import csv
@@ -42,7 +42,7 @@ div:has(> .prose .start), .prose:has(.start) { max-width: 100% !important; }
 
 
 def write(results: Path, config: Mapping[str, Any]) -> None:
-    """Write the page where the report finds it."""
+    """Write the page to the file that the report includes."""
     with atomic(PAGE) as temporary:
         temporary.write_text(start_page(results, config), "utf-8")
 
@@ -51,11 +51,11 @@ def start_page(results: Path, config: Mapping[str, Any]) -> str:
     """Write the page.
 
     Args:
-        results: The folder of the results; a study that is not there is left out.
+        results: The folder of the results; studies without results are left out.
         config: The configuration of the report.
 
     Returns:
-        A piece of HTML that fetches nothing.
+        HTML without references to other files.
     """
     parts = [f'<div class="start"><style>.start {{{TABLES}}}{LAYOUT}</style>']
     for title, study in STUDIES.items():
@@ -84,7 +84,7 @@ def _data(results: Path) -> Iterator[str]:
 
 
 def _surroundings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """List what a reader needs to make the same again."""
+    """List the facts needed to reproduce the results."""
     yield "seeds of the two models", ", ".join(map(str, config["seeds"]))
     for task, settings in config["search"].items():
         if isinstance(settings, Mapping) and "seeds" in settings:
@@ -101,7 +101,7 @@ def _surroundings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _revision() -> str:
-    """Name the commit, and say if the working copy differs from it."""
+    """Return the commit, and whether the working copy differs from it."""
 
     def git(*command: str) -> str:
         done = subprocess.run(["git", *command], capture_output=True, text=True, check=True)
@@ -115,7 +115,7 @@ def _revision() -> str:
 
 
 def _processor() -> str:
-    """Name the processor's model, as far as the system tells."""
+    """Return the model of the processor, if the system tells."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

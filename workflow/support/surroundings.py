@@ -1,4 +1,4 @@
-"""What jobs need around them, checked before the first one: places to write, limits, a GPU."""
+"""Checks before the first job: writable folders, disk space, limits, GPU."""
 
 import os
 import resource
@@ -13,7 +13,7 @@ from snakemake.logging import logger
 
 MEGABYTE = 2**20
 LEAST_FREE = 100 * MEGABYTE
-# What a process may use at least, by limit: files of checkpoints, open files, PyTorch's memory.
+# Smallest values of the limits: size of checkpoints, open files, PyTorch's memory.
 LEAST_ALLOWED = {
     "RLIMIT_FSIZE": ("ulimit -f", "size of a file", 10 * MEGABYTE),
     "RLIMIT_NOFILE": ("ulimit -n", "open files", 256),
@@ -22,10 +22,10 @@ LEAST_ALLOWED = {
 
 
 def check(jobs: Iterable[Any], *, local: bool) -> None:
-    """Check what the given jobs need, on this machine if they are to run here.
+    """Check what jobs need, on this machine if they run here.
 
     Raises:
-        WorkflowError: If something is missing; one line for each fault.
+        WorkflowError: If something is missing; one line for each error.
     """
     jobs = list(jobs)
     folders = {_existing(Path(file).parent) for job in jobs for file in (*job.output, *job.log)}
@@ -38,7 +38,7 @@ def check(jobs: Iterable[Any], *, local: bool) -> None:
 
 
 def check_finished() -> None:
-    """Warn if finished jobs cannot be kept: only that is lost."""
+    """Warn if finished jobs cannot be cached, which is not an error."""
     finished = os.environ["SNAKEMAKE_OUTPUT_CACHE"]
     if "://" in finished:
         return
@@ -51,7 +51,7 @@ def check_finished() -> None:
 
 
 def _existing(folder: Path) -> Path:
-    """Find the folder in which a folder is, or will be, made."""
+    """Find the nearest existing parent of a folder."""
     return next(parent for parent in (folder, *folder.parents) if parent.exists())
 
 

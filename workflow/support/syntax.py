@@ -1,4 +1,4 @@
-"""Is params.yaml YAML, with each key once? Snakemake says neither where nor what is wrong."""
+"""Checks that params.yaml is YAML without duplicate keys, with better errors than Snakemake's."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,11 +10,11 @@ from yaml.nodes import MappingNode, Node, SequenceNode
 
 
 def check_syntax(path: Path) -> None:
-    """Check a file before its values are looked at.
+    """Check the syntax of a file.
 
     Raises:
-        WorkflowError: With file and line, if it cannot be read, is not YAML, is no mapping, or
-            repeats a key: YAML readers take the last of them without a word.
+        WorkflowError: If it cannot be read, is not YAML, is not a mapping, or repeats a key, of
+            which YAML readers would silently take the last; names file and line.
     """
     try:
         text = path.read_text("utf-8")
@@ -38,10 +38,10 @@ def check_syntax(path: Path) -> None:
 
 
 def check_command_line(config: Mapping[str, Any]) -> None:
-    """Check what is given by ``--config``.
+    """Check the arguments of ``--config``.
 
     Raises:
-        WorkflowError: If it is a section: Snakemake makes text of the numbers in it.
+        WorkflowError: If one is a section, in which Snakemake would convert numbers to text.
     """
     for name, value in config.items():
         if isinstance(value, Mapping | list):
@@ -60,7 +60,7 @@ def _kind(tree: Node | None) -> str:
 def _repeated(node: Node, seen: set[int]) -> Iterator[Node]:
     if id(node) in seen or not isinstance(node.value, list):
         return
-    seen.add(id(node))  # an alias can stand in itself
+    seen.add(id(node))  # an alias can contain itself
     if isinstance(node, SequenceNode):
         for item in node.value:
             yield from _repeated(item, seen)

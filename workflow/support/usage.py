@@ -1,4 +1,4 @@
-"""What the jobs of each rule took, from logs/progress.jsonl: `make usage`."""
+"""Time and memory of the jobs of each rule, from logs/progress.jsonl: `make usage`."""
 
 import json
 import sys
@@ -12,10 +12,10 @@ HEAD = ("rule", "jobs", "mean, s", "longest, s", "processor, s", "peak, MB")
 
 
 def table(lines: Iterable[str]) -> list[str]:
-    """Add up what jobs took, by rule.
+    """Sum the time and memory of jobs, by rule.
 
     Args:
-        lines: Of logs/progress.jsonl; those that are no job's last are passed over.
+        lines: Lines of logs/progress.jsonl; only the last one of each job is used.
 
     Returns:
         A header, and a line for each rule: number of jobs, mean and longest duration, processor

@@ -1,8 +1,8 @@
-"""Check DVC's cache: `make verify`. DVC itself believes what lies in its cache.
+"""Check DVC's cache: `make verify`. DVC itself does not verify its cache.
 
-Names every object that is damaged, and every one that dvc.lock asks for and that is missing;
-removes what is damaged, with the results that were copied from it, so that `dvc pull` fetches it or
-`snakemake` makes it again.
+Reports every damaged object, and every object that is in dvc.lock but missing. Removes damaged
+objects and the results that were copied from them, so that `dvc pull` fetches them or `snakemake`
+makes them again.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def _recorded(objects: dict[str, Path]) -> Iterator[tuple[Path, str]]:
-    """The results that are in the cache by dvc.lock, with the names of their objects."""
+    """List the results that dvc.lock has in the cache, with the names of their objects."""
     lock = yaml.safe_load(Path("dvc.lock").read_text("utf-8"))
     in_git = {
         next(iter(out))

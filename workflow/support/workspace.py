@@ -1,4 +1,4 @@
-"""What makes Snakemake and DVC agree about the files in one working copy."""
+"""Keeps Snakemake and DVC consistent about the files of a working copy."""
 
 import fcntl
 import os
@@ -13,27 +13,26 @@ import snakemake.exceptions
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from support import cluster, damage, receipts, stages
+from support import cluster, copies, damage, receipts, stages
 
 RESULTS = Path("results")
-UNFINISHED = Path(".unfinished")  # where job.unfinished keeps how far long jobs are
+UNFINISHED = Path(".unfinished")  # state of long jobs, see job.unfinished
 LOCKS = Path(".snakemake/locks")
-RUN = Path(".snakemake/run.flock")  # of the run that is alive; holds its machine's name
+RUN = Path(".snakemake/run.flock")  # locked by the current run; holds the name of its machine
 OCCUPIED = "error: another snakemake is running in this directory: try again when it has ended"
-HALF_WRITTEN = re.compile(r"\..+\.(\d+\.tmp|copy)")  # as files.atomic and finished name them
+HALF_WRITTEN = re.compile(r"\..+\.(\d+\.tmp|copy)")  # temporary files
 
 
 def set_environment(root: Path) -> None:
-    """Say where finished jobs are shared, and which library the jobs import."""
-    # DVC runs experiments in copies below .dvc/tmp/exps: they share the main copy's finished jobs.
-    main = Path(str(Path.cwd()).split(f"{os.sep}.dvc{os.sep}tmp{os.sep}exps")[0])
-    os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(main / ".jobcache"))
-    # Wins over an installed wpl, which in such a copy would be the main copy's.
+    """Set the folder of finished jobs, and the library that jobs import."""
+    finished = copies.original(Path.cwd()) / ".jobcache"  # shared by the copies of experiments
+    os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(finished))
+    # Takes precedence over an installed wpl, which in such a copy would be the main copy's.
     os.environ["PYTHONPATH"] = f"{root / 'src'}{os.pathsep}{root / 'workflow/startup'}"
     os.environ["WORKFLOW_PID"] = str(os.getpid())
     try:
         pwd.getpwuid(os.getuid())
-    except KeyError:  # Snakemake asks; a bare user id has no name
+    except KeyError:  # Snakemake needs it; a user id without a passwd entry has no name
         os.environ.setdefault("LOGNAME", "user")
 
 
@@ -41,7 +40,7 @@ _run_lock: IO[str] | None = None
 
 
 def _try_lock() -> IO[str]:
-    """Take the lock that the kernel drops when this process dies, however it dies."""
+    """Take the lock, which the kernel releases when this process ends, however it ends."""
     Path(".snakemake").mkdir(exist_ok=True)
     handle = RUN.open("a+")
     try:
@@ -53,7 +52,7 @@ def _try_lock() -> IO[str]:
 
 
 def lock() -> None:
-    """Keep a second run out of this working copy, and end what is left of an earlier one.
+    """Lock this working copy against a second run, and end jobs left by an earlier one.
 
     Raises:
         WorkflowError: If another run holds the lock.
@@ -64,7 +63,7 @@ def lock() -> None:
     except BlockingIOError:
         raise WorkflowError(OCCUPIED) from None
     except OSError:
-        return  # a network file system without such locks; Snakemake's own are all there is
+        return  # a network file system without such locks; only Snakemake's own remain
     _run_lock.truncate(0)
     _run_lock.write(socket.gethostname())
     _run_lock.flush()
@@ -72,14 +71,14 @@ def lock() -> None:
 
 
 def heal(root: Path) -> None:
-    """Put right what a run that was killed, or a loss of power, left behind, if no run is alive.
+    """Repair the working copy after a killed run or a power failure, if no run is active.
 
-    Locks and half-written files go. Results whose record is broken, and those that are not as their
-    job wrote them, are removed and so made anew. Dates in the future become now: Snakemake fails
-    jobs whose inputs are younger than they are. What another machine left stays: not every network
-    file system shows us that its run is alive.
+    Locks and partially written files are removed, as are results that are damaged or have a broken
+    record, so that they are made again. Modification times in the future are set to now, as
+    Snakemake fails jobs with inputs newer than their outputs. Files of a run on another machine are
+    left alone, as not every network file system shows whether that run is active.
     """
-    # Its own message advises --unlock, which after this is needed never, and harms a run alive.
+    # Its own message advises --unlock, which is never needed after this, and harms an active run.
     snakemake.exceptions.LockException = lambda: WorkflowError(OCCUPIED)
     try:
         handle = _try_lock()
@@ -105,10 +104,10 @@ def heal(root: Path) -> None:
 
 
 def check(root: Path) -> None:
-    """Refuse results whose making is unknown, or that are links into DVC's cache.
+    """Raise an error for results without records, or that are links into DVC's cache.
 
     Raises:
-        WorkflowError: With the command that mends it.
+        WorkflowError: With the command that repairs it.
     """
     made = {stages.stage_of(str(file), root) for file in RESULTS.rglob("*.safetensors")}
     for stage in sorted(made - {None}):
@@ -130,9 +129,9 @@ def check(root: Path) -> None:
 def prune(workflow: Any, root: Path) -> list[str]:
     """Remove results that no current parameter asks for, after a run of everything or of a stage.
 
-    Only what the workflow made is removed, with what a killed job left half-written; other files
-    are their owner's. A run of less (a target, ``--until``, ``--batch``) removes nothing. The
-    folders that DVC versions stay, though empty.
+    Only files that the workflow made are removed, and partially written ones; other files are not
+    touched. A partial run (a target, ``--until``, ``--batch``) removes nothing. Folders that DVC
+    versions are kept even if empty.
 
     Returns:
         The files removed.

@@ -1,6 +1,6 @@
 """Diagonal Fisher information: ``estimate`` has the public functions.
 
-The names are handed on lazily; modules of this project import them from their own module.
+The names are loaded lazily; modules of this project import them from their own module.
 """
 
 import lazy_loader as _lazy

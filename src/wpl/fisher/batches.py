@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def tensors_in(value: object) -> list[Tensor]:
-    """List the tensors in a nested structure, in order."""
+    """List the tensors in a nested structure, of any shapes, in order."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, dict):
@@ -24,7 +24,11 @@ def tensors_in(value: object) -> list[Tensor]:
 
 
 def map_tensors(value: Any, new: Callable[[Tensor], Any]) -> Any:
-    """Copy a nested structure with other tensors.
+    """Copy a nested structure, replacing its tensors.
+
+    Args:
+        value: The structure, with tensors of any shapes.
+        new: Maps each tensor to its replacement.
 
     Returns:
         The copy.
@@ -46,7 +50,7 @@ def count(inputs: object) -> int:
         The length of its tensors.
 
     Raises:
-        ValueError: If it holds no tensors, or tensors of several lengths.
+        ValueError: If it has no tensors, or tensors of different lengths.
     """
     lengths = {len(t) if t.ndim else 0 for t in tensors_in(inputs)}
     if len(lengths) != 1:

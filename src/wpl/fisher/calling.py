@@ -1,4 +1,4 @@
-"""How a model is called with a batch, and which of its results are the outputs."""
+"""How inputs and targets are found in a batch, and how the model is called with it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ Loss = Callable[[Any, Any], Tensor]
 
 
 class Samples(NamedTuple):
-    """The samples of a batch, as the engines take them.
+    """The samples of a batch, in the form that the engines take.
 
     Attributes:
         inputs: A tensor, or a nested structure of tensors, each with one row for each sample.
@@ -29,19 +29,19 @@ class Samples(NamedTuple):
 
 
 def read(model: nn.Module, batch: Any, loss: Loss | None = None) -> Samples:
-    """Tell inputs from targets.
+    """Split a batch into inputs and targets.
 
     Args:
         model: Called as ``model(x)`` for a batch ``(x, y)``, as ``model(x1, x2)`` for ``(x1, x2,
             y)``, and as ``model(**batch)`` for a dictionary, whose targets are its ``labels``.
-        batch: As people have it.
+        batch: As in ``diagonal_fisher``.
         loss: If given, the outputs are ``loss(model(...), batch)``, a loss for each sample.
 
     Returns:
-        The batch as the engines take it.
+        The batch in the form that the engines take.
 
     Raises:
-        ValueError: If it is not batched, or holds something else than tensors.
+        ValueError: If it is not batched, or contains anything but tensors.
     """
     batch = dict(batch) if isinstance(batch, Mapping) else batch
     inputs, targets = _parts(batch)
@@ -68,16 +68,16 @@ def read(model: nn.Module, batch: Any, loss: Loss | None = None) -> Samples:
 
 
 def each(batches: Iterable[Any]) -> Iterator[Any]:
-    """Iterate over batches, and refuse a single one.
+    """Iterate over batches, and raise an error for a single one.
 
     Args:
-        batches: What ``diagonal_fisher`` was given.
+        batches: As in ``diagonal_fisher``.
 
     Yields:
         The batches.
 
     Raises:
-        ValueError: If this is one batch, or no batches at all.
+        ValueError: If this is a single batch, or not an iterable of batches.
     """
     pair = isinstance(batches, tuple) and len(batches) > 1
     if isinstance(batches, Tensor | Mapping) or (pair and all(map(_is_tensor, batches))):
@@ -115,7 +115,7 @@ def _is_tensor(value: object) -> bool:
 
 
 def _check_leaves(batch: Any, where: str = "the batch") -> None:
-    """Refuse arrays that are no tensors."""
+    """Raise an error for arrays that are not tensors."""
     if type(batch).__module__ == "numpy":
         raise ValueError(f"{where} is a numpy array; expected a tensor: torch.from_numpy(...)")
     if isinstance(batch, Mapping):
@@ -127,7 +127,7 @@ def _check_leaves(batch: Any, where: str = "the batch") -> None:
 
 
 def _check_targets(targets: Any, inputs: Any) -> None:
-    """Refuse targets that are no tensor, or belong to a single sample."""
+    """Raise an error for targets that are not a tensor, or belong to a single sample."""
     if isinstance(targets, int | float) or (isinstance(targets, Tensor) and not targets.ndim):
         shapes = ", ".join(str(tuple(t.shape)) for t in tensors_in(inputs))
         raise ValueError(

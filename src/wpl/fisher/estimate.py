@@ -1,8 +1,8 @@
 """Diagonal Fisher information: the mean over samples of the squared per-sample gradient.
 
 For a sample n with input x and label y, the score is g_n = ∂ log p(y | x, θ)/∂θ, one gradient per
-*sample*, and F = mean_n g_n², element-wise. Squaring the mean gradient of a batch instead gives
-another, smaller quantity (by about the batch size); it is never computed here.
+*sample*, and F = mean_n g_n², element-wise. The square of the mean gradient of a batch is another
+quantity, smaller by about the batch size; it is not computed here.
 """
 
 from collections.abc import Iterable
@@ -42,11 +42,11 @@ def diagonal_fisher(
 ) -> Fisher:
     """Estimate the diagonal Fisher information of a model.
 
-    The model is evaluated in eval mode (dropout off, batch norm on its running statistics) and left
-    in the mode it was in. A parameter used several times, or under several names, counts with the
-    sum of its contributions to each sample's gradient. The usual layers have closed forms, for
-    about the price of one forward and backward pass; ``wpl.explain`` says which way each parameter
-    takes.
+    The model is evaluated in eval mode (dropout off, batch norm with running statistics), and its
+    mode is restored. For a parameter that is used several times, or under several names, each
+    sample's gradient is the sum over its uses. Common layers have closed forms, at about the cost
+    of one forward and backward pass; ``wpl.explain`` says how the gradients of each parameter are
+    computed.
 
     Args:
         model: Maps the inputs of a batch to outputs, one row for each sample: a tensor, a tuple
@@ -54,34 +54,34 @@ def diagonal_fisher(
         batches: Pairs ``(inputs, targets)``; tuples ``(x1, x2, ..., targets)``, for ``model(x1,
             x2, ...)``; or dictionaries, for ``model(**batch)``, whose ``labels`` are the targets
             (shifted by one position if the model's own loss does so). The first dimension is that
-            of the samples. The result does not depend on how they are cut into batches.
+            of the samples. The result does not depend on how they are split into batches.
         kind: Where the labels of the score come from: ``"empirical"``, the targets given;
             ``"mc"``, draws from the model's prediction at each position; ``"exact"``, the
-            expectation over the model's prediction, for a backward pass for each position and
-            class but one; ``"sketch"``, random signs in place of that expectation: unbiased for
-            ``"exact"`` at the price of ``"mc"``, with less variance. For all but the first, targets
-            may be None. See Kunstner et al., "Limitations of the empirical Fisher approximation"
-            (2019).
+            expectation over the model's prediction, at the cost of a backward pass for each
+            position and class but one; ``"sketch"``, random signs in place of that expectation:
+            unbiased for ``"exact"`` at the cost of ``"mc"``, with less variance. For all but the
+            first, targets may be None. See Kunstner et al., "Limitations of the empirical Fisher
+            approximation" (2019).
         likelihood: What the outputs are. ``"categorical"``: logits ``(batch, class)``, ``(batch,
             time, class)`` or ``(batch, class, height, width)`` of a softmax; integer targets
-            without the dimension of the classes. ``"bernoulli"``: logits of independent yes-or-no
+            without the dimension of the classes. ``"bernoulli"``: logits of independent binary
             labels; targets from 0 to 1 in their shape. ``"gaussian"``: means of normal
             distributions of variance 1; targets in their shape.
         loss: Instead of a likelihood: maps the model's result and the batch to one loss for each
-            sample, taken for −log p. It is called with one sample at a time, as a batch of one, so
-            that a mean over the batch is that sample's loss.
+            sample, interpreted as −log p. It is called with one sample at a time, as a batch of
+            one, so that a mean over the batch is that sample's loss.
         per: Whether the log-likelihood of a sample is the sum over its positions (``"sequence"``)
-            or their mean (``"token"``). F, and with it the α that protects as much, differs by
-            the square of the length.
-        parameters: Names, as in ``model.named_parameters()``, of the parameters wanted; no others
-            are worked on. By default, all that require a gradient.
+            or their mean (``"token"``). The two F differ by the square of the length, and so do the
+            α that protect equally.
+        parameters: Names of the wanted parameters, as in ``model.named_parameters()``. By default,
+            all that require a gradient.
         generator: Source of the draws of ``"mc"`` and ``"sketch"``, taken row by row.
         draws: Number of draws per sample, whose squares are averaged.
-        floor: Added to F. Where F is exactly zero, as for dead units, a weight is not held by any
-            multiple of it.
-        class_dim: Dimension of the classes, where it cannot be told from the shapes.
-        ignore_index: Targets that do not count, whatever the kind; a sample without any other is
-            left out.
+        floor: Added to F. Where F is exactly zero, as for dead units, a weight is free whatever
+            α.
+        class_dim: Dimension of the classes, if the shapes leave it open.
+        ignore_index: Target of positions that do not count, whatever the kind; a sample without
+            any other position is left out.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -90,9 +90,9 @@ def diagonal_fisher(
     Raises:
         ValueError: If an argument is unknown, if there are no samples, if a batch cannot be read or
             its targets do not fit the outputs, if a batch norm uses the statistics of its batch
-            (its samples depend on each other, so a per-sample gradient does not exist) or if F is
+            (its samples then depend on each other, and have no gradients of their own) or if F is
             not finite.
-        Interrupted: If Ctrl-C is pressed; has the estimate on the batches that were finished.
+        Interrupted: If Ctrl-C is pressed; holds the estimate on the finished batches.
     """
     estimand = checked_estimand(
         kind=kind,

@@ -1,4 +1,4 @@
-"""How each parameter is worked on, in words."""
+"""Explanations of how the gradients of each parameter are computed."""
 
 import warnings
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ from wpl.fisher.preparation import parameters_of, prepared
 
 
 def explain(model: nn.Module, inputs: Any) -> dict[str, str]:
-    """Say how ``diagonal_fisher`` would work on each parameter of a model.
+    """Explain how ``diagonal_fisher`` would compute the gradients of each parameter.
 
     Args:
         model: As in ``diagonal_fisher``.
         inputs: A batch of at least two samples, as the model takes it.
 
     Returns:
-        By name of each parameter that requires a gradient, one or more of: "closed form (linear)"
-        with the function that the weight is used in; "per sample: `mul`", if the gradient of each
-        sample is made, in the same pass; "one sample at a time: ...", with the reason; "no use".
+        By name of each parameter that requires a gradient, one or more of: "closed form (linear)",
+        with the function that uses the weight; "per sample: `mul`", if the gradient of each sample
+        is computed, in the same pass; "one sample at a time: ...", with the reason; "no use".
     """
     known = {name: p for name, p in parameters_of(model).items() if p.requires_grad}
     once = {id(p): name for name, p in reversed(known.items())}
@@ -35,7 +35,7 @@ def explain(model: nn.Module, inputs: Any) -> dict[str, str]:
 
 
 def warn_if_slow(batch: Batch) -> None:
-    """Warn, once for each reason, where samples are gone through one by one."""
+    """Warn, once for each reason, if samples are processed one by one."""
     if batch.alone is not None:
         warnings.warn(
             "samples are differentiated one at a time, with a forward and a backward pass for "
@@ -45,7 +45,12 @@ def warn_if_slow(batch: Batch) -> None:
 
 
 def warn_if_unused(parameters: Mapping[str, Tensor], squares: Squares) -> None:
-    """Warn of parameters that no gradient arrived at."""
+    """Warn of parameters without a gradient.
+
+    Args:
+        parameters: By name, of any shapes.
+        squares: Their totals.
+    """
     unused = [name for name, p in parameters.items() if not squares.of[id(p)].received]
     if unused:
         more = f" and {len(unused) - 3} others" if len(unused) > 3 else ""

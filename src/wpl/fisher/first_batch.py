@@ -1,4 +1,4 @@
-"""Looked at once, with the first batch: mistakes that would give wrong values in silence."""
+"""Checks of the first batch, for mistakes that would silently give wrong values."""
 
 import warnings
 from collections.abc import Mapping
@@ -16,19 +16,19 @@ from wpl.fisher.forward import outputs_of
 def labels_are_ahead(model: nn.Module, batch: Any, ignore_index: int) -> bool:
     """Find out whether a model compares its outputs at each position with the label of the next.
 
-    Causal language models of Hugging Face shift the labels themselves. The loss that the model
-    computes says so: it is compared with that of labels at their own and at the next positions.
+    Causal language models of Hugging Face shift the labels themselves. To detect it, the loss that
+    the model computes is compared with that of labels at the same and at the next positions.
 
     Args:
         model: Called with some rows of the batch.
         batch: With or without ``labels``.
-        ignore_index: Of labels that do not count.
+        ignore_index: Label of positions that do not count.
 
     Returns:
         Whether labels belong to the outputs one position before.
 
     Raises:
-        ValueError: If the model's loss is neither.
+        ValueError: If the model's loss is neither of the two.
     """
     labels = batch.get("labels") if isinstance(batch, Mapping) else None
     if not isinstance(labels, Tensor) or labels.ndim != 2 or labels.is_floating_point():
@@ -58,7 +58,7 @@ def _gap(logits: Tensor, y: Tensor, loss: Tensor) -> float:
 
 
 def shifted(labels: Tensor, ignore_index: int) -> Tensor:
-    """Move labels one position ahead; the last position then has none.
+    """Shift labels to the position before; the last position then has none.
 
     Args:
         labels: ``(batch, time)``.
@@ -71,14 +71,14 @@ def shifted(labels: Tensor, ignore_index: int) -> Tensor:
 
 
 def check_samples_come_first(model: nn.Module, batch: Samples) -> None:
-    """Refuse a model whose layers take time first: its rows are not samples.
+    """Raise an error for a model whose layers take time first, so that rows are not samples.
 
-    A layer with ``batch_first=False`` may also stand in a model that turns its inputs; so the
-    outputs of a row alone are compared with those beside another one.
+    A layer with ``batch_first=False`` may be part of a model that transposes its inputs, so the
+    outputs of a row alone are compared with those of the row in a batch of two.
 
     Args:
         model: In eval mode.
-        batch: The first one.
+        batch: The first batch.
 
     Raises:
         ValueError: If the outputs of a row depend on the row before.
@@ -103,12 +103,12 @@ def check_samples_come_first(model: nn.Module, batch: Samples) -> None:
 
 
 def check_outputs(outputs: Tensor, batch: Samples, likelihood: str) -> None:
-    """Warn of probabilities in place of logits, and refuse padding that nothing marks.
+    """Warn of probabilities in place of logits, and raise an error for unmarked padding.
 
     Args:
-        outputs: Of the first batch.
+        outputs: ``(batch, ...)``, of the first batch.
         batch: The first batch.
-        likelihood: Of the outputs.
+        likelihood: Likelihood of the outputs.
 
     Raises:
         ValueError: If there is padding, and no labels that say which positions count.
@@ -132,14 +132,14 @@ def check_outputs(outputs: Tensor, batch: Samples, likelihood: str) -> None:
 
 
 def explained(error: Exception, batch: Samples) -> Exception:
-    """Find out whether the model itself fails with a batch, and say how it was called.
+    """Explain an error if the model itself fails with a batch.
 
     Args:
-        error: What was raised during an estimate.
-        batch: The batch that it was raised for.
+        error: The error raised during an estimate.
+        batch: The batch for which it was raised.
 
     Returns:
-        A ValueError in one line if the model cannot be called, else the error as it is.
+        A ValueError that says how the model was called if that fails, else the error itself.
     """
     try:
         with torch.no_grad():

@@ -8,10 +8,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 def forward_of(model: nn.Module, inputs: Any) -> Callable[[Any], Any]:
-    """Choose what calls a model, given the inputs of a batch.
+    """Choose the function that calls a model, given the inputs of a batch.
 
-    A mapping becomes arguments by name, a tuple arguments in order, anything else is the one
-    argument. Wrappers that have nothing to say here are left out: DistributedDataParallel.
+    A mapping is passed as keyword arguments, a tuple as positional arguments, anything else as the
+    only argument. DistributedDataParallel is unwrapped.
 
     Returns:
         A function from such inputs to the model's result.
@@ -27,8 +27,8 @@ def outputs_of(result: Any) -> Tensor:
 
     Args:
         result: A tensor; an object or dictionary with ``logits`` (or ``out``, as segmentation
-            models of torchvision have it); or a tuple, whose first tensor that is no scalar is
-            taken.
+            models of torchvision have it); or a tuple, of which the first tensor that is not a
+            scalar is taken.
 
     Returns:
         The outputs ``(batch, ...)``.

@@ -32,8 +32,8 @@ def gradient_norms(
 ) -> Tensor:
     """Compute the norm of each sample's gradient, ‖∂ log p(y_n | x_n, θ)/∂θ‖, over all parameters.
 
-    For importance sampling, data valuation, or to choose where to clip; at about the price of the
-    Fisher information, and with the model in eval mode as for it.
+    Useful for importance sampling, data valuation, or to choose a clipping norm. The cost is about
+    that of the Fisher information; the model is in eval mode, as for that.
 
     Args:
         model: As in ``diagonal_fisher``.
@@ -41,13 +41,13 @@ def gradient_norms(
         likelihood: As in ``diagonal_fisher``.
         loss: As in ``diagonal_fisher``.
         per: As in ``diagonal_fisher``.
-        parameters: As in ``diagonal_fisher``: those that count in the norm.
+        parameters: As in ``diagonal_fisher``; those that the norm is over.
         class_dim: As in ``diagonal_fisher``.
         ignore_index: As in ``diagonal_fisher``.
         progress: Whether to show a progress bar.
 
     Returns:
-        Norms ``(samples)`` in the order of the batches, in double precision; 0 for a sample without
+        Norms ``(sample)`` in the order of the batches, in double precision; 0 for a sample without
         targets that count.
 
     Raises:

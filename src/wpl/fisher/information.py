@@ -1,4 +1,4 @@
-"""The diagonal Fisher information as a thing to keep: by name, with the facts it depends on."""
+"""The diagonal Fisher information by parameter name, with metadata; files of it."""
 
 import hashlib
 import json
@@ -21,20 +21,20 @@ _VERSION = 1
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Fisher(Mapping[str, Tensor]):
-    """Diagonal Fisher information by parameter name, with what it was estimated from.
+    """Diagonal Fisher information by parameter name, with the facts that it depends on.
 
-    A strength α means something only beside these facts, so they are saved with the tensors.
-    ``a + b`` joins the estimates on two shards of the data into that on both.
+    A strength α has a meaning only together with these facts, so they are saved with the tensors.
+    ``a + b`` combines the estimates on two shards of the data into the one on both.
 
     Attributes:
         tensors: By name, F in the shape of its parameter.
-        kind: Where the labels came from, as in ``diagonal_fisher``.
+        kind: Where the labels come from, as in ``diagonal_fisher``.
         samples: Number of samples in the mean.
         unit: ``"sequence"`` if the log-likelihood of a sample sums over its positions, ``"token"``
             if it is their mean.
-        likelihood: Of the model's outputs, as in ``diagonal_fisher``.
+        likelihood: Likelihood of the outputs, as in ``diagonal_fisher``.
         floor: What was added to F.
-        model: ``fingerprint`` of the model, or empty where it is not known.
+        model: ``fingerprint`` of the model; empty if unknown.
     """
 
     tensors: Mapping[str, Tensor]
@@ -59,13 +59,13 @@ class Fisher(Mapping[str, Tensor]):
         return f"Fisher({facts}, {len(self)} tensors)"
 
     def facts(self) -> dict[str, Any]:
-        """Return all but the tensors, as JSON can hold it."""
+        """Return all attributes but the tensors, in a form that JSON can hold."""
         return {
             name: getattr(self, name) for name in self.__dataclass_fields__ if name != "tensors"
         }
 
     def __add__(self, other: "Fisher") -> "Fisher":
-        """Join the estimates on two shards of the data, weighed by their numbers of samples.
+        """Combine the estimates on two shards of the data, weighted by their numbers of samples.
 
         Args:
             other: The same quantity of the same model, on other samples.
@@ -88,15 +88,15 @@ class Fisher(Mapping[str, Tensor]):
         return replace(self, tensors=joined, samples=samples)
 
     def over_processes(self, group: ProcessGroup | None = None) -> "Fisher":
-        """Join the estimates of all processes of a group, each on its own shard of the data.
+        """Combine the estimates of all processes of a group, each on its own shard of the data.
 
         Every process calls this, with at least one sample, and gets the same result.
 
         Args:
-            group: Of ``torch.distributed``; by default, all processes.
+            group: A group of ``torch.distributed``; by default, all processes.
 
         Returns:
-            The estimate on the data of all.
+            The estimate on the data of all processes.
 
         Raises:
             ValueError: If the processes' estimates differ in more than their samples.
@@ -120,7 +120,7 @@ class Fisher(Mapping[str, Tensor]):
         return replace(self, tensors=joined, samples=int(samples))
 
     def save(self, path: Path | str) -> None:
-        """Write a safetensors file that holds the tensors and the facts, whole or not at all.
+        """Write the tensors and the facts to a safetensors file, atomically.
 
         Args:
             path: The file.
@@ -132,18 +132,19 @@ class Fisher(Mapping[str, Tensor]):
 
     @classmethod
     def load(cls, path: Path | str, *, model: nn.Module | None = None) -> Self:
-        """Read what ``save`` wrote.
+        """Read a file written by ``save``.
 
         Args:
             path: The file.
-            model: If given, ``check`` is called with it, and the tensors go to the devices of its
-                parameters.
+            model: If given, ``check`` is called with it, and the tensors are moved to the devices
+                of its parameters.
 
         Returns:
             The Fisher information.
 
         Raises:
-            ValueError: If the file is something else or damaged, or does not fit the model.
+            ValueError: If the file is not one of Fisher information, is damaged, or does not fit
+                the model.
         """
         try:
             with safe_open(path, framework="pt") as file:
@@ -166,11 +167,11 @@ class Fisher(Mapping[str, Tensor]):
         return replace(fisher, tensors=placed)
 
     def check(self, model: nn.Module, *, weights: bool = False) -> None:
-        """Refuse a model that this is not the Fisher information of.
+        """Raise an error for a model that this is not the Fisher information of.
 
         Args:
-            model: Its parameters' names and shapes are looked at.
-            weights: Whether their values must be those of the estimate, too.
+            model: Names and shapes of its parameters are checked.
+            weights: Whether its weights must also be those of the estimate.
 
         Raises:
             ValueError: If a name is missing, or a shape or the fingerprint differs.
@@ -193,11 +194,11 @@ class Fisher(Mapping[str, Tensor]):
 def fingerprint(model: nn.Module) -> str:
     """Compute a digest of a model's parameters: names, shapes, and some values of each.
 
-    Weights that were trained further have another; so have those of another architecture. Eight
-    values a parameter are looked at, so that it costs next to nothing.
+    It changes when weights are trained further, or with the architecture. Only eight values per
+    parameter are read, so that it is cheap.
 
     Args:
-        model: On any device, in any precision.
+        model: The model, on any device and in any precision.
 
     Returns:
         Sixteen hexadecimal digits.
@@ -213,12 +214,12 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def _spread(tensors: list[Tensor]) -> bool:
-    """Say whether tensors are on several devices."""
+    """Tell whether tensors are on several devices."""
     return len({t.device for t in tensors}) > 1
 
 
 def check_alike(one: Fisher, other: Fisher) -> None:
-    """Refuse to join estimates of different quantities.
+    """Raise an error if estimates are of different quantities.
 
     Args:
         one: An estimate.
@@ -244,7 +245,7 @@ def check_alike(one: Fisher, other: Fisher) -> None:
 
 
 def _number(fisher: Fisher) -> int:
-    """Hash all that must agree between estimates that are added."""
+    """Hash everything that must agree between estimates that are added."""
     facts = {name: value for name, value in fisher.facts().items() if name != "samples"}
     shapes = [(name, tuple(f.shape)) for name, f in fisher.items()]
     digest = hashlib.sha256(repr((sorted(facts.items()), shapes)).encode()).digest()

@@ -1,4 +1,4 @@
-"""Estimates that take long: a progress bar, and a Ctrl-C that keeps what was done."""
+"""Long estimates: a progress bar, and interruption by Ctrl-C that keeps the result so far."""
 
 import signal
 import threading
@@ -14,10 +14,10 @@ _FORMAT = "{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total_fmt} batches [{elapsed
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C was pressed during an estimate, whose batches so far are not lost.
+    """Ctrl-C was pressed during an estimate; holds the estimate on the batches so far.
 
     Attributes:
-        fisher: The estimate on these batches; its ``samples`` says how many samples they have.
+        fisher: The estimate on these batches; its ``samples`` is their number of samples.
     """
 
     def __init__(self, fisher: Fisher) -> None:
@@ -27,19 +27,19 @@ class Interrupted(KeyboardInterrupt):
 
 
 class CtrlC:
-    """Lets a loop finish what it is at when Ctrl-C is pressed; pressed again, it stops at once.
+    """Lets a loop finish its iteration when Ctrl-C is pressed; pressed again, it stops at once.
 
     Attributes:
-        pressed: Whether it was.
+        pressed: Whether Ctrl-C was pressed.
     """
 
     def __init__(self) -> None:
-        """Wait for it."""
+        """Start with Ctrl-C not pressed."""
         self.pressed = False
         self._before: Any = None
 
     def __enter__(self) -> Self:
-        """Take Ctrl-C over, where nobody else has."""
+        """Handle Ctrl-C, unless there is another handler."""
         main = threading.current_thread() is threading.main_thread()
         if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._before = signal.signal(signal.SIGINT, self._press)
@@ -51,7 +51,7 @@ class CtrlC:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Return it."""
+        """Restore the handler of Ctrl-C."""
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
 
@@ -68,7 +68,7 @@ class Bar:
         """Show an empty bar, or none.
 
         Args:
-            batches: Their number is looked up, if they have one.
+            batches: Their number is shown, if it is known.
             show: Whether there is a bar at all.
         """
         total = len(batches) if isinstance(batches, Sized) else None
@@ -90,6 +90,6 @@ class Bar:
                 self._bar.close()
 
     def move(self, share: float) -> None:
-        """Move on by a share of a batch."""
+        """Advance by a share of a batch."""
         if self._bar is not None:
             self._bar.update(share)

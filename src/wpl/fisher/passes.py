@@ -1,4 +1,4 @@
-"""Steps that all estimates take: the forward pass of a batch, and the mean in the end."""
+"""Steps of all estimates: the forward pass of a batch, and the final mean."""
 
 import math
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from wpl.fisher.first_batch import explained
 
 
 def record(job: Job, model: nn.Module, samples: Samples) -> Batch:
-    """Call a model with a batch, so that vectors can be sent back.
+    """Call a model with a batch, and record it for the backward pass.
 
     Args:
-        job: What is wanted.
+        job: What to compute.
         model: In eval mode.
-        samples: Of the batch.
+        samples: The samples of the batch.
 
     Returns:
         The recorded batch, with its outputs.
@@ -44,23 +44,32 @@ def finish(
 
     Args:
         squares: The sums.
-        wanted: The parameters.
-        factor: Factor of the sums.
-        floor: Added to them then.
+        wanted: The parameters, by name, of any shapes.
+        factor: Factor on the sums.
+        floor: Added afterwards.
 
     Returns:
-        By name, F.
+        By name, F in the shape of its parameter.
 
     Raises:
         ValueError: If F is not finite.
     """
-    each = {name: squares.of[id(p)] for name, p in wanted.items()}
-    fisher = {name: total.times(factor) for name, total in each.items()}
-    limits = [total.limit(fisher[name]) for name, total in each.items()]
-    if len({limit.device for limit in limits}) > 1:
-        limits = [limit.cpu() for limit in limits]
-    for name, limit in zip(fisher, torch.stack(limits).tolist(), strict=True):
-        # A limit may also overflow alone.
+    totals = [squares.of[id(p)] for p in wanted.values()]
+    sums = [total.take() for total in totals]
+    if factor != 1:
+        torch._foreach_mul_(sums, factor)
+    limits = [total.bound for total in totals]
+    unknown = [k for k, limit in enumerate(limits) if limit is None]
+    if unknown:
+        found = torch._foreach_norm([sums[k] for k in unknown], 1)
+        for k, limit in zip(unknown, found, strict=True):
+            limits[k] = limit
+    fisher = dict(zip(wanted, sums, strict=True))
+    known = [limit for limit in limits if limit is not None]
+    if len({limit.device for limit in known}) > 1:
+        known = [limit.cpu() for limit in known]
+    for name, limit in zip(fisher, torch.stack(known).tolist(), strict=True):
+        # The bound may overflow even if F does not.
         if not math.isfinite(limit) and not fisher[name].isfinite().all():
             raise ValueError(f"the Fisher information of {name!r} is not finite")
     return {name: f.add_(floor) for name, f in fisher.items()} if floor else fisher

@@ -1,4 +1,4 @@
-"""A model's parameters by name, and the state that it is in during an estimate."""
+"""A model's parameters by name, and its state during an estimate."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def modules_of(model: nn.Module, name: str = "") -> list[tuple[str, nn.Module]]:
-    """List a model and what it is made of; a module has all its names.
+    """List a model and its modules; a shared module has all its names.
 
     Returns:
         As ``model.named_modules(remove_duplicate=False)``, in a fraction of the time.
@@ -21,7 +21,7 @@ def modules_of(model: nn.Module, name: str = "") -> list[tuple[str, nn.Module]]:
 
 
 def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Name a model's parameters; one that is shared has all its names.
+    """List a model's parameters by name; a shared one has all its names.
 
     Returns:
         As ``model.named_parameters(remove_duplicate=False)``.
@@ -36,9 +36,13 @@ def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
 
 @contextmanager
 def prepared(model: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[None]:
-    """Put a model into eval mode, with gradients for some parameters only, and back.
+    """Put a model into eval mode, with gradients for some parameters only; restore it afterwards.
 
-    What is compiled is called as it was before that.
+    Compiled modules are called uncompiled.
+
+    Args:
+        model: The model.
+        parameters: By name, those that require a gradient, of any shapes.
 
     Yields:
         Nothing.

@@ -1,4 +1,4 @@
-"""From batches as people have them to samples and the vectors that are sent back for them."""
+"""Reads batches, and makes the vectors that are back-propagated for their samples."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from wpl.kinds import Kind, LikelihoodName, Unit
 
 
 class Reader:
-    """Reads the batches of one estimate, and looks closely at the first."""
+    """Reads the batches of one estimate, and checks the first one closely."""
 
     def __init__(
         self,
@@ -29,24 +29,24 @@ class Reader:
         loss: Loss | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        """Start before the first batch.
+        """Set up before the first batch.
 
         Args:
             model: In eval mode when batches are read.
-            estimand: What is estimated.
+            estimand: What to estimate.
             loss: As in ``diagonal_fisher``.
             generator: As in ``diagonal_fisher``.
         """
         self._model, self._estimand = model, estimand
         self._loss, self._generator = loss, generator
-        self._ahead: bool | None = None  # whether labels are one position ahead, once it is known
-        self._seen = False  # whether outputs were looked at
+        self._ahead: bool | None = None  # whether labels are one position ahead, once known
+        self._seen = False  # whether the first outputs were checked
 
     def read(self, batch: Any) -> Samples:
-        """Tell inputs from targets; see ``read``.
+        """Split a batch into inputs and targets; see ``read``.
 
         Returns:
-            The samples, with their targets where the outputs have them.
+            The samples, with targets at the positions of the outputs.
         """
         samples = read(self._model, batch, self._loss)
         if samples.size == 0:
@@ -68,13 +68,13 @@ class Reader:
         empirical: bool = False,
         progress: Callable[[float], None] | None = None,
     ) -> Scores:
-        """Choose what is sent back from the outputs.
+        """Make the vectors to back-propagate from the outputs.
 
         Args:
-            samples: As read.
-            outputs: ``(batch, ...)``, of the samples.
-            scale: Factor of all vectors.
-            empirical: Whether to take the labels given, whatever the kind.
+            samples: As returned by ``read``.
+            outputs: Outputs for the samples, ``(batch, ...)``.
+            scale: Factor on all vectors.
+            empirical: Whether to use the given labels, whatever the kind.
             progress: Called with each vector's share of the batch.
 
         Returns:
@@ -105,13 +105,13 @@ def checked_estimand(
     ignore_index: int,
     floor: float = 0.0,
 ) -> Estimand:
-    """Check the arguments that say what is estimated.
+    """Check the arguments that say what to estimate; they are as in ``diagonal_fisher``.
 
     Returns:
-        What is estimated.
+        What to estimate.
 
     Raises:
-        ValueError: If one is unknown, or does not go with the others.
+        ValueError: If one is unknown, or contradicts the others.
     """
     for name, given, known in (
         ("kind", kind, get_args(Kind)),

@@ -1,4 +1,4 @@
-"""What is back-propagated from the outputs: Σ_k (Jᵀ v_k)² is the squared score of a sample."""
+"""Vectors v_k to back-propagate: Σ_k (Jᵀ v_k)² is the squared score of a sample."""
 
 from collections.abc import Callable, Iterator
 from copy import copy
@@ -23,7 +23,7 @@ LIKELIHOODS = {
 
 
 class Estimand(NamedTuple):
-    """What is estimated, as the arguments of ``diagonal_fisher`` say."""
+    """What to estimate, by the arguments of ``diagonal_fisher``."""
 
     kind: str = "empirical"
     likelihood: str = "categorical"
@@ -36,8 +36,8 @@ class Estimand(NamedTuple):
 class Scores:
     """Vectors v_k for the outputs of a batch, in the shape of the outputs.
 
-    The score of a sample is Jᵀ v for a label; its square has the mean Σ_k (Jᵀ v_k)² over labels.
-    Positions are independent, so each has vectors of its own; those that do not count have none.
+    The score of a sample for a label is Jᵀ v; the mean of its square over labels is Σ_k (Jᵀ v_k)².
+    As positions are independent, each has its own vectors; those that do not count have none.
     Iterating again gives the same vectors.
     """
 
@@ -51,16 +51,16 @@ class Scores:
         scale: float = 1.0,
         progress: Callable[[float], None] | None = None,
     ) -> None:
-        """Draw what is random.
+        """Draw random labels or signs.
 
         Args:
             estimand: What the vectors are for.
             outputs: ``(batch, ...)``.
-            targets: In the shape that the likelihood says. Positions of ``ignore_index`` do not
+            targets: In the shape that the likelihood requires. Positions of ``ignore_index`` do not
                 count, for any kind; other labels are used by ``"empirical"`` only.
             generator: Source of drawn labels (``"mc"``) and signs (``"sketch"``).
-            scale: Factor of all vectors.
-            progress: Called when a vector is done, with its share of the batch.
+            scale: Factor on all vectors.
+            progress: Called after each vector, with its share of the batch.
 
         Raises:
             ValueError: If the targets do not fit the outputs, or are missing.
@@ -83,7 +83,7 @@ class Scores:
         self._drawn = self._labels(y, counted, estimand.draws, generator)
 
     def _weights(self, counted: Tensor | None, scale: float, estimand: Estimand) -> Tensor | float:
-        """Compute the factors of all vectors: a number, or ``(batch, position, 1)``."""
+        """Compute the factors on all vectors: a number, or ``(batch, position, 1)``."""
         if estimand.kind in {"mc", "sketch"}:
             scale /= estimand.draws**0.5
         if counted is None:
@@ -100,7 +100,7 @@ class Scores:
         draws: int,
         generator: torch.Generator | None,
     ) -> Tensor | None:
-        """Give the labels, or the signs, of each draw: ``(batch, draw, position, ...)``."""
+        """Make the labels, or the signs, of each draw: ``(batch, draw, position, ...)``."""
         if self._kind == "mc":
             return self._law.draw(self._z, draws, generator)
         if self._kind == "sketch":
@@ -114,7 +114,10 @@ class Scores:
         return (y if counted is None else y.where(counted, 0)).unsqueeze(1)
 
     def rows(self, rows: slice | Tensor) -> "Scores":
-        """Take some samples.
+        """Select some samples.
+
+        Args:
+            rows: A slice, or indices ``(sample)``.
 
         Returns:
             Their vectors.
@@ -130,7 +133,7 @@ class Scores:
         return self._law.number(self._z) if self._drawn is None else self._drawn.shape[1]
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Give one vector after the other."""
+        """Iterate over the vectors."""
         z = precise(self._z)
         if self._drawn is None:
             vectors = self._law.factors(z)
@@ -143,7 +146,7 @@ class Scores:
                 self._progress(len(z) / self._batch / len(self))
 
     def loss(self) -> Tensor:
-        """Sum −log p of the labels given over the samples, each with the factor of its vectors.
+        """Sum −log p of the given labels over the samples, each with the factor on its vectors.
 
         Returns:
             A scalar, without constants.

@@ -1,4 +1,4 @@
-"""Which of a model's parameters are worked on, and under which names they are returned."""
+"""Selection of a model's parameters, and the names under which results are returned."""
 
 from collections.abc import Iterable
 
@@ -10,11 +10,11 @@ from wpl.fisher.preparation import parameters_of
 def select(
     model: nn.Module, parameters: Iterable[str] | None
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Look up parameters; one that has several names is worked on once.
+    """Look up parameters; one with several names is used once.
 
     Args:
-        model: Has the parameters.
-        parameters: Their names; by default, all that require a gradient.
+        model: The model.
+        parameters: Names of the parameters, of any shapes; by default, all that require a gradient.
 
     Returns:
         The parameters, each by one name; and for each name asked for, that name.

@@ -45,15 +45,15 @@ def gradient_and_fisher(
     """Differentiate the loss of a batch and estimate the Fisher information on it, in one pass.
 
     The loss is the mean over samples of the negative log-likelihood, −log p(y | x, θ), which sums
-    over time, or is its mean over time (``per``). As for the Fisher information, the model is in
-    eval mode meanwhile (dropout off, batch norm on its running statistics), so the gradient is that
-    of ``cross_entropy(model(inputs), targets)`` in eval mode.
+    over time, or is its mean over time (``per``). As for the Fisher information, the model is put
+    into eval mode (dropout off, batch norm with running statistics), so the gradient is that of
+    ``cross_entropy(model(inputs), targets)`` in eval mode.
 
     Args:
         model: As in ``diagonal_fisher``.
-        inputs: Of the batch; a dictionary may hold the targets as ``labels``.
-        targets: Of the batch; the loss is theirs for every kind.
-        kind: As in ``diagonal_fisher``; all but ``"empirical"`` take backward passes of their own.
+        inputs: Inputs of the batch; a dictionary may hold the targets as ``labels``.
+        targets: Targets of the batch, used for the loss whatever the kind.
+        kind: As in ``diagonal_fisher``; all but ``"empirical"`` take further backward passes.
         likelihood: As in ``diagonal_fisher``.
         loss: As in ``diagonal_fisher``; called with the batch ``(inputs, targets)``.
         per: As in ``diagonal_fisher``, also for the loss.
@@ -65,7 +65,7 @@ def gradient_and_fisher(
         ignore_index: As in ``diagonal_fisher``, also for the loss.
 
     Returns:
-        The loss; by name, its gradient, and F.
+        The loss, a scalar; its gradient and F, by name, in the shapes of the parameters.
 
     Raises:
         ValueError: As ``diagonal_fisher``.

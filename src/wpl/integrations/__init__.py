@@ -1,1 +1,1 @@
-"""Callbacks for the trainers that people use; each module needs its own optional dependency."""
+"""Callbacks for common trainers; each module needs its own optional dependency."""

@@ -1,4 +1,4 @@
-"""The weight plasticity loss in the Trainer of Hugging Face: ``pip install wpl[transformers]``."""
+"""The weight plasticity loss in Hugging Face's Trainer: ``pip install wpl[transformers]``."""
 
 from typing import Any
 
@@ -9,19 +9,19 @@ from wpl.plasticity import WeightPlasticity
 
 
 class PlasticityCallback(TrainerCallback):
-    """Holds the anchored weights of the model that a Trainer trains.
+    """Adds the loss to the training of a model by a Trainer.
 
     The names of the anchors are those of ``model.named_parameters()``, for the model that the
     Trainer is given: a model with LoRA adapters is anchored after ``get_peft_model``.
     """
 
     def __init__(self, plasticity: WeightPlasticity, *, pull: bool = False) -> None:
-        """Keep what is to be held.
+        """Set up the callback.
 
         Args:
             plasticity: The anchors and their strengths; moved to the model's devices.
-            pull: Take the proximal step, ``pull_``, after each step of the optimiser, in place of
-                adding the gradient before it. With Adam this takes another α.
+            pull: Take the proximal step, ``pull_``, after each step of the optimiser, instead of
+                adding the gradient before it. With Adam, this needs another α.
         """
         self.plasticity = plasticity
         self.pull = pull
@@ -33,7 +33,7 @@ class PlasticityCallback(TrainerCallback):
         control: TrainerControl,
         **given: Any,
     ) -> None:
-        """Check that the gradients can be added to, and move the anchors to the model's devices.
+        """Check the training arguments, and move the anchors; see ``TrainerCallback``.
 
         Raises:
             ValueError: If the weights are sharded, if their gradients are scaled, or if an anchored
@@ -56,7 +56,7 @@ class PlasticityCallback(TrainerCallback):
         control: TrainerControl,
         **given: Any,
     ) -> None:
-        """Add the gradient of the loss; it is not clipped."""
+        """Add the gradient of the loss, after clipping; see ``TrainerCallback``."""
         del args, state, control
         if not self.pull:
             self.plasticity.add_gradient_(_weights(given))
@@ -68,7 +68,7 @@ class PlasticityCallback(TrainerCallback):
         control: TrainerControl,
         **given: Any,
     ) -> None:
-        """Take the proximal step with the learning rates of the optimiser."""
+        """Take the proximal step with the optimiser's learning rates; see ``TrainerCallback``."""
         del args, state, control
         if self.pull:
             self.plasticity.pull_(_weights(given), given["optimizer"])

@@ -1,4 +1,4 @@
-"""Archives that are read member by member: nothing is extracted, so nothing can be overwritten."""
+"""Archives, read member by member without extracting files, so that nothing is overwritten."""
 
 import gzip
 import io
@@ -32,7 +32,7 @@ _DAMAGES = (
     RuntimeError,  # a password, a compression that zipfile does not know
 )
 
-# Images hardly shrink: an archive that unpacks to more than this is made to fill the memory.
+# Images hardly compress: an archive that unpacks to more than this is a decompression bomb.
 _LARGEST_RATIO = 100
 _ALWAYS_ALLOWED = 2**26
 _LARGEST_FILE = 2**30
@@ -40,7 +40,7 @@ _LARGEST_FILE = 2**30
 
 @dataclass(frozen=True)
 class Members:
-    """What an archive holds.
+    """The content of an archive.
 
     Attributes:
         files: Paths of the files, in their order in the archive.
@@ -61,9 +61,9 @@ def open_archive(path: Path) -> Iterator[Members]:
         Its members; they can be read until the block ends.
 
     Raises:
-        DataError: If it is of another type or damaged; if it holds a link, a device, a path that
-            escapes from it, a duplicate path, or many times more than its own size. Reading raises
-            it too.
+        DataError: If it is of another type or damaged; if it holds a link, a device, a path outside
+            the archive, a duplicate path, or a multiple of its own size. Reading members raises it
+            too.
     """
     name = path.name.lower()
     tar = next((opener for end, opener in _TARS.items() if name.endswith(end)), None)
@@ -78,14 +78,14 @@ def open_archive(path: Path) -> Iterator[Members]:
         with content:
             yield _tar(path, content)
     else:
-        raise DataError(f"{path} is of no known type: expected a folder or one of {KNOWN}")
+        raise DataError(f"{path} is of an unknown type: expected a folder or one of {KNOWN}")
 
 
 def _zip(root: Path, archive: zipfile.ZipFile) -> Members:
     files: dict[str, zipfile.ZipInfo] = {}
     folders = []
     for member in archive.infolist():
-        given = member.filename.replace("\\", "/")  # of programs for Windows that break the format
+        given = member.filename.replace("\\", "/")  # some programs on Windows violate the format
         name = _inside(given, root)
         if given.endswith("/"):
             folders.append(name)
@@ -127,9 +127,9 @@ def _tar(root: Path, content: IO[bytes]) -> Members:
 
 
 class _Bounded:
-    """What ``tarfile`` needs of a stream; it refuses to go beyond a position.
+    """The stream interface that ``tarfile`` needs, with a limit on the position.
 
-    Headers are bounded by it too, whose length an archive can claim to be anything.
+    It also limits headers, for which an archive can claim any length.
     """
 
     def __init__(self, root: Path, stream: IO[bytes], limit: int) -> None:
@@ -180,6 +180,6 @@ def _allowed(root: Path) -> int:
 
 def _bomb(root: Path, allowed: int) -> DataError:
     return DataError(
-        f"{root} unpacks to more than {allowed} bytes, {_LARGEST_RATIO} times its own size and "
-        f"{_ALWAYS_ALLOWED >> 20} MiB: not an archive of images"
+        f"{root} unpacks to more than {allowed} bytes ({_LARGEST_RATIO} times its own size and "
+        f"{_ALWAYS_ALLOWED >> 20} MiB): not an archive of images"
     )

@@ -1,4 +1,4 @@
-"""Files of a data set: downloaded and verified, or an error that says what is wrong with them."""
+"""Files of a data set: download, verification, and the error for what is wrong with them."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -8,15 +8,15 @@ from wpl.files import atomic
 
 
 def printable(name: str) -> str:
-    """Write a file's name whose bytes may not be UTF-8, those that are not as escapes."""
+    """Make a file name printable: bytes that are not UTF-8 become escapes."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 class DataError(ValueError):
-    """Data is missing, cannot be downloaded, or is not what it should be."""
+    """Data is missing, cannot be downloaded, or is not as expected."""
 
     def __init__(self, message: str) -> None:
-        """Keep the message, in characters that any file or terminal can show."""
+        """Keep the message, made printable on any terminal."""
         super().__init__(printable(message))
 
 
@@ -24,13 +24,13 @@ def download(file: Path, urls: Sequence[str], md5: str, remedy: str) -> None:
     """Download a file from the first address that has it, and verify its MD5 checksum.
 
     Args:
-        file: Where to put it; nothing is put there that fails the checksum.
-        urls: Addresses of the same content.
+        file: Where to write it; nothing that fails the checksum is kept.
+        urls: Alternative addresses of the file.
         md5: The checksum.
-        remedy: What the user can do where there is no network.
+        remedy: What the user can do without a network, for the error.
 
     Raises:
-        DataError: If no address gives the file with this checksum.
+        DataError: If no address has the file with this checksum.
     """
     from torchvision.datasets.utils import download_url  # noqa: PLC0415 - slow, and rarely needed
 

@@ -1,4 +1,4 @@
-"""Whether the data suffice for what params.yaml asks of them; each fault names its key."""
+"""Checks that the data suffice for the settings in params.yaml; errors name the key."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.parts import Part
 
-_LARGEST_OMEGA = 2 * 10**9  # bytes of all matrices together
+_LARGEST_OMEGA = 2 * 10**9  # bytes, of all matrices together
 
 
 def check_two_models(
@@ -22,9 +22,9 @@ def check_two_models(
     Args:
         sizes: Number of images of each part.
         shape: Their channels, height and width.
-        batch_sizes: By its key, how many training images a batch takes.
+        batch_sizes: Training images in a batch, by the key of the setting.
         samples: Training images on which the Fisher information is estimated.
-        omega: What ``check_omega`` is told, if the arm omega is among the remedies.
+        omega: Arguments of ``check_omega``, if the arm omega is among the remedies.
 
     Raises:
         DataError: If there are too few; names the key.
@@ -42,9 +42,9 @@ def check_omega(inputs: int, *, width: int, shared: int, seeds: int) -> None:
     """Check that the matrices Ω of the arm omega fit into memory.
 
     Args:
-        inputs: Values of an image.
+        inputs: Number of values of an image.
         width: Units of a hidden layer.
-        shared: How many first layers are shared.
+        shared: Number of shared layers.
         seeds: Number of first models, each with a matrix of its own.
 
     Raises:
@@ -60,15 +60,15 @@ def check_omega(inputs: int, *, width: int, shared: int, seeds: int) -> None:
 
 
 def check_text(sizes: Mapping[Part, int], *, batch_size: int, steps: int, score_rows: int) -> None:
-    """Check that a text is long enough to be searched on.
+    """Check that a text is long enough for a search.
 
-    Half of the validation part rewards, the other half scores.
+    Half of the validation part is used for rewards, the other half for scores.
 
     Args:
         sizes: Number of tokens of each part.
-        batch_size: Rows of a training batch, and of one that rewards.
-        steps: Time steps of a window, behind which a row has one more token to predict.
-        score_rows: Rows into which a part is cut to be scored.
+        batch_size: Rows of a training batch, and of a batch for rewards.
+        steps: Time steps of a window; a row has one token more, the last to predict.
+        score_rows: Rows into which a part is split for scoring.
 
     Raises:
         DataError: If a part is too short; names the keys.
@@ -88,22 +88,27 @@ def check_text(sizes: Mapping[Part, int], *, batch_size: int, steps: int, score_
 
 
 def check_images(
-    sizes: Mapping[Part, int], shape: tuple[int, int, int], *, batch_size: int, stages: int
+    sizes: Mapping[Part, int],
+    shape: tuple[int, int, int],
+    *,
+    batch_size: int,
+    stages: int,
+    model: str = "search.images.model",
 ) -> None:
-    """Check that images are enough, and large enough, to be searched on.
+    """Check that there are enough images for a search, and that they are large enough.
 
-    Half of the validation part rewards, the other half scores.
+    Half of the validation part is used for rewards, the other half for scores.
 
     Args:
         sizes: Number of images of each part.
         shape: Their channels, height and width.
-        batch_size: Images of a training batch, and of one that rewards.
+        batch_size: Images of a training batch, and of a batch for rewards.
         stages: Stages of the model, each but the first at half the resolution.
+        model: The section of params.yaml that they are of.
 
     Raises:
-        DataError: If they are not; names the key.
+        DataError: If there are too few, or they are too small; names the key.
     """
-    model = "search.images.model"
     _, height, width = shape
     if min(height, width) < 2 ** (stages - 1):
         raise DataError(

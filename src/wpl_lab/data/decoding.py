@@ -1,6 +1,7 @@
-"""Image files as one array of pixels, and what they were like."""
+"""Decoding of image files into one array of pixels, with facts about the files."""
 
 import hashlib
+import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -22,10 +23,10 @@ class Decoded:
     Attributes:
         pixels: ``(file, channel, height, width)``: one channel if all are grey and three if any has
             colour; uint16 if any has 16 bits per channel, else uint8.
-        digests: The SHA-256 of each file, by path.
-        traits: For each trait that some have, such as ``"mode RGB"`` or ``"rotated by EXIF"``, the
-            paths of these files.
-        sizes: How many files have each height and width, as they were before they were resized.
+        digests: SHA-256 of each file, by path.
+        traits: For each trait, such as ``"mode RGB"`` or ``"rotated by EXIF"``, the paths of the
+            files that have it.
+        sizes: Number of files of each height and width, before resizing.
     """
 
     pixels: Pixels
@@ -42,17 +43,18 @@ def decode_all(
     Args:
         tree: A folder or archive.
         names: Paths of the files.
-        size: Height and width to which each image is resized; None if all have the same.
-        background: What shows through transparent pixels.
+        size: Height and width to which each image is resized; None if all have the same size.
+        background: Background of transparent pixels.
 
     Returns:
         The files, in the order of ``names``.
 
     Raises:
-        DataError: If a file cannot be used (``image_file.decode``); if sizes differ and none is
-            given.
+        DataError: If a file cannot be used (see ``image_file.decode``); if sizes differ and
+            ``size`` is None; if all of them would not fit into memory.
     """
     rows = {name: row for row, name in enumerate(names)}
+    check_memory(len(names), size or 1, 1)
     decoded = Decoded(np.empty((0, 0, 0, 0), np.uint8))
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -77,12 +79,46 @@ def decode_all(
 
 
 def resize(pixels: Pixels, size: int) -> Pixels:
-    """Resize images ``(sample, channel, height, width)`` to a square, channel by channel."""
+    """Resize images to a square, channel by channel.
+
+    Args:
+        pixels: ``(sample, channel, height, width)``.
+        size: New height and width.
+
+    Returns:
+        ``(sample, channel, size, size)``, of the same data type.
+
+    Raises:
+        DataError: If they would not fit into memory.
+    """
+    check_memory(len(pixels) * pixels.shape[1], size, pixels.itemsize)
     resized = np.empty((*pixels.shape[:2], size, size), pixels.dtype)
     for image, smaller in zip(pixels, resized, strict=True):
         for channel, row in zip(image, smaller, strict=True):
             row[:] = _square(channel, size)
     return resized
+
+
+def check_memory(channels: int, size: int, depth: int) -> None:
+    """Check that images of a size fit into the memory of this machine.
+
+    Args:
+        channels: Number of channels of all images together.
+        size: Their height and width.
+        depth: Bytes of a value.
+
+    Raises:
+        DataError: If they do not.
+    """
+    needed, there = (
+        channels * size**2 * depth,
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    )
+    if needed > there:
+        raise DataError(
+            f"size: {size} makes {needed / 1e9:.0f} GB of the images, more than the memory of this "
+            f"machine, {there / 1e9:.0f} GB; make it smaller, or set limit"
+        )
 
 
 def _square(channel: Pixels, size: int) -> Pixels:
@@ -94,7 +130,7 @@ def _square(channel: Pixels, size: int) -> Pixels:
 
 
 def _put(whole: Pixels, row: int, image: Pixels) -> Pixels:
-    """Put an image ``(channel, height, width)`` in its row; the first with colour or 16 bits."""
+    """Store an image ``(channel, height, width)``; converts all to colour or 16 bits if needed."""
     if len(image) > whole.shape[1]:
         whole = np.repeat(whole, 3, axis=1)  # grey images so far
     if image.dtype != whole.dtype:  # 255 of 8 bits is 65535 of 16

@@ -1,4 +1,4 @@
-"""Images of 16 bits per channel: Pillow reads them in full if they are grey, else 8 of the bits."""
+"""Images with 16 bits per channel, of which Pillow reads only 8 bits unless they are grey."""
 
 import io
 import sys
@@ -10,28 +10,28 @@ from PIL import Image
 
 Deep = NDArray[np.uint16]
 
-# Pillow's names of pixels as they are in a file, without the order of bytes.
+# Pillow's names of the pixel formats in a file, without the byte order.
 _COLOUR = {"RGB", "RGBA", "RGBX"}
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Tell whether an image that is not decoded yet has more than 8 bits per channel."""
+    """Tell whether an image, not decoded yet, has more than 8 bits per channel."""
     pgm = image.mode == "I" and image.format == "PPM"  # scaled to 65535 by Pillow
     return pgm or image.mode.startswith("I;16") or _is_cut(image)
 
 
 def deep_pixels(raw: bytes) -> tuple[Deep, Deep | None]:
-    """Read an image of more than 8 bits per channel.
+    """Read an image with more than 8 bits per channel.
 
     Args:
         raw: Content of its file.
 
     Returns:
         Pixels ``(channel, height, width)``, one channel or three; and opacity ``(height, width)``
-        up to 65535, None if the file holds none.
+        up to 65535; None if the file has none.
 
     Raises:
-        ValueError: If it is in a form of which Pillow gives 8 bits only.
+        ValueError: If Pillow can read only 8 bits of its format.
     """
     image = Image.open(io.BytesIO(raw))
     if _is_cut(image):
@@ -51,10 +51,10 @@ def deep_pixels(raw: bytes) -> tuple[Deep, Deep | None]:
 
 
 def _is_cut(image: Any) -> bool:
-    """Tell whether Pillow would cut an image from 16 bits to 8."""
+    """Tell whether Pillow would reduce an image from 16 bits to 8."""
     if image.mode.startswith("I") or not image.tile:
         return False
-    # The arguments of its decoder say so: "RGB;16B", or the largest value 65535 in PPM.
+    # As its decoder's arguments tell: "RGB;16B", or the largest value 65535 in PPM.
     arguments = image.tile[0].args
     if image.format == "PPM":
         return isinstance(arguments, tuple) and arguments[-1] > 255
@@ -75,7 +75,7 @@ def _both_bytes(raw: bytes, image: Any) -> Deep:
             f"{image.format} of kind {kind} with 16 bits per channel would be cut to 8; "
             "convert it to grey or RGB"
         )
-    # Pillow takes the first byte if it is told that they are big-endian, else the second.
+    # Pillow reads the first byte if told that values are big-endian, else the second.
     first, second = (_decoded(raw, f"{kind};16{order}") for order in "BL")
     little = order == "L" or (order == "N" and sys.byteorder == "little")
     pixels = _joined(second, first) if little else _joined(first, second)
@@ -95,7 +95,7 @@ def _joined(high: NDArray[np.uint8], low: NDArray[np.uint8]) -> Deep:
 
 
 def _ppm(raw: bytes, image: Any) -> Deep:
-    """Read a PPM: behind its header, red, green and blue of each pixel, big-endian."""
+    """Read a PPM: after the header, red, green and blue of each pixel, big-endian."""
     largest, (width, height) = image.tile[0].args[-1], image.size
     values = np.frombuffer(raw, ">u2", 3 * width * height, image.tile[0].offset)
     scaled: Deep = np.rint(values.reshape(height, width, 3) * (65535 / largest)).astype(np.uint16)

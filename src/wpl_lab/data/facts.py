@@ -1,4 +1,4 @@
-"""Facts about a data set that was read: for the log, and as a table beside it."""
+"""Facts about a data set, for the log and as a table."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -14,12 +14,12 @@ WARNING = "warning"
 
 @dataclass(frozen=True)
 class Fact:
-    """A fact.
+    """A fact about a data set.
 
     Attributes:
-        name: What it is about: ``"class cat"``, ``"rotated by EXIF"``, ``"warning"``.
+        name: Its subject, such as ``"class cat"``, ``"rotated by EXIF"`` or ``"warning"``.
         values: Its value in each part, where it has one.
-        note: What else there is to say.
+        note: A comment.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Fact:
     note: str = ""
 
     def __str__(self) -> str:
-        """Write it in one line."""
+        """Format it in one line."""
         values = ", ".join(f"{part} {value}" for part, value in self.values.items())
         return f"{self.name}: {'; '.join(filter(None, [values, self.note]))}"
 

@@ -1,4 +1,4 @@
-"""A tree of files in a folder or in an archive, which is read as it is."""
+"""A tree of files in a folder or in an archive, read without unpacking."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -12,14 +12,14 @@ from wpl_lab.data.data_files import DataError
 
 @dataclass(frozen=True)
 class Tree:
-    """Files by their path in the tree, ``/`` between its parts.
+    """Files by their path in the tree, with ``/`` as separator.
 
     Attributes:
         root: The folder or archive.
-        files: Paths of the files, in the order in which they are read fastest.
+        files: Paths of the files, in the order that is fastest to read.
         folders: Paths of the folders that the tree names.
-        hidden: Paths that start with a dot, or that macOS adds to archives: they are left out. Of
-            a hidden folder on disk, its own path only.
+        hidden: Paths that are left out: those that start with a dot, or that macOS adds to
+            archives. For a hidden folder on disk, only the path of the folder.
         read: Returns the content of a file.
     """
 
@@ -39,8 +39,8 @@ def open_tree(root: Path) -> Iterator[Tree]:
 
     Raises:
         DataError: If there is no such folder or archive, or it cannot be read; if an archive is
-            refused (``archives.open_archive``); if a link leads back to a folder it is in. Reading
-            raises it too.
+            refused (see ``archives.open_archive``); if a link leads to a folder that contains it.
+            Reading files raises it too.
     """
     if root.is_dir():
         yield _folder(root)
@@ -74,11 +74,11 @@ def _walk(
     files: list[str],
     folders: list[str],
 ) -> None:
-    """Collect the paths in a folder, those in folders that are linked to as well."""
+    """Collect the paths in a folder, following links to folders."""
     state = (root / here).stat()
     identity = (state.st_dev, state.st_ino)
     if identity in above:
-        raise DataError(f"{root / here} is a link to a folder that it is in")
+        raise DataError(f"{root / here} is a link to a folder that contains it")
     with os.scandir(root / here) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:

@@ -35,7 +35,7 @@ _UNPACKED = {
     },
 }
 
-# The binary version: to read the one for Python, as torchvision does, is to run what it says.
+# The binary version: reading the one for Python, as torchvision does, may run code in the file.
 _CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 _CIFAR10_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 _CIFAR10_FILES: dict[Part, list[str]] = {
@@ -46,11 +46,11 @@ _CIFAR10_SHAPE = (3, 32, 32)
 
 
 def read_mnist(root: Path, name: str) -> Given:
-    """Read MNIST or Fashion-MNIST, 60,000 and 10,000 grey images of 28×28.
+    """Read MNIST or Fashion-MNIST: 60,000 and 10,000 grey images of 28×28 pixels.
 
     Args:
-        root: The folder that holds ``MNIST/raw`` or ``FashionMNIST/raw``, as torchvision lays it
-            out; what is missing is downloaded there.
+        root: The folder that holds ``MNIST/raw`` or ``FashionMNIST/raw``, in the layout of
+            torchvision; missing files are downloaded there.
         name: ``"MNIST"`` or ``"FashionMNIST"``, as torchvision calls it.
 
     Returns:
@@ -73,7 +73,7 @@ def read_mnist(root: Path, name: str) -> Given:
 
 
 def read_cifar10(root: Path) -> Given:
-    """Read CIFAR-10 (Krizhevsky, 2009), 50,000 and 10,000 colour images of 32×32.
+    """Read CIFAR-10 (Krizhevsky, 2009): 50,000 and 10,000 colour images of 32×32 pixels.
 
     Args:
         root: The folder of ``cifar-10-binary.tar.gz``, into which it is downloaded if missing.
@@ -93,7 +93,7 @@ def read_cifar10(root: Path) -> Given:
     pixels: dict[Part, NDArray[np.uint8]] = {}
     labels: dict[Part, NDArray[np.int64]] = {}
     for part, files in _CIFAR10_FILES.items():
-        # Of each image a byte for the label, then red, green and blue, row by row.
+        # For each image, a byte for the label, then red, green and blue, row by row.
         raw = np.frombuffer(b"".join(content[file] for file in files), np.uint8)
         records = raw.reshape(-1, 1 + np.prod(_CIFAR10_SHAPE, dtype=int))
         pixels[part] = records[:, 1:].reshape(-1, *_CIFAR10_SHAPE)
@@ -115,7 +115,7 @@ def _fetch_idx(file: Path, dataset: "type[MNIST]") -> None:
 
 
 def _read_idx(file: Path) -> NDArray[np.uint8]:
-    """Read the format of MNIST: two zeros, type, number of dimensions; shape; bytes."""
+    """Read MNIST's IDX format: two zero bytes, type, number of dimensions; shape; data."""
     raw = file.read_bytes()
     dimensions = raw[3]
     shape = np.frombuffer(raw, ">i4", dimensions, offset=4)

@@ -1,4 +1,4 @@
-"""Facts about images that were read, and what looks wrong with them."""
+"""Facts about images, and warnings about likely mistakes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,7 +13,7 @@ from wpl_lab.data.image_folders import Sorted
 from wpl_lab.data.images import Images
 from wpl_lab.data.parts import PARTS, Part
 
-_UNEVEN = 10  # times as many training images of a class as of another
+_UNEVEN = 10  # ratio of training images of two classes from which to warn
 
 
 def image_facts(images: Images) -> list[Fact]:
@@ -48,8 +48,8 @@ def facts_of_files(
         tree: The folder or archive.
         files: Its files by part and class.
         decoded: The images that were decoded.
-        names: The path of each image, by the part it was dealt to.
-        labels: The class of each image ``(image)``, likewise.
+        names: The path of each image, by the part it was assigned to.
+        labels: The class of each image ``(image)``, by part.
 
     Returns:
         The facts.
@@ -91,7 +91,7 @@ def _of_traits(
     names: Mapping[Part, Sequence[str]],
     labels: Mapping[Part, NDArray[np.int64]],
 ) -> Iterator[str]:
-    """Find traits that give the class away: all images of some classes have it, of others none."""
+    """Find traits that reveal the class: all images of some classes have it, none of the others."""
     of = {
         name: label
         for part in PARTS
@@ -104,7 +104,7 @@ def _of_traits(
             yield f"images of one colour only: {len(having)}; one is {printable(having[0])}"
         elif len(having) < len(of) and ((found == 0) | (found == total)).all():
             which = ", ".join(files.classes[label] for label in np.flatnonzero(found))
-            yield f"{trait}: all images of class {which}, and no others: it tells the class"
+            yield f"{trait}: all images of class {which} and no others; it reveals the class"
 
 
 def _of_counts(names: Sequence[str], counts: Mapping[Part, Sequence[int]]) -> Iterator[str]:

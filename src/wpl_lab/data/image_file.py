@@ -20,7 +20,7 @@ Pixels = NDArray[np.unsignedinteger[Any]]  # uint8 or uint16
 # Formats told by their first bytes, and all that are read.
 _TELLING = ["AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP"]
 _READ = [*_TELLING, "DIB", "PCX", "TGA"]
-# Images by their names; those of the second line cannot be read.
+# Suffixes of images; formats of the second line cannot be read.
 _SUFFIX = re.compile(
     r"\.(apng|avif|bmp|dib|gif|ico|j2k|jfif|jp2|jpe|jpe?g|p[bgnp]m|pcx|png|tga|tiff?|webp"
     r"|arw|cr[23]|dng|hei[cf]|jxl|nef|psd|raf|svg)",
@@ -29,7 +29,7 @@ _SUFFIX = re.compile(
 _GREY = {"1", "L", "LA", "La"}
 _COLOUR = {"RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"}
 _ORIENTATION = 0x0112  # the EXIF tag
-# What makes an image upright: axes (height, width) exchanged, then either reversed.
+# How to turn an image upright: exchange height and width, then reverse either axis.
 _UPRIGHT = {
     2: (False, slice(None), slice(None, None, -1)),
     3: (False, slice(None, None, -1), slice(None, None, -1)),
@@ -48,10 +48,10 @@ class ImageFile:
     Attributes:
         pixels: ``(channel, height, width)``, one channel if it is grey and three if it has colour;
             uint16 if the file has more than 8 bits per channel, else uint8.
-        mode: Pillow's name of its kind of pixels, ``"RGB"``, with ``", 16 bits"`` where it has.
+        mode: Pillow's name of its pixel format, such as ``"RGB"``, or ``"RGB, 16 bits"``.
         rotated: Whether its EXIF orientation was not upright.
         transparent: Whether any pixel was not opaque.
-        frames: Number of images in the file, of which the first is taken.
+        frames: Number of images in the file; the first one is used.
     """
 
     pixels: Pixels
@@ -62,14 +62,14 @@ class ImageFile:
 
 
 def is_image(name: str, read: Callable[[str], bytes]) -> bool:
-    """Tell an image by its suffix, or by its content if its suffix is not that of an image.
+    """Tell whether a file is an image: by its suffix, or else by its content.
 
     Args:
         name: Path of the file.
         read: Returns the content of a file.
 
     Returns:
-        Whether it is one, or claims to be.
+        Whether it is an image, or has the suffix of one.
     """
     if _SUFFIX.fullmatch(PurePosixPath(name).suffix):
         return True
@@ -85,24 +85,24 @@ def is_image(name: str, read: Callable[[str], bytes]) -> bool:
 def decode(raw: bytes, path: str, background: Background = "white") -> ImageFile:
     """Decode an image file.
 
-    Grey and colour of 16 bits are kept in full, except colour in JPEG 2000 and AVIF, of which
-    Pillow reads 8 bits.
+    16 bits per channel are kept, except for colour in JPEG 2000 and AVIF, of which Pillow reads 8
+    bits.
 
     Args:
         raw: Content of the file.
         path: Its path, for the error.
-        background: What shows through transparent pixels.
+        background: Background of transparent pixels.
 
     Returns:
-        The pixels, turned upright as EXIF says, and facts about the file.
+        The pixels, upright according to EXIF, and facts about the file.
 
     Raises:
         DataError: If it is not an image, is truncated or has more pixels than Pillow allows; if its
-            values have no known range, or would be cut from 16 bits to 8.
+            values have no known range, or would be reduced from 16 bits to 8.
     """
     try:
         with Image.open(io.BytesIO(raw), formats=_READ) as image:
-            if image.format == "PNG":  # its pixels may be there and its end missing
+            if image.format == "PNG":  # it may be truncated after the pixels
                 Image.open(io.BytesIO(raw), formats=_READ).verify()
             deep, turn = is_deep(image), _orientation(image)  # both before it is decoded
             if deep:
@@ -117,7 +117,7 @@ def decode(raw: bytes, path: str, background: Background = "white") -> ImageFile
                 plain, transparent = _opaque(image, background)
                 array = np.asarray(plain)
                 pixels = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-            # Pillow turns TIFFs upright itself, when it decodes them.
+            # Pillow turns TIFFs upright when it decodes them.
             pixels = _upright(pixels, turn if image.format != "TIFF" else 1)
             return ImageFile(
                 pixels, mode, turn in _UPRIGHT, transparent, getattr(image, "n_frames", 1)
@@ -125,7 +125,7 @@ def decode(raw: bytes, path: str, background: Background = "white") -> ImageFile
     # Pillow's readers raise errors of many types.
     except Exception as error:
         unknown = isinstance(error, UnidentifiedImageError)
-        why = "not an image, or of a format that is not read" if unknown else error
+        why = "not an image, or of an unsupported format" if unknown else error
         raise DataError(f"{path} cannot be used: {why}") from error
 
 
@@ -144,7 +144,7 @@ def _opaque(image: Image.Image, background: Background) -> tuple[Image.Image, bo
 
 
 def _on(background: Background, pixels: Pixels, alpha: Pixels) -> Pixels:
-    """Lay transparent pixels ``(channel, height, width)`` on a background."""
+    """Composite transparent pixels ``(channel, height, width)`` onto a background."""
     ground = 65535.0 if background == "white" else 0.0
     share = alpha / 65535
     return np.rint(pixels * share + ground * (1 - share)).astype(np.uint16)
@@ -153,7 +153,7 @@ def _on(background: Background, pixels: Pixels, alpha: Pixels) -> Pixels:
 def _orientation(image: Any) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # of many types; damaged EXIF says nothing
+    except Exception:  # of many types; damaged EXIF is ignored
         return 1
 
 

@@ -1,4 +1,4 @@
-"""Images by class: which part and class a file belongs to by its path, and what is wrong there."""
+"""Images by class: the part and class of each file from its path, and checks of the layout."""
 
 import unicodedata
 from collections import defaultdict
@@ -15,7 +15,7 @@ from wpl_lab.data.image_file import is_image
 from wpl_lab.data.parts import PARTS, Part, part_of
 
 _LAYOUT = (
-    "expected train/<class>/<image>, with valid (or val, validation) and test likewise or not, "
+    "expected train/<class>/<image>, optionally with valid (or val, validation) and test, "
     "or <class>/<image>"
 )
 
@@ -27,11 +27,11 @@ class Sorted:
     """Files by part and class.
 
     Attributes:
-        classes: Names of the classes, by the alphabet.
-        names: For each part that the tree has, the paths of its files; all in train where the tree
-            has no parts.
+        classes: Names of the classes, in alphabetical order.
+        names: For each part of the tree, the paths of its files; all in train if the tree has no
+            parts.
         labels: For each of these parts, the number of the class of each file.
-        left_out: Paths of the files that are no images.
+        left_out: Paths of the files that are not images.
     """
 
     classes: tuple[str, ...]
@@ -43,16 +43,16 @@ class Sorted:
 def by_class(tree: Tree) -> Sorted:
     """Sort the images of ``train/<class>/*``, ``valid/<class>/*``, ``test/<class>/*``.
 
-    Valid and test may be missing, and have other names (``parts.part_of``); ``<class>/*`` is a tree
-    that is all train. All of it may be in more folders, as archives often have it. Files that are
-    no images are left out (``image_file.is_image``).
+    Valid and test may be missing, or have other names (see ``parts.part_of``). In a tree
+    ``<class>/*``, everything is train. All of it may be inside further folders, as is common in
+    archives. Files that are not images are left out (see ``image_file.is_image``).
 
     Returns:
         The images by part and class.
 
     Raises:
-        DataError: If an image is elsewhere; if a class is empty or not in every part; if there is
-            only one class; if two folders are the same part.
+        DataError: If an image is elsewhere; if a class is empty or missing from a part; if there
+            is only one class; if two folders are the same part.
     """
     images = sorted(name for name in tree.files if is_image(name, tree.read))
     if not images:
@@ -64,7 +64,7 @@ def by_class(tree: Tree) -> Sorted:
         *where, _ = PurePosixPath(name).relative_to(top).parts
         if len(where) != 1 + bool(parts) or (parts and where[0] not in parts):
             deeper = len(where) > 1 + bool(parts) and (not parts or where[0] in parts)
-            why = "is deeper than a class's folder" if deeper else "is not where an image can be"
+            why = "is in a folder below a class" if deeper else "is not in the folder of a class"
             raise DataError(f"{tree.root / name} {why}; {_LAYOUT}")
         names[parts[where[0]] if parts else "train"][
             unicodedata.normalize("NFC", printable(where[-1]))
@@ -84,7 +84,7 @@ def by_class(tree: Tree) -> Sorted:
 
 
 def _top(images: Sequence[str]) -> str:
-    """Find the folder that all images are in and that is neither part nor class."""
+    """Find the folder that contains all images and is neither a part nor a class."""
     paths = [PurePosixPath(name).parts for name in images]
     shared = [
         folders[0]
@@ -108,7 +108,7 @@ def _parts(tree: Tree, folders: set[str]) -> dict[str, Part]:
 
 
 def _check_empty(tree: Tree, images: Sequence[str], *, depth: int) -> None:
-    """Refuse folders of classes without an image."""
+    """Check that every class folder has an image."""
     for folder in sorted(tree.folders - {str(PurePosixPath(name).parent) for name in images}):
         if len(PurePosixPath(folder).parts) == depth:
             raise DataError(f"{tree.root / folder} holds no image")

@@ -1,4 +1,4 @@
-"""Where images come from: data sets that are shipped or downloaded, and folders of one's own."""
+"""Sources of images: data sets that are shipped or downloaded, and folders of your own."""
 
 import hashlib
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _Read = tuple[Mapping[Part, Pixels], Mapping[Part, Labels], dict[str, Any]]
 
 
 def read_images(settings: ImageData) -> Images:
-    """Read a data set and split it, the same classes in the same shares in every part.
+    """Read a data set and split it into parts, stratified by class.
 
     Args:
         settings: Where the images are, and how they are split. The images of a folder or archive
@@ -39,7 +39,7 @@ def read_images(settings: ImageData) -> Images:
 
     Raises:
         DataError: If files are missing and cannot be downloaded, fail their checksum, or are not
-            images by class of one size; if a share leaves a part without images of some class.
+            images by class, all of one size; if a share leaves a part without images of some class.
     """
     if settings.source == "folder":
         pixels, labels, about = _read_folder(settings)

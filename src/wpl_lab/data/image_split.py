@@ -1,4 +1,4 @@
-"""How labelled images are dealt out to train, valid and test."""
+"""The split of labelled images into train, valid and test."""
 
 import math
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ Rows = dict[Part, tuple[Part, NDArray[np.intp]]]
 def deal(
     labels: Mapping[Part, Labels], settings: ImageData, classes: tuple[str, ...] | None = None
 ) -> Rows:
-    """Choose the images of each part; test, then valid, is cut from train if the source lacks it.
+    """Choose the images of each part; parts missing in the source are split off train, test first.
 
     Args:
         labels: For each part of the source, the class of each image ``(image)``.
-        settings: Shares of the parts that are cut, the limit of train, and the seed of both.
+        settings: Shares of the missing parts, limit of training images, and the seed of both.
         classes: Names of the classes, for errors; None if their names are their numbers.
 
     Returns:
-        For each part, from which part of the source it is, and which of its rows.
+        For each part, the part of the source that it is taken from, and the rows there.
 
     Raises:
         DataError: If a share leaves a part without images of some class.
@@ -50,7 +50,7 @@ def deal(
 def _split(
     labels: Labels, part: Part, share: float, seed: int, classes: tuple[str, ...] | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Cut sample numbers in two, ``share`` of each class in the second part, which is ``part``."""
+    """Split sample indices in two, with ``share`` of each class in the second, the ``part``."""
     counts = np.bincount(labels)
     single = int(np.argmin(counts))
     if counts[single] < 2:
@@ -75,7 +75,7 @@ def _split(
 
 
 def _draw(labels: Labels, limit: int, seed: int) -> NDArray[np.intp]:
-    """Draw at most ``limit`` numbers of samples of each class."""
+    """Draw the indices of at most ``limit`` samples of each class."""
     shuffled = torch.randperm(len(labels), generator=generator(seed, "images", "limit")).numpy()
     by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
     _, starts = np.unique(labels[by_label], return_index=True)

@@ -16,14 +16,14 @@ from wpl_lab.io.artifact import load_tensors, save_tensors
 
 @dataclass(frozen=True)
 class Images:
-    """Images as they were read, and their labels.
+    """Images and their labels.
 
     Attributes:
         pixels: For each part, ``(sample, channel, height, width)``: uint8 up to 255, or uint16 up
             to 65535 if any image has more than 8 bits per channel.
         labels: For each part, integers ``(sample)`` from 0.
-        about: Where the images come from: source, checksum, seed of the split; of a folder also
-            the names of the classes and facts about the files.
+        about: Origin of the images: source, checksum, seed of the split; for a folder also the
+            names of the classes and facts about the files.
     """
 
     pixels: Mapping[Part, Tensor]
@@ -42,10 +42,10 @@ class Images:
 
     @cached_property
     def scale(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of each channel of the training part.
+        """Mean and standard deviation of each channel of the training part.
 
-        They are computed from counts of the values: exactly, and without a copy of the pixels.
-        A channel that is the same everywhere has deviation 1, so that one can divide by it.
+        They are computed exactly, from counts of the values, without a copy of the pixels.
+        A constant channel gets deviation 1, so that division is possible.
 
         Returns:
             Mean ``(channel)`` and standard deviation ``(channel)``, float32.
@@ -55,7 +55,7 @@ class Images:
         return mean, deviation
 
     def flat(self, part: Part) -> tuple[Tensor, Tensor]:
-        """Give one part as rows, standardised by ``scale``.
+        """Return a part as rows of features, standardised by ``scale``.
 
         Returns:
             Features ``(sample, channel · height · width)``, float32, and labels ``(sample)``.
@@ -73,10 +73,10 @@ def save_images(path: Path | str, images: Images) -> None:
 
 
 def load_images(path: Path | str) -> Images:
-    """Read what ``save_images`` wrote.
+    """Read a file written by ``save_images``.
 
     Returns:
-        The images; the pixels are a map of the file, not a copy in memory.
+        The images; the pixels are memory-mapped.
 
     Raises:
         ArtifactError: If the file is missing, damaged or of another kind.
@@ -93,7 +93,7 @@ def _counts(pixels: Tensor) -> Tensor:
     """Count the values of pixels ``(sample, channel, height, width)``: ``(channel, value)``."""
     values = torch.iinfo(pixels.dtype).max + 1
     counts = torch.zeros(pixels.shape[1], values, dtype=torch.int64)
-    for some in pixels.split(max(1, 2**24 // pixels[0].numel())):  # 16 million at a time
+    for some in pixels.split(max(1, 2**24 // pixels[0].numel())):  # 16 million values at a time
         for channel in range(len(counts)):
             flat = some[:, channel].flatten()
             flat = flat if flat.dtype == torch.uint8 else flat.to(torch.int32)

@@ -18,9 +18,9 @@ _NAMES: dict[str, Part] = {
 
 
 def part_of(name: str) -> Part | None:
-    """Find the part that a folder or file is named after, whatever the case: ``val`` is valid.
+    """Find the part with the name of a folder or file, ignoring case; ``val`` is valid.
 
     Returns:
-        The part; None if the name is that of no part.
+        The part; None if there is none.
     """
     return _NAMES.get(name.lower())

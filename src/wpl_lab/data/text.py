@@ -1,4 +1,4 @@
-"""Text as numbers in three parts: train, valid and test."""
+"""Text as token numbers in three parts: train, valid and test."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,9 @@ class Text:
     Attributes:
         train: Tokens ``(token)`` to train on, int64, from 0 to below the number of words.
         valid: Tokens for validation.
-        test: Tokens for the last look.
-        words: What each token stands for, all different; the first is ``<unk>``, any other word.
+        test: Tokens for the final test.
+        words: The word of each token number, all different; the first is ``<unk>``, which stands
+            for all words that are not in the vocabulary.
     """
 
     train: Tensor
@@ -34,7 +35,13 @@ class Text:
 
 
 def save_text(path: Path | str, text: Text, **about: Any) -> None:
-    """Write a text to one file, with where it comes from as metadata that JSON can hold."""
+    """Write a text to one file.
+
+    Args:
+        path: The file.
+        text: The text.
+        **about: Metadata about its origin that JSON can hold.
+    """
     tensors: dict[str, Tensor] = {
         part: getattr(text, part).to(torch.int32) for part in PARTS
     }  # half the size
@@ -44,7 +51,7 @@ def save_text(path: Path | str, text: Text, **about: Any) -> None:
 
 
 def load_text(path: Path | str) -> tuple[Text, dict[str, Any]]:
-    """Read what ``save_text`` wrote.
+    """Read a file written by ``save_text``.
 
     Returns:
         The text, and the metadata.

@@ -1,4 +1,4 @@
-"""Facts about a text that was read, and what looks wrong with it."""
+"""Facts about a text, and warnings about likely mistakes."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ _SHOWN = 12  # tokens
 _MANY_UNKNOWN = 0.2
 _MANY_KNOWN = 0.5
 _LONG = 20  # characters per token
-_MARKED = 0.07  # share of words that end with a mark: in sentences it is larger
+_MARKED = 0.07  # share of words that end with punctuation; in sentences it is larger
 
 
 def text_facts(text: Text, about: Mapping[str, Any]) -> list[Fact]:
@@ -24,7 +24,7 @@ def text_facts(text: Text, about: Mapping[str, Any]) -> list[Fact]:
 
     Args:
         text: The text.
-        about: Where it comes from, as ``read_text`` returns it.
+        about: Its origin, as returned by ``read_text``.
 
     Returns:
         The facts.
@@ -54,12 +54,12 @@ def text_facts(text: Text, about: Mapping[str, Any]) -> list[Fact]:
 def facts_of_lines(
     parts: Mapping[Part, Sequence[Line]], tokens: Tokens, content: str
 ) -> list[Fact]:
-    """Collect the facts about the lines of a text that its numbers do not show.
+    """Collect the facts that need the lines of a text, not only its token numbers.
 
     Args:
         parts: Lines by part.
-        tokens: How they were cut.
-        content: The training part before it was cut.
+        tokens: How they were tokenised.
+        content: The training part before tokenisation.
 
     Returns:
         The facts.
@@ -80,16 +80,16 @@ def _of_overlap(parts: Mapping[Part, Sequence[Line]]) -> Iterator[str]:
 
 
 def _of_cut(content: str, tokens: Tokens) -> Iterator[str]:
-    """Tell text that is cut into tokens already, and text that is not but is said to be."""
+    """Detect text that is tokenised already, and text that is not, but is declared to be."""
     apart = len(re.findall(r"(?<=\s)[.,;:!?](?=\s)", content))
     attached = len(re.findall(r"(?<=\w)[.,;:!?](?=\s)", content))
     if tokens == "words" and (apart > 4 * max(attached, 5) or "<eos>" in content):
-        yield "the text looks cut into tokens already; text.tokens: given leaves it as it is"
+        yield "the text looks tokenised already; text.tokens: given leaves it as it is"
     if tokens == "given":
         words = content.split()
         if attached > max(4 * apart, _MARKED * len(words)):
-            yield "marks are attached to words; text.tokens: words takes them apart"
+            yield "punctuation is attached to words; text.tokens: words separates it"
         elif len(content) > _LONG * max(1, len(words)):
-            yield "tokens are very long; text.tokens: words or characters cuts them"
+            yield "tokens are very long; use text.tokens: words or characters"
     if "\ufffd" in content:
-        yield "the text holds U+FFFD, which stands for characters that were lost"
+        yield "the text has U+FFFD, which replaces characters that could not be decoded"

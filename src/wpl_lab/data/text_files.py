@@ -1,4 +1,4 @@
-"""Text of one's own: one file, or a folder with a file for each part."""
+"""Text of your own: one file, or a folder with a file for each part."""
 
 import hashlib
 import re
@@ -10,7 +10,7 @@ from wpl_lab.data.data_settings import Tokens
 from wpl_lab.data.parts import PARTS, Part, part_of
 from wpl_lab.data.text_tokens import Line, count, tokens
 
-_LAYOUT = "expected a text file, or a folder with train.txt, and valid.txt and test.txt or not"
+_LAYOUT = "expected a text file, or a folder with train.txt, optionally valid.txt and test.txt"
 _SUFFIXES = {".txt", ".text", ".tokens", ".raw"}
 
 
@@ -18,10 +18,10 @@ def find_text_files(root: Path) -> dict[Part, Path]:
     """Find the text files in a folder by the part in their names, such as ``wiki.valid.tokens``.
 
     Args:
-        root: The folder; or one text file, which is all train.
+        root: The folder; or a text file, all of which is train.
 
     Returns:
-        The file of each part that there is.
+        The file of each part that exists.
 
     Raises:
         DataError: If there is no such folder, it has no training part, or two files are the same
@@ -52,21 +52,21 @@ def find_text_files(root: Path) -> dict[Part, Path]:
 def read_text_files(
     files: Mapping[Part, Path], how: Tokens, shares: Mapping[Part, float]
 ) -> dict[Part, list[Line]]:
-    r"""Read text files, and cut the parts that they lack from the end of train, test last.
+    r"""Read text files, and split missing parts off the end of train, test last.
 
-    Lines end with ``\n``, ``\r\n`` or ``\r``, and with nothing else that Unicode counts as an end
-    of line. Empty ones are left out.
+    Lines end with ``\n``, ``\r\n`` or ``\r``, not with the other line ends of Unicode. Empty lines
+    are left out.
 
     Args:
         files: The file of each part.
-        how: How lines are cut into tokens.
-        shares: Share of the tokens of train that each missing part takes.
+        how: How lines are tokenised.
+        shares: For each missing part, its share of the tokens of train.
 
     Returns:
         Lines by part.
 
     Raises:
-        DataError: If a file cannot be read, is not UTF-8 or holds no word; if a share leaves a part
+        DataError: If a file cannot be read, is not UTF-8 or has no word; if a share leaves a part
             empty.
     """
     parts = {part: _lines(file, how) for part, file in files.items()}
@@ -84,13 +84,13 @@ def read_text_files(
 
 
 def digest_of(files: Iterable[Path]) -> str:
-    """Compute the SHA-256 of the contents of files, one behind the other."""
+    """Compute the SHA-256 of the concatenated contents of files."""
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _lines(file: Path, how: Tokens) -> list[Line]:
     try:
-        content = file.read_text("utf-8-sig")  # some editors begin with a mark
+        content = file.read_text("utf-8-sig")  # some editors write a byte order mark
     except OSError as error:
         raise DataError(f"text.root: {file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -102,7 +102,7 @@ def _lines(file: Path, how: Tokens) -> list[Line]:
 
 
 def _cut(lines: list[Line], size: int) -> tuple[list[Line], list[Line]]:
-    """Cut lines in two after ``size`` tokens; the line at the border is cut as well."""
+    """Split lines in two after ``size`` tokens, within a line if necessary."""
     for i, line in enumerate(lines):
         if size <= len(line):
             parts = [*lines[:i], line[:size]], [line[size:], *lines[i + 1 :]]

@@ -18,20 +18,20 @@ from wpl_lab.seeding import generator
 def read_manual(
     how: Tokens, shares: Mapping[Part, float], seed: int
 ) -> tuple[dict[Part, list[Line]], dict[str, Any]]:
-    """Read the manual in ``pydoc_data.topics`` and deal its topics out to the parts.
+    """Read the manual in ``pydoc_data.topics`` and assign its topics to the parts.
 
     Args:
-        how: How it is cut into tokens.
-        shares: Shares of the tokens that valid and test get at most.
-        seed: Seed of the order in which topics are dealt out.
+        how: How it is tokenised.
+        shares: Largest shares of the tokens for valid and test.
+        seed: Seed of the order in which topics are assigned.
 
     Returns:
-        Paragraphs by part; and where they come from.
+        Paragraphs by part, and their origin.
 
     Raises:
         DataError: If a share leaves a part empty.
     """
-    from pydoc_data.topics import topics  # noqa: PLC0415 - half a megabyte that others do not need
+    from pydoc_data.topics import topics  # noqa: PLC0415 - half a megabyte, rarely needed
 
     parts = _deal(_distinct(topics, how), shares, seed)
     content = "\0".join(f"{name}\0{text}" for name, text in sorted(topics.items()))
@@ -45,12 +45,12 @@ def read_manual(
 def _distinct(topics: Mapping[str, str], how: Tokens) -> dict[str, list[Line]]:
     """Collect the paragraphs of each topic, each paragraph once.
 
-    Topics contain each other: the sections of "compound" are topics too. Without this, two fifths
-    of the test part would be in the training part, word for word.
+    Topics contain each other: the sections of "compound" are topics, too. Otherwise two fifths of
+    the test part would also be in the training part.
 
     Returns:
-        Paragraphs by topic; one that is in several topics, in the longest of them. A topic that is
-        all in others is left out.
+        Paragraphs by topic; a paragraph of several topics is in the longest of them. A topic of
+        which nothing remains is left out.
     """
     paragraphs = {
         name: [line for block in re.split(r"\n\s*\n", text) if (line := tokens(block, how))]
@@ -69,7 +69,7 @@ def _distinct(topics: Mapping[str, str], how: Tokens) -> dict[str, list[Line]]:
 def _deal(
     topics: Mapping[str, list[Line]], shares: Mapping[Part, float], seed: int
 ) -> dict[Part, list[Line]]:
-    """Deal out whole topics in random order, each to the first part with room, train last."""
+    """Assign whole topics in random order, each to the first part with room, train last."""
     total = sum(map(count, topics.values()))
     room = {part: share * total for part, share in shares.items()}
     parts: dict[Part, list[Line]] = {part: [] for part in PARTS}

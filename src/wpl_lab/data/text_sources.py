@@ -1,4 +1,4 @@
-"""Where text comes from: the manual that ships with Python, Penn Treebank, or one's own files."""
+"""Sources of text: the manual that ships with Python, Penn Treebank, and files of your own."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -21,23 +21,23 @@ from wpl_lab.data.text_treebank import fetch_treebank
 
 
 def read_text(settings: TextData) -> tuple[Text, dict[str, Any]]:
-    """Read a text, split it where it is in one piece, and number its words.
+    """Read a text, split it into parts if it has none, and number its words.
 
-    Every line ends with the token ``<eos>``; in the manual, every paragraph. The words are the most
-    frequent ones of the training part, by falling frequency, equal ones by the alphabet, behind
-    ``<unk>``, which stands for all others.
+    Every line ends with the token ``<eos>``; in the manual, every paragraph. The vocabulary is
+    ``<unk>``, which stands for all other words, followed by the most frequent words of the training
+    part, sorted by decreasing frequency, then alphabetically.
 
     Args:
-        settings: Where the text is, how it is cut into tokens (``text_tokens.tokens``), and how it
-            is split.
+        settings: Where the text is, how it is tokenised (see ``text_tokens.tokens``), and how it is
+            split.
 
     Returns:
-        The text; and where it comes from: source, sha256, way to cut it into tokens, facts about
-        its lines, version of Python and seed of the split where they matter.
+        The text; and its origin: source, sha256, kind of tokens, facts about its lines, and, where
+        they matter, version of Python and seed of the split.
 
     Raises:
         DataError: If there is no such source; if a file is missing and cannot be downloaded, fails
-            its checksum, is not UTF-8 or holds no word; if a share leaves a part empty.
+            its checksum, is not UTF-8 or has no word; if a share leaves a part empty.
     """
     source, how, root = settings.source, settings.tokens, Path(settings.root)
     shares: dict[Part, float] = {"test": settings.test_share, "valid": settings.valid_share}
@@ -68,7 +68,7 @@ def read_text(settings: TextData) -> tuple[Text, dict[str, Any]]:
 
 def _most_frequent(lines: Iterable[Line], vocabulary: int) -> tuple[str, ...]:
     counts = Counter(word for line in lines for word in (*line, END))
-    del counts[UNKNOWN]  # it is a word whether or not it occurs
+    del counts[UNKNOWN]  # it is in the vocabulary whether or not it occurs
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     return (UNKNOWN, *ranked[: vocabulary - 1])
 

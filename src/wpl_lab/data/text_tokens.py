@@ -1,4 +1,4 @@
-"""How text is cut into tokens: as given, into words and marks, or into characters."""
+"""Tokenisation of text: as given, into words and punctuation, or into characters."""
 
 import re
 import unicodedata
@@ -12,36 +12,45 @@ Line = tuple[str, ...]
 UNKNOWN = "<unk>"
 END = "<eos>"
 
-# Scripts that are written without blanks: a character and its marks are a token.
+# Scripts written without spaces: a character with its combining marks is a token.
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Line_Break=Complex_Context}"
-# Unicode's \w has combining marks and joiners, which Python's lacks.
+# Unicode's \w includes combining marks and joiners, Python's does not.
 _LETTER = rf"[[\w\p{{N}}]--[{_UNSPACED}]]"
-_WORDS = regex.compile(rf"<unk>|<eos>|{_LETTER}+(?:['’]{_LETTER}+)*|\s+|\X", regex.V1)
-_CHARACTERS = regex.compile(r"<unk>|<eos>|\s|\X", regex.V1)
+# Of other tokenizers: <|endoftext|>, <|im_start|>.
+_SPECIAL = r"<unk>|<eos>|<\|\w+\|>"
+_WORDS = regex.compile(rf"{_SPECIAL}|{_LETTER}+(?:['’·‧׳״]{_LETTER}+)*|\s+|\X", regex.V1)
+_CHARACTERS = regex.compile(rf"{_SPECIAL}|\s|\X", regex.V1)
 _RULING = re.compile(r"([^\w\s])\1{3,}")  # underlines of titles, frames of tables
-# Soft hyphens, marks of direction and byte order are left out; a space without width is a blank.
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200e\u200f\u2060\ufeff")) | {ord("\u200b"): " "}
+# Soft hyphens, direction marks and byte order marks are removed; a zero-width space is a space.
+_INVISIBLE = dict.fromkeys(
+    [
+        *map(ord, "\u00ad\u061c\u200e\u200f\u2060\ufeff"),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    ]
+) | {ord("\u200b"): " "}
 
 
 def tokens(line: str, how: Tokens = "words") -> Line:
-    """Cut a line into tokens, after composing its characters (Unicode's form NFC).
+    """Tokenise a line, after composing its characters (Unicode's form NFC).
 
-    - ``"given"``: what blanks separate, as it is.
-    - ``"words"``: words and marks in lower case. A word is a run of letters, digits and
-      underscores with their combining marks, and with apostrophes inside; in scripts written
-      without blanks, such as Chinese and Thai, a character. Any other mark is a token. Four or more
-      of the same mark are an ornament, and left out.
-    - ``"characters"``: what a reader takes for one character, with its marks; blanks as one.
+    - ``"given"``: separated by white space, unchanged.
+    - ``"words"``: words and punctuation in lower case. A word is a run of letters, digits and
+      underscores with their combining marks, and with apostrophes and middle dots inside; in
+      scripts written without spaces, such as Chinese and Thai, a character. Any other character is
+      a token. Four or more of the same punctuation mark are an ornament, and left out.
+    - ``"characters"``: grapheme clusters (a character with its combining marks); a run of white
+      space is one token.
 
-    ``<unk>`` and ``<eos>`` are tokens each way; an ``<eos>`` at the end is left out, since every
-    line gets one.
+    ``<unk>``, ``<eos>`` and marks like ``<|endoftext|>`` are always tokens; an ``<eos>`` at the end
+    is left out, since every line gets one.
 
     Args:
         line: The line.
-        how: As above.
+        how: One of the above.
 
     Returns:
-        The tokens in their order; none of an empty line.
+        The tokens in order; empty for an empty line.
     """
     if how == "given":
         found = unicodedata.normalize("NFC", line).split()
@@ -55,5 +64,5 @@ def tokens(line: str, how: Tokens = "words") -> Line:
 
 
 def count(lines: list[Line]) -> int:
-    """Count tokens, with the ``<eos>`` of each line."""
+    """Count tokens, including the ``<eos>`` of each line."""
     return sum(len(line) + 1 for line in lines)

@@ -1,4 +1,4 @@
-"""Penn Treebank as prepared by Mikolov (2010): downloaded, verified, and read as it is."""
+"""Penn Treebank as prepared by Mikolov (2010): download and verification."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ def fetch_treebank(root: Path) -> dict[Part, Path]:
     """Find the files of Penn Treebank; download what is missing.
 
     Args:
-        root: The folder of ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt``, or the one
-            above it, called ptb, into which what is missing is downloaded.
+        root: The folder of ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt``, or the parent
+            of that folder, ptb, into which missing files are downloaded.
 
     Returns:
         The file of each part.

@@ -1,4 +1,4 @@
-"""Tensors with metadata: safetensors with a checksum, written whole, read as a map."""
+"""Tensors with metadata: safetensors files with a checksum, written atomically, memory-mapped."""
 
 import hashlib
 import json
@@ -15,15 +15,15 @@ from torch import Tensor
 from wpl.files import atomic
 from wpl_lab.io.files import DamagedError
 
-VERSION = 2  # 1 had a checksum of the tensors alone
+VERSION = 2  # the checksum of version 1 did not cover the metadata
 
 
 class ArtifactError(ValueError):
-    """A file is missing, damaged, or not of the kind that was expected."""
+    """A file is missing, damaged, or not of the expected kind."""
 
 
 class DamagedArtifactError(DamagedError, ArtifactError):
-    """A tensor file is not as it was written."""
+    """A tensor file is damaged: not as it was written."""
 
 
 def save_tensors(path: Path | str, kind: str, tensors: Mapping[str, Tensor], **about: Any) -> None:
@@ -31,26 +31,30 @@ def save_tensors(path: Path | str, kind: str, tensors: Mapping[str, Tensor], **a
 
     Args:
         path: The file.
-        kind: What the file holds, as ``load_tensors`` will ask for it.
-        tensors: By name.
+        kind: What the file holds; ``load_tensors`` must be given the same.
+        tensors: By name, of any shapes.
         **about: Metadata that JSON can hold: seeds, kind of Fisher, number of samples.
     """
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     about = json.loads(json.dumps({**about, "torch": torch.__version__}))  # as it is read
     metadata = {"kind": kind, "version": VERSION, "sha256": _digest(plain, about), "about": about}
-    # One entry: safetensors does not write several in a fixed order, and bytes must repeat.
+    # One entry: safetensors has no fixed order for several, and bytes must be reproducible.
     with atomic(path) as temporary:
         temporary.write_bytes(serialise(plain, {"wpl": json.dumps(metadata, sort_keys=True)}))
 
 
 def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read tensors that ``save_tensors`` wrote.
+    """Read a file written by ``save_tensors``.
 
-    They are maps of the file: what is not looked at takes no memory, and what is may be taken back
-    by the system. To write to one changes its copy in memory, not the file.
+    The tensors are memory-mapped: pages are read when they are used. Writing to a tensor changes
+    its copy in memory, not the file.
+
+    Args:
+        path: The file.
+        kind: What it must hold, as given to ``save_tensors``.
 
     Returns:
-        The tensors by name, and the metadata.
+        The tensors by name, in the shapes in which they were saved, and the metadata.
 
     Raises:
         ArtifactError: If the file is missing, or holds another kind or version.
@@ -83,12 +87,12 @@ def check_tensors(
     least: float = -math.inf,
     like: tuple[Path | str, Mapping[str, Tensor]] | None = None,
 ) -> None:
-    """Check what stands in a file that is sound.
+    """Check the values and shapes of tensors from a file.
 
     Args:
         path: The file.
-        tensors: By name, what was read from it.
-        least: Smallest value that makes sense.
+        tensors: By name, the tensors read from it.
+        least: Smallest valid value.
         like: Another file, and tensors from it that have the same names and shapes.
 
     Raises:
@@ -110,7 +114,7 @@ def check_tensors(
 
 
 class _Tensors(dict[str, Tensor]):
-    """Tensors by name, from a file; a name that is not there is one of the file's faults."""
+    """Tensors by name, from a file; a missing name is an error of the file."""
 
     def __init__(self, path: Path | str, tensors: Mapping[str, Tensor]) -> None:
         super().__init__(tensors)
@@ -125,5 +129,5 @@ def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
     for name in sorted(tensors):
         t = tensors[name]
         digest.update(f"{name} {t.dtype} {tuple(t.shape)}\n".encode())
-        digest.update(t.reshape(-1).view(torch.uint8).numpy().data)  # the bytes where they are
+        digest.update(t.reshape(-1).view(torch.uint8).numpy().data)  # the bytes, without a copy
     return digest.hexdigest()

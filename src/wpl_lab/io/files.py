@@ -1,4 +1,4 @@
-"""Tables, metrics and text: written whole or not at all."""
+"""Tables, metrics and text, written atomically."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:  # the library itself does not need pandas
 
 
 class DamagedError(ValueError):
-    """A file is not as it was written.
+    """A file is damaged: not as it was written.
 
     Attributes:
         path: The file.
     """
 
     def __init__(self, path: Path | str, what: str) -> None:
-        """Say which file, and what is wrong with it."""
+        """Make the message from the path and the damage."""
         super().__init__(f"{path}: {what}")
         self.path = path
 
 
 def save_table(path: Path | str, table: pd.DataFrame) -> None:
-    """Write a table as CSV, numbers in their shortest exact form."""
+    """Write a table as CSV, with numbers in their shortest exact form."""
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def load_table(path: Path | str, **how: Any) -> pd.DataFrame:
-    """Read a table that ``save_table`` wrote; ``how`` is what ``pandas.read_csv`` is told.
+    """Read a table written by ``save_table``; ``how`` are arguments of ``pandas.read_csv``.
 
     Returns:
         The table.
 
     Raises:
-        DamagedError: If it ends within a row, or is no table.
+        DamagedError: If it ends within a row, or is not a table.
     """
     import pandas as pd  # noqa: PLC0415 - the library itself does not need it
 

@@ -1,4 +1,4 @@
-"""Texts whose numbers come from results: Markdown with the marks of Jinja, and pages made of it."""
+"""Documents whose numbers come from results: Jinja templates in Markdown, and HTML pages."""
 
 from typing import Any
 
@@ -20,17 +20,17 @@ code, pre { font-family: ui-monospace, monospace; font-size: 12px; }
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill in a template.
+    """Render a template.
 
     Args:
         template: Its text.
-        **values: What it may ask for, by name.
+        **values: Variables of the template.
 
     Returns:
         The text, with one newline at its end.
 
     Raises:
-        jinja2.UndefinedError: If the template asks for something else.
+        jinja2.UndefinedError: If the template uses another variable.
     """
     environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - Markdown
     return environment.from_string(template).render(**values).strip() + "\n"

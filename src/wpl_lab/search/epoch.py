@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wpl_lab.search.descent import Divergence, divergence, used_by
-from wpl_lab.search.protocol import Genotype, Learning, Row, Task
+from wpl_lab.search.protocol import Genotype, Learning, Row, Task, ranked
 from wpl_lab.search.settings import ArmTraining
 from wpl_lab.search.stack import Stack
 from wpl_lab.search.turn import Lanes, replays, train
@@ -107,7 +107,7 @@ def learn(task: Task, stack: Stack) -> dict[int, list[Row]]:
 
 
 def score(task: Task, stack: Stack, *, training: ArmTraining) -> dict[int, list[Row]]:
-    """Score architectures with the shared weights: all of a small space, and all candidates.
+    """Score architectures with the shared weights: those that are ranked, and all candidates.
 
     Only the candidates' scores count as work: a search needs no others.
 
@@ -127,11 +127,12 @@ def score(task: Task, stack: Stack, *, training: ArmTraining) -> dict[int, list[
             strategy = stack.states[run].strategy
             drawn += [strategy.sample(draws[run]) for _ in range(training.candidates)]
             stack.work[run] += len(set(drawn)) * task.predictions("select")
-    everything = training.ranks(task.space.size, stack.epoch)
+    ranks = training.ranks(task.space.size, stack.epoch)
+    judged = ranked(task.space, training.sampled) if ranks else []
     lanes = [
         (run, genotype)
         for run, drawn in candidates.items()
-        for genotype in dict.fromkeys(task.space.cells() if everything else drawn)
+        for genotype in dict.fromkeys([*judged, *drawn])
     ]
     rows: dict[int, list[Row]] = {run: [] for run in candidates}
     scores = task.children(stack.weights, lanes).scores("select") if lanes else []

@@ -63,7 +63,9 @@ class Memory:
             self.fisher[name][runs] = kept
             self.anchor[name][runs] = weights[name][runs]
 
-    def penalties(self, names: Sequence[Sequence[str]], alpha: float) -> list[WeightPlasticity]:
+    def penalties(
+        self, names: Sequence[Sequence[str]], alpha: float
+    ) -> list[WeightPlasticity | None]:
         """Make the weight plasticity loss of each run, over the weights that its children use.
 
         Args:
@@ -71,11 +73,14 @@ class Memory:
             alpha: Strength.
 
         Returns:
-            The losses.
+            The losses; None where no weight is protected.
         """
-        made = []
+        made: list[WeightPlasticity | None] = []
         for run, of_run in enumerate(names):
             protected = [name for name in self.fisher if name in of_run]
+            if not protected:
+                made.append(None)
+                continue
             own = {name: self.fisher[name][run] for name in protected}
             anchor = {name: self.anchor[name][run] for name in protected}
             importance = weighting(self._arm, {"fisher": own})

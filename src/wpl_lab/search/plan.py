@@ -1,4 +1,4 @@
-"""Settings of what is searched: spaces, arms and seeds, and the truth they are judged by."""
+"""Settings of what is searched: spaces, arms and seeds, and the ground truth for comparison."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 from annotated_types import MinLen
 
 from wpl_lab.arm_choice import check_arms
-from wpl_lab.constraints import Count, Factor, NonNegative, Positive, Probability, Seed
+from wpl_lab.constraints import Count, Positive, Probability, Seed
+from wpl_lab.search.published.plan import Nasbench201
 from wpl_lab.search.search_names import METHOD_NAMES
-from wpl_lab.search.settings import PlasticitySettings, Remedies, Training
+from wpl_lab.search.settings import PlasticitySettings, Remedies, Sweep, Training
 from wpl_lab.search.spaces.image_settings import ImageModel, ImagePlasticity, ImageSpace
 from wpl_lab.search.spaces.space_settings import Space
 from wpl_lab.search.spaces.text_settings import TextModel, TextPlasticity, TextSpace
@@ -19,66 +20,54 @@ Seeds = Annotated[tuple[Seed, ...], MinLen(1)]
 
 @dataclass(frozen=True, kw_only=True)
 class Dropout:
-    """NAO in the small space at several probabilities of dropout, as the paper compares it."""
+    """NAO in the small space at several dropout probabilities, as in the paper."""
 
     rates: tuple[Probability, ...]
-    """Probabilities; those of the paper are in config/paper.yaml."""
+    """Dropout probabilities; those of the paper are in config/paper.yaml."""
     arms: Annotated[tuple[str, ...], MinLen(1)]
-    """Arms at each of them."""
+    """Arms at each of these probabilities."""
 
     def __post_init__(self) -> None:
         """Check the arms.
 
         Raises:
-            ValueError: If one is unknown, or nothing is there to compare with.
+            ValueError: If an arm is unknown, or the baseline is missing.
         """
         check_arms("arms", self.arms, "nao")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """Strengths at which arms are run once more, by uniform sampling of the small space."""
-
-    wpl: tuple[NonNegative, ...]
-    """Strengths α of the arm wpl."""
-    l2: tuple[NonNegative, ...]
-    """Strengths α of the arm l2."""
-    slow: tuple[Factor, ...]
-    """Factors on the learning rate of the arm slow."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Standalone:
-    """How architectures are trained alone, each from scratch: the truth about them."""
+    """How architectures are trained alone, each from scratch: the ground truth."""
 
     batches: Count
-    """Training batches of one architecture of the small space, whose truth is wanted."""
+    """Training batches of an architecture of the small space, for the ground truth."""
     retrain: Count
-    """Training batches of one architecture of the full space: those found, and random ones."""
+    """Training batches of an architecture of the full space, found or random."""
     learning_rate: Positive
-    """Learning rate of gradient descent; it falls linearly to 0 in the second half."""
+    """Learning rate of gradient descent; it decays linearly to 0 over the second half."""
     seeds: Seeds
-    """Root seeds of the truth, which is the mean over them."""
+    """Root seeds of the ground truth, which is the mean over them."""
     cells_per_job: Count
-    """Architectures trained side by side in one job, with all seeds."""
+    """Architectures trained side by side in one job, each with all seeds."""
     random: Count
-    """Random architectures of the full space that are trained beside the found ones, per seed."""
+    """Random architectures of the full space to compare with the found ones, per seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """Searches of one task; its subclasses say of which."""
+    """Searches of one task; each task has a subclass."""
 
     seeds: Seeds
     """Root seeds of the searches of the small space by ENAS and by uniform sampling."""
     other_seeds: Seeds
-    """Root seeds of the other searches, a part of seeds."""
+    """Root seeds of the other searches, a subset of seeds."""
     seeds_per_job: Count
     """Searches of one arm that run side by side in one job."""
     small: Space
-    """A space so small that every architecture is also trained alone: the truth is known."""
+    """A space small enough to train every architecture alone, which gives the ground truth."""
     full: Space
-    """A space too large for that: what is found is trained alone, beside random architectures."""
+    """A larger space, of which found and random architectures are trained alone."""
     model: TextModel | ImageModel
     training: Training
     plasticity: PlasticitySettings
@@ -115,18 +104,19 @@ class Search:
     device: Literal["auto", "cpu", "cuda"]
     """Where searches compute: auto (a GPU if there is one), cpu or cuda."""
     primary: Literal["err2", "forgetting", "space_mean", "tau", "regret"]
-    """The outcome that decides, declared before the runs: err2 (a child when all children of its
-    epoch are trained), forgetting, space_mean, tau or regret. All others are exploratory."""
+    """The primary outcome, declared before the runs: err2 (error of a child after all children of
+    its epoch were trained), forgetting, space_mean, tau or regret. All others are exploratory."""
     policy: Policy
     population: Population
     text: TextCells
     images: ImageCells
+    nasbench201: Nasbench201
 
     def __post_init__(self) -> None:
         """Check the settings of each task against each other.
 
         Raises:
-            ValueError: If they do not fit; names the key.
+            ValueError: If they contradict each other; names the key.
         """
         check_cells("text", self.text)
         check_cells("images", self.images)
@@ -140,7 +130,7 @@ def check_cells(task: str, cells: Cells) -> None:
         cells: Its settings.
 
     Raises:
-        ValueError: If they do not fit; names the key.
+        ValueError: If they contradict each other; names the key.
     """
     if unknown := {*cells.other_seeds} - {*cells.seeds}:
         raise ValueError(

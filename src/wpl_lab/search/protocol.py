@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from wpl.kinds import Kind
+from wpl_lab.seeding import generator
 
 Part = Literal["reward", "select", "test"]
 """Validation data is split in two: ``reward`` is used to reward the controller and to estimate the
@@ -63,6 +64,25 @@ class Space(Protocol):
 def draw(space: Space, random: torch.Generator) -> Genotype:
     """Draw an architecture, all choices with the same probability."""
     return space.decode([int(torch.randint(n, (), generator=random)) for n in space.options])
+
+
+def ranked(space: Space, sampled: int) -> list[Genotype]:
+    """List the architectures whose ranking is judged.
+
+    Args:
+        space: The architectures.
+        sampled: How many of them are drawn, the same for all runs; 0: all are taken.
+
+    Returns:
+        Different ones; all of a space that has no more.
+    """
+    if not sampled or sampled >= space.size:
+        return list(space.cells())
+    random = generator(0, "search", "ranked")
+    drawn: dict[Genotype, None] = {}
+    while len(drawn) < sampled:
+        drawn[draw(space, random)] = None
+    return list(drawn)
 
 
 class Children(Protocol):

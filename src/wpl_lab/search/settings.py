@@ -10,8 +10,8 @@ from wpl_lab.constraints import Count, CountOrZero, Factor, NonNegative, Positiv
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
-    """How the shared weights are trained, and how often all architectures are scored."""
+class SharedTraining:
+    """How the shared weights are trained."""
 
     epochs: Several
     """Number of epochs, at least two: outcomes are means over the second half of them."""
@@ -30,56 +30,77 @@ class Training:
     weight_decay: NonNegative
     """λ of the loss term λ/2 ‖θ‖²."""
     explosion: Annotated[float, Gt(1)]
-    """A training has diverged if its cross-entropy exceeds this multiple of that of guessing: a
-    search then goes back by one epoch, once."""
+    """Training has diverged if the cross-entropy exceeds this multiple of that of a uniform
+    prediction; a search is then rolled back by one epoch, once."""
     candidates: Count
-    """Architectures drawn at the end; the best of them by shared weights is the one found."""
-    exhaustive: Count
-    """In spaces of at most this size all architectures are scored with shared weights, to judge
-    their ranking."""
-    ranked_every: Count
-    """Epochs between two such rankings; the last epoch ends with one."""
-
-    def ranks(self, size: int, epoch: int) -> bool:
-        """Tell whether all architectures of a space are scored after an epoch, counted from 0."""
-        return size <= self.exhaustive and (self.epochs - 1 - epoch) % self.ranked_every == 0
+    """Architectures drawn at the end; the one with the best shared-weight score is the result."""
 
     def learning_rate_at(self, epoch: int) -> float:
-        """Compute the learning rate of an epoch, counted from 0."""
+        """Compute the learning rate of an epoch (from 0)."""
         return self.learning_rate * self.decay ** max(0, epoch + 1 - self.decay_from)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Training(SharedTraining):
+    """How the shared weights are trained, and how often all architectures are scored."""
+
+    exhaustive: Count
+    """In spaces of at most this size, all architectures are scored with the shared weights, to
+    evaluate the ranking."""
+    ranked_every: Count
+    """Epochs between two such rankings; there is always one after the last epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Remedies:
-    """Numbers of the arms that train otherwise, or pull otherwise."""
+    """Numbers of the arms that change the training or the penalty step."""
 
     slow: Factor
     """In the arms slow and slow_wpl, the factor on the learning rate after the warm-up."""
     replay: Count
-    """In the arms replay and replay_wpl, the number of latest children, one of which every second
-    batch trains in place of the newest."""
+    """In the arms replay and replay_wpl, the number of latest children to replay: every second
+    batch trains one of them in place of the newest child."""
     together: Count
-    """In the arms fair and fair_wpl, the number of children that are trained together, each step on
-    their mean loss."""
+    """In the arms fair and fair_wpl, the number of children that are trained together, with steps
+    on their mean loss."""
     largest_pull: Positive
     """In the arm wpl_gradient, the norm to which the gradient of the penalty is clipped."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArmTraining(Training):
+class Sweep:
+    """Further strengths of some arms, by uniform sampling of the small space."""
+
+    wpl: tuple[NonNegative, ...]
+    """Strengths α of the arm wpl."""
+    l2: tuple[NonNegative, ...]
+    """Strengths α of the arm l2."""
+    slow: tuple[Factor, ...]
+    """Factors on the learning rate of the arm slow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmTraining(SharedTraining):
     """How an arm trains the shared weights."""
+
+    exhaustive: CountOrZero = 0
+    """As in ``Training``, like ``ranked_every``."""
+    ranked_every: Count = 1
+    """See there."""
+    sampled: CountOrZero = 0
+    """As in ``published.plan.SampledTraining``; 0: rankings are of whole spaces."""
 
     slow: Factor = 1.0
     """Factor on the learning rate from epoch ``slow_from`` on."""
     slow_from: CountOrZero = 0
     """First epoch with that factor."""
     replay: CountOrZero = 0
-    """Number of latest children, one of which every second batch trains in place of the newest."""
+    """Number of latest children to replay, one on every second batch."""
     together: Count = 1
-    """Number of children that are trained together, each step on their mean loss."""
+    """Number of children that are trained together, with steps on their mean loss."""
 
     def __post_init__(self) -> None:
-        """Check that the children of an epoch can be cut into turns.
+        """Check that the children of an epoch divide into turns.
 
         Raises:
             ValueError: If some would be left over.
@@ -99,8 +120,15 @@ class ArmTraining(Training):
         """Number of steps of gradient descent in an epoch."""
         return self.turns * self.batches
 
+    def ranks(self, size: int, epoch: int) -> bool:
+        """Tell whether architectures are ranked after an epoch, counted from 0."""
+        done = epoch + 1
+        if self.sampled:
+            return done == self.epochs or done.bit_count() == 1
+        return size <= self.exhaustive and (self.epochs - done) % self.ranked_every == 0
+
     def learning_rate_at(self, epoch: int) -> float:
-        """Compute the learning rate of an epoch, counted from 0."""
+        """Compute the learning rate of an epoch (from 0)."""
         factor = self.slow if epoch >= self.slow_from else 1.0
         return factor * super().learning_rate_at(epoch)
 
@@ -110,17 +138,17 @@ class PlasticitySettings:
     """How the weights of earlier children are protected."""
 
     alpha: NonNegative
-    """Strength α of the weight plasticity loss, and of the uniform anchor."""
+    """Strength α of the weight plasticity loss and of the uniform anchor."""
     warmup: CountOrZero
-    """Number of first epochs without a penalty."""
+    """Number of warm-up epochs without a penalty."""
     decay_from: CountOrZero | None
-    """In the arm wpl_decay, α falls linearly from this epoch on, to 0 at the end; null: never."""
+    """In the arm wpl_decay, α decays linearly from this epoch to 0 at the end; null: never."""
     rate: Factor
-    """η, the share of the newest child in the running Fisher information."""
+    """η, the weight of the newest child in the running average of the Fisher information."""
     largest_norm: Positive
     """Norm to which each tensor of the running Fisher information is clipped."""
     kind: Kind
-    """Labels of the Fisher information: empirical, mc, exact or sketch."""
+    """Kind of the Fisher information, by its labels: empirical, mc, exact or sketch."""
     protect: tuple[str, ...]
     """Groups of shared weights that are protected, by the first part of their names."""
 
@@ -130,11 +158,11 @@ class Plasticity(PlasticitySettings):
     """How an arm protects the weights of earlier children."""
 
     largest_pull: Positive | None = None
-    """None: the penalty takes its proximal step; otherwise its gradient is added to that of the
-    loss, as in the paper, clipped to this norm."""
+    """None: the penalty is applied by its proximal step; else its gradient is clipped to this norm
+    and added to that of the loss, as in the paper."""
 
     def alpha_at(self, epoch: int, epochs: int) -> float:
-        """Compute α in an epoch, counted from 0, of a search of so many."""
+        """Compute α in an epoch (from 0) of a search with this number of epochs."""
         if epoch < self.warmup:
             return 0.0
         if self.decay_from is None:

@@ -61,7 +61,9 @@ class Stack:
         """Make, for each run, the generator for one purpose in this epoch."""
         return [state.generator(purpose, device) for state in self.states]
 
-    def penalties(self, names: Sequence[Sequence[str]], epochs: int) -> Sequence[WeightPlasticity]:
+    def penalties(
+        self, names: Sequence[Sequence[str]], epochs: int
+    ) -> Sequence[WeightPlasticity | None]:
         """Make the weight plasticity loss of each run, with the strength of this epoch.
 
         Args:
@@ -69,7 +71,7 @@ class Stack:
             epochs: Number of epochs of the search.
 
         Returns:
-            One loss for each run; empty where nothing is protected.
+            One loss for each run, None where it has no protected weight; empty in arms without one.
         """
         if self.memory is None or self.plasticity is None:
             return []

@@ -24,7 +24,7 @@ class _Trained(NamedTuple):
 
     children: Children
     used: Tensors
-    penalties: Sequence[WeightPlasticity]  # of each run, if there are any
+    penalties: Sequence[WeightPlasticity | None]  # of each run, if the arm has any
 
 
 def train(
@@ -115,13 +115,18 @@ def _step(
     step_(weights, gradients, trained.used, learning_rate=rate, weight_decay=weight_decay)
     if largest_pull is None:
         for run, penalty in enumerate(trained.penalties):
-            penalty.pull_({name: weight[run] for name, weight in weights.items()}, rate)
+            if penalty is not None:
+                penalty.pull_({name: weight[run] for name, weight in weights.items()}, rate)
 
 
-def _gradient(penalties: Sequence[WeightPlasticity], weights: Mapping[str, Tensor]) -> Tensors:
+def _gradient(
+    penalties: Sequence[WeightPlasticity | None], weights: Mapping[str, Tensor]
+) -> Tensors:
     """Differentiate the penalty of each run, by name ``(run, ...)``."""
     total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     for run, penalty in enumerate(penalties):
+        if penalty is None:
+            continue
         own = {name: weight[run].detach() for name, weight in weights.items()}
         penalty.add_gradient_(own)
         for name, weight in own.items():

@@ -17,13 +17,13 @@ def batches(
     batch_size: int,
     iterations: int,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield one batch per iteration, the same for a seed whichever seeds are trained beside it.
+    """Yield one batch per iteration; a seed gets the same whichever seeds are trained beside it.
 
     Args:
         inputs: ``(sample, feature)``.
         labels: ``(sample)``.
         seeds: Root seeds.
-        purpose: What the batches are for: one stream of random numbers each.
+        purpose: Purpose of the batches; each has its own stream of random numbers.
         batch_size: Samples of a batch.
         iterations: Number of batches.
 

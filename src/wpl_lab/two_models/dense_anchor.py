@@ -1,4 +1,4 @@
-"""An anchor of stacked runs beside the weight plasticity loss: one with a matrix."""
+"""An anchor of stacked runs with a full matrix, an alternative to the weight plasticity loss."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class DenseAnchor:
-    """Anchors shared weights by α/2 vᵀΩv, v = θ − θ̂, with a matrix Ω that strengths share."""
+    """Anchors shared weights by α/2 vᵀΩv, v = θ − θ̂; runs that differ in α only share Ω."""
 
     def __init__(
         self, anchor: Mapping[str, Tensor], omega: Tensor, alphas: Sequence[float]
@@ -15,7 +15,7 @@ class DenseAnchor:
         """Keep copies of the anchor, and Ω.
 
         Args:
-            anchor: By name, θ̂ ``(run, ...)``: a run for each stop, strength and seed, in this
+            anchor: By name, θ̂ ``(run, ...)``, with a run for each stop, strength and seed, in this
                 order.
             omega: Ω ``(stop, seed, s, s)``, rows in the order of ``anchor``, flattened.
             alphas: The strengths.
@@ -26,7 +26,11 @@ class DenseAnchor:
 
     @torch.no_grad()
     def add_gradient_(self, parameters: Mapping[str, Tensor]) -> None:
-        """Add the gradient, α Ω v, to the ``grad`` of each anchored weight, which must be there."""
+        """Add the gradient, α Ω v, to the ``grad`` of each anchored weight.
+
+        Args:
+            parameters: By name, the current weights ``(run, ...)``; they must have a ``grad``.
+        """
         stops, seeds, size, _ = self._omega.shape
         drift = [(parameters[name] - a).flatten(1) for name, a in self._anchor.items()]
         v = torch.cat(drift, 1).view(stops, len(self._alphas), seeds, size).permute(0, 2, 3, 1)

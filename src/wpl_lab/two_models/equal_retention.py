@@ -1,7 +1,8 @@
-"""Compare arms where they protect the first model equally: what does the second one learn?
+"""Compare what the second model learns with arms that protect the first model equally.
 
-At one strength α, one arm may hold the shared weights more firmly than another: it keeps more of A,
-and B learns less. So each arm's trade-off over its strengths is read off where A keeps the same.
+At the same strength α, one arm may hold the shared weights more firmly than another, so that A
+keeps more and B learns less. So the trade-offs of the arms over their strengths are compared where
+the accuracy of A is the same.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from wpl_lab.two_models.second_model_effects import Floats
 
 @dataclass(frozen=True)
 class TradeOff:
-    """What is kept of A and what B learns, over the strength of an arm; from no remedy on.
+    """Accuracies of A and B over the strengths of an arm, starting with no remedy.
 
     Attributes:
         alphas: Strengths, from 0 upwards ``(strength)``.
@@ -30,10 +31,10 @@ class TradeOff:
 
 @dataclass(frozen=True)
 class Reached:
-    """Where the trade-off of an arm reaches a retention.
+    """The point where the trade-off of an arm reaches a retention.
 
     Attributes:
-        alpha: The strength at which it does, interpolated.
+        alpha: The strength there, interpolated.
         second: Accuracy of B there ``(seed)``.
     """
 
@@ -42,12 +43,12 @@ class Reached:
 
 
 def trade_off(scores: pd.DataFrame, arm: str, alphas: set[float]) -> TradeOff:
-    """Collect the runs of an arm in one case, and of the baseline as the strength 0.
+    """Collect the runs of an arm in one case, with the baseline as strength 0.
 
     Args:
-        scores: As from ``final_scores``, of one case.
-        arm: One with strengths.
-        alphas: Those to use.
+        scores: As returned by ``final_scores``, for one case.
+        arm: An arm with strengths.
+        alphas: The strengths to use.
 
     Returns:
         The trade-off.
@@ -61,17 +62,17 @@ def trade_off(scores: pd.DataFrame, arm: str, alphas: set[float]) -> TradeOff:
 def at_retention(of: TradeOff, after: float) -> Reached | None:
     """Interpolate a trade-off where the mean over seeds first reaches a retention.
 
-    Between two strengths, accuracies are linear. A seed that keeps more of A there than the mean
-    over seeds would have learnt more of B at the retention asked for, and one that keeps less
-    would have learnt less: its B is moved along the slope of the mean trade-off. So the values
-    carry the noise of both accuracies to first order, and can be tested as paired scores.
+    Accuracies are interpolated linearly between strengths. A seed that keeps more of A there than
+    the mean over seeds would have a higher accuracy of B at the retention asked for, and one that
+    keeps less, a lower one: its B is corrected along the slope of the mean trade-off. So the values
+    include the noise of both accuracies to first order, and can be tested as paired scores.
 
     Args:
         of: The trade-off of an arm.
         after: The accuracy of A after B to reach.
 
     Returns:
-        The point; None if no strength reaches it, or if no remedy is needed to.
+        The point; None if no strength reaches it, or if it is reached without a remedy.
     """
     means = of.after.mean(1)
     crossings = np.flatnonzero((means[:-1] < after) & (means[1:] >= after))
@@ -87,7 +88,7 @@ def at_retention(of: TradeOff, after: float) -> Reached | None:
 
 
 def _between(low: float, high: float, share: float) -> float:
-    """Interpolate a strength, by its logarithm unless the lower one is 0."""
+    """Interpolate a strength, on a logarithmic scale unless the lower one is 0."""
     if low == 0:
         return float(share * high)
     return float(low ** (1 - share) * high**share)

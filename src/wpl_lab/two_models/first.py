@@ -1,4 +1,4 @@
-"""Train the first model to convergence, and keep it as it was at each stopping accuracy."""
+"""Train the first model to convergence, and keep copies of it at each stopping accuracy."""
 
 from collections.abc import Sequence
 
@@ -23,19 +23,19 @@ def train_first(
     """Train the first model of all seeds side by side.
 
     Args:
-        images: The data; stops are judged on its validation part.
+        images: The data; stops are determined on its validation part.
         settings: How to train; a copy of the model is kept at each of its stops.
         seeds: Root seeds, one run each.
         width: Units of each hidden layer.
 
     Returns:
         The weights, by name, ``(stop, seed, ...)``, the converged model first; the path integral
-        ``fall`` and the distance ``moved`` of each weight, by its name, in the same shapes; and a
+        ``fall.NAME`` and the distance ``moved.NAME`` of each weight, in the same shapes; and a
         table with one row per stop and seed: iteration, accuracy on validation and on test data.
 
     Raises:
         ValueError: If a seed does not reach a stopping accuracy.
-        FloatingPointError: If a seed's weights do not stay finite.
+        FloatingPointError: If training diverges.
     """
     inputs, labels = images.flat("train")
     valid = images.flat("valid")

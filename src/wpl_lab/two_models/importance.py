@@ -1,4 +1,4 @@
-"""How much each weight of the first model matters: the Fisher information."""
+"""The Fisher information of the first models: the importance of each weight."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -20,8 +20,8 @@ def estimate_fisher(
     Args:
         parameters: By name, weights ``(stop, seed, ...)``.
         images: The data.
-        settings: Kind, and number of training images to estimate on, other ones for every seed.
-        seeds: Root seeds, of which the samples and the labels of ``"mc"`` are drawn.
+        settings: Kind, and number of training images to estimate on, drawn for each seed.
+        seeds: Root seeds of the choice of samples, and of the labels for ``"mc"``.
 
     Returns:
         By name, F in the shape of the weights.
@@ -41,10 +41,17 @@ def estimate_fisher(
 def first_models(
     parameters: Mapping[str, Tensor], images: Images, seeds: Sequence[int], samples: int
 ) -> Iterator[tuple[tuple[int, int], nn.Module, tuple[Tensor, Tensor]]]:
-    """Go through the first models, stop by stop, each with training images drawn for its seed.
+    """Iterate over the first models, stop by stop, each with training images drawn for its seed.
+
+    Args:
+        parameters: By name, weights ``(stop, seed, ...)``.
+        images: The data.
+        seeds: Root seeds.
+        samples: Number of training images for each.
 
     Yields:
-        The index (stop, run), the model, its images and their labels.
+        The index (stop, seed), the model, and its images ``(sample, feature)`` and their labels
+        ``(sample)``.
 
     Raises:
         ValueError: If there are fewer training images than ``samples``.

@@ -1,8 +1,8 @@
-"""Many multi-layer perceptrons at once: their weights are stacked along a first dimension, run.
+"""Multi-layer perceptrons side by side: weights are stacked along a first dimension, ``run``.
 
-Activations are columns, ``(run, unit, sample)``: so the gradient of a weight is a product of two
-matrices that lie in memory as they are needed. A run's numbers are the same, to the last bit,
-whichever runs it is stacked with; ``torch.func.vmap`` does not promise that.
+Activations are columns, ``(run, unit, sample)``, so that the gradient of a weight is a product of
+two matrices without a transposition in memory. The results of a run are bit-identical whichever
+runs it is stacked with, which ``torch.func.vmap`` does not guarantee.
 """
 
 import math
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 Parameters = dict[str, Tensor]
 
-# Runs that are scored together: 1.8 times as fast on digits as one by one; more gain nothing.
+# Runs scored together: 1.8 times as fast on digits as one by one; more are no faster.
 _SCORED_AT_ONCE = 16
 
 
 def layer_names(layers: int) -> list[str]:
-    """List the parameters of the first layers, as they are called in ``module``."""
+    """List the parameter names of the first layers, as in ``module``."""
     return [f"layer{i}.{part}" for i in range(1, layers + 1) for part in ("weight", "bias")]
 
 
@@ -29,7 +29,7 @@ def init(widths: Sequence[int], generators: Sequence[torch.Generator]) -> Parame
 
     Args:
         widths: Units of the input, of each hidden layer, and of the output.
-        generators: One source of randomness per run.
+        generators: For each run, the source of the weights.
 
     Returns:
         By name, weights ``(run, out, in)`` and biases ``(run, out)``.
@@ -51,15 +51,15 @@ def init(widths: Sequence[int], generators: Sequence[torch.Generator]) -> Parame
 
 
 def forward(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-    """Compute logits ``(run, class, sample)``.
+    """Compute logits.
 
     Args:
         parameters: By name, weights ``(run, out, in)`` and biases ``(run, out)``.
-        inputs: ``(group, feature, sample)``, where the number of runs is a multiple of the groups;
-            run r reads group r modulo their number.
+        inputs: ``(group, feature, sample)``; the number of runs is a multiple of that of groups,
+            and run r reads group r modulo the number of groups.
 
     Returns:
-        The logits.
+        Logits ``(run, class, sample)``.
     """
     layers = len(parameters) // 2
     h = _first_layer(parameters["layer1.weight"], parameters["layer1.bias"], inputs)
@@ -70,7 +70,7 @@ def forward(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
 
 
 def _first_layer(weight: Tensor, bias: Tensor, inputs: Tensor) -> Tensor:
-    """Multiply the runs of a group with its inputs at once: a third off a step of many runs."""
+    """Multiply all runs of a group with its inputs at once: saves a third of a step."""
     runs, out, features = weight.shape
     groups = len(inputs)
     apart = (runs // groups, groups, out)
@@ -82,7 +82,7 @@ def _first_layer(weight: Tensor, bias: Tensor, inputs: Tensor) -> Tensor:
 
 @torch.no_grad()
 def accuracy(parameters: Mapping[str, Tensor], inputs: Tensor, labels: Tensor) -> Tensor:
-    """Score every run on the same data, a few runs at a time: memory does not grow with runs.
+    """Compute the accuracy of every run on the same data, a few runs at a time to save memory.
 
     Args:
         parameters: As in ``forward``.
@@ -102,11 +102,11 @@ def accuracy(parameters: Mapping[str, Tensor], inputs: Tensor, labels: Tensor) -
 
 
 def check_finite(parameters: Mapping[str, Tensor], runs: Sequence[str]) -> None:
-    """Stop a training that has diverged.
+    """Raise an error if training has diverged.
 
     Args:
         parameters: As in ``forward``.
-        runs: What each run is called.
+        runs: Names of the runs.
 
     Raises:
         FloatingPointError: If a weight is NaN or infinite; names the run and the weight.
@@ -119,7 +119,14 @@ def check_finite(parameters: Mapping[str, Tensor], runs: Sequence[str]) -> None:
 
 
 def module(parameters: Mapping[str, Tensor]) -> nn.Sequential:
-    """Make an ordinary module of one run's weights ``(out, in)``; it maps ``(batch, feature)``."""
+    """Make a module with the weights of one run.
+
+    Args:
+        parameters: By name, weights ``(out, in)`` and biases ``(out)``.
+
+    Returns:
+        A module from inputs ``(batch, feature)`` to logits ``(batch, class)``.
+    """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     depth = len(parameters) // 2
     for i in range(1, depth + 1):

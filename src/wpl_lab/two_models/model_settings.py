@@ -12,13 +12,13 @@ from wpl_lab.constraints import Count, NonNegative, Positive
 
 @dataclass(frozen=True, kw_only=True)
 class Compare:
-    """What is compared."""
+    """What is compared: shared layers and arms."""
 
     shared: Annotated[tuple[Count, ...], MinLen(1)]
-    """Numbers of first layers that A and B share."""
+    """Numbers of layers that A and B share, from the input on."""
     arms: Annotated[tuple[str, ...], MinLen(1)]
-    """Arms, methods on the shared weights, that are run for every number of shared layers;
-    default: those which the table of arms marks for it (src/wpl_lab/arms.py)."""
+    """Arms (methods on the shared weights) that are run for every number of shared layers; default:
+    those that the table of arms (src/wpl_lab/arms.py) marks for it."""
     remedies: tuple[str, ...]
     """Further arms, run at the headline number of shared layers only; default as above."""
     headline: Count
@@ -28,7 +28,7 @@ class Compare:
         """Check the arms.
 
         Raises:
-            ValueError: If one is unknown, or nothing is there to compare with.
+            ValueError: If an arm is unknown, or the baseline is missing.
         """
         check_arms("arms", self.arms, "shared")
         check_arms("remedies", self.remedies, "headline", baseline=False)
@@ -47,7 +47,8 @@ class Floor(Anchor):
     """The weight plasticity loss with a floor under the Fisher information."""
 
     floor: NonNegative
-    """Added to the Fisher information, which is exactly 0 for dead units: no α protects those."""
+    """Added to the Fisher information, which is exactly 0 for dead units, so that no α protects
+    those."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +56,11 @@ class Omega(Anchor):
     """The exact quadratic form Ω, which the diagonal Fisher information approximates."""
 
     curvature: Curvature
-    """Second derivatives of the negative log posterior: ggn, or hessian, whose Ω is not positive,
-    so that a large α diverges."""
+    """Second derivatives of the negative log posterior: ggn, or hessian, whose Ω is indefinite, so
+    that training diverges for a large α."""
     damping: NonNegative
-    """Added to the diagonal of the private block before it is inverted; a very large value holds
-    A's private weights."""
+    """Added to the diagonal of the private block before its inversion; a very large value fixes the
+    private weights of A."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class Split(Anchor):
     """One network learns half of the classes (A), then the others (B)."""
 
     arms: Annotated[tuple[str, ...], MinLen(1)]
-    """Arms; default: those which the table of arms marks for it."""
+    """Arms; default: those that the table of arms marks for it."""
     alphas: tuple[Positive, ...]
     """Strengths at which the methods are compared."""
 
@@ -83,14 +84,14 @@ class Split(Anchor):
         """Check the arms.
 
         Raises:
-            ValueError: If one is unknown, or nothing is there to compare with.
+            ValueError: If an arm is unknown, or the baseline is missing.
         """
         check_arms("arms", self.arms, "split")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tradeoff:
-    """Strengths at which arms are compared: what A keeps against what B learns."""
+    """Strengths for the trade-off between the accuracies of A and B."""
 
     alphas: Annotated[tuple[Positive, ...], MinLen(1)]
-    """Strengths at which every anchor is run, beside its own."""
+    """Strengths at which every anchor is run, besides its own."""

@@ -1,4 +1,4 @@
-"""What each weight contributes to the fall of the loss while a model is trained."""
+"""The contribution of each weight to the decrease of the loss during training."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ from torch import Tensor
 class PathIntegral:
     """The path integral of synaptic intelligence, −Σ_t g_t · (θ_{t+1} − θ_t), weight by weight.
 
-    Summed over weights it is, to first order, by how much the loss has fallen. The gradients are
-    those of the batches, as in the paper. Source: Zenke, Poole, Ganguli, "Continual Learning
+    Summed over weights, it is the decrease of the loss to first order. The gradients are those of
+    the batches, as in the paper. Source: Zenke, Poole, Ganguli, "Continual Learning
     Through Synaptic Intelligence" (2017), equations 3 to 5.
     """
 
@@ -19,7 +19,7 @@ class PathIntegral:
         """Start at the weights as they are now.
 
         Args:
-            parameters: By name, the weights that an optimiser moves in place.
+            parameters: By name, the weights, of any shapes, that an optimiser changes in place.
         """
         self._parameters = dict(parameters)
         self._start = [p.detach().clone() for p in parameters.values()]
@@ -27,7 +27,7 @@ class PathIntegral:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Follow one step of the optimiser, taken inside, along the gradients that are there."""
+        """Add the contribution of one step of the optimiser, taken inside the block."""
         current = [p.detach() for p in self._parameters.values()]
         before = [p.clone() for p in current]
         yield
@@ -36,11 +36,11 @@ class PathIntegral:
         torch._foreach_addcmul_(self._fall, gradients, list(moved), value=-1)
 
     def state(self) -> dict[str, Tensor]:
-        """Give what is known of each weight so far.
+        """Return the path integral and the distance of each weight so far.
 
         Returns:
-            For each name, copies: ``fall.…``, the integral; ``moved.…``, how far it is from its
-            start.
+            Copies, in the shapes of the weights: ``fall.NAME``, the integral, and ``moved.NAME``,
+            the distance from the initial value.
         """
         now = zip(self._parameters.items(), self._start, self._fall, strict=True)
         state = {}

@@ -1,4 +1,4 @@
-"""What other remedies than the paper's estimate of the weights of the first model."""
+"""Importance estimates of other remedies than the paper's."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ def estimate_mas(
     seeds: Sequence[int],
     samples: int,
 ) -> mlp.Parameters:
-    """Estimate the importance of memory aware synapses, mean_n |∂‖f(x_n)‖²/∂θ|, f the logits.
+    """Estimate the importance of memory aware synapses, mean_n |∂‖f(x_n)‖²/∂θ|, for logits f.
 
     Source: Aljundi et al., "Memory Aware Synapses" (2018), equation 3 with the squared norm of the
     output, one gradient per sample.
@@ -28,11 +28,11 @@ def estimate_mas(
     Args:
         parameters: As in ``estimate_fisher``.
         images: The data.
-        seeds: Root seeds; the samples are those of ``estimate_fisher``.
+        seeds: Root seeds; the samples are the same as in ``estimate_fisher``.
         samples: Number of training images.
 
     Returns:
-        By name, the importance in the shape of the weights.
+        By name, the importance ``(stop, seed, ...)`` in the shapes of the weights.
     """
     importance = {name: torch.empty_like(p) for name, p in parameters.items()}
     for at, model, (inputs, _) in first_models(parameters, images, seeds, samples):
@@ -63,9 +63,9 @@ def estimate_omega(
     Args:
         parameters: As in ``estimate_fisher``.
         images: The data.
-        seeds: Root seeds; the samples are those of ``estimate_fisher``.
+        seeds: Root seeds; the samples are the same as in ``estimate_fisher``.
         samples: Number of training images.
-        shared: How many first layers the two models share.
+        shared: Number of shared layers.
         curvature: As in ``wpl.exact_omega``.
         damping: As in ``wpl.exact_omega``.
         precision: As in ``wpl.exact_omega``.

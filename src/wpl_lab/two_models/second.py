@@ -1,4 +1,4 @@
-"""Train the second model on weights that it shares with the first, by one arm."""
+"""Train the second model on weights that it shares with the first, with one arm."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,12 +22,12 @@ from wpl_lab.weighting import weighting
 
 @dataclass(frozen=True, kw_only=True)
 class Strengths:
-    """How strongly an arm is run.
+    """The strengths of an arm.
 
     Attributes:
         alpha: Its own strength, one of ``alphas``; 0 for an arm without an anchor.
         alphas: All strengths at which it is run.
-        numbers: What its importance asks for, of its section of params.yaml.
+        numbers: Numbers of its section of params.yaml that its importance takes.
     """
 
     alpha: float
@@ -49,32 +49,32 @@ def train_second(
     width: int,
     first_images: Images | None = None,
 ) -> tuple[mlp.Parameters, pd.DataFrame]:
-    """Train the second model after every first model, all seeds, stops and strengths side by side.
+    """Train a second model after every first model: all seeds, stops and strengths side by side.
 
     A seed has the same initial weights and batches in every arm: arms are paired.
 
     Args:
-        images: The data of the second model, and of the first unless ``first_images`` are given.
+        images: The data of the second model, and of the first unless ``first_images`` is given.
         first: By name, weights of the first model ``(stop, seed, ...)``.
-        estimates: By what it is and by name, what is known of those weights, in their shapes;
-            ``omega`` as from ``estimate_omega``. An arm without an anchor needs none.
-        settings: How to train the second model; its accuracies are those on test data.
-        arm: What is done about forgetting.
-        strengths: How strongly it is done.
-        shared: How many first layers the two models share.
+        estimates: Estimates of these weights by kind and name, in their shapes; ``omega`` as
+            returned by ``estimate_omega``. An arm without an anchor needs none.
+        settings: How to train the second model; accuracies are recorded on test data.
+        arm: The remedy for forgetting.
+        strengths: Its strengths.
+        shared: Number of shared layers.
         seeds: Root seeds.
         stops: Names of the stops of ``first``.
         width: Units of each hidden layer.
-        first_images: The data of the first model, where it is another task.
+        first_images: The data of the first model, if it has another task.
 
     Returns:
-        By name, ``(stop, alpha, seed, ...)``, the second model's weights, and of a first model
-        that was trained on its own as ``first.…``; and a table with one row per run and record:
-        arm, shared, stop, alpha, whether that is the arm's own strength, seed, iteration, and the
-        accuracy of the first and of the second model on test data.
+        By name, ``(stop, alpha, seed, ...)``, the weights of the second model, and as
+        ``first.NAME`` those of the first model where it is trained as well; and a table with one
+        row per run and record: arm, shared, stop, alpha, whether that is the arm's own strength,
+        seed, iteration, and the accuracy of the first and of the second model on test data.
 
     Raises:
-        FloatingPointError: If a run's weights do not stay finite.
+        FloatingPointError: If training diverges.
     """
     alphas, test = strengths.alphas, images.flat("test")
     test_first = test if first_images is None else first_images.flat("test")
@@ -157,7 +157,7 @@ def _plasticity(
     estimates: Mapping[str, Mapping[str, Tensor]],
     strengths: Strengths,
 ) -> WeightPlasticity | DenseAnchor:
-    """Make the penalty of an arm from what is known of the anchored weights."""
+    """Make the penalty of an arm from the estimates of the anchored weights."""
     importance = weighting(arm, estimates, strengths.numbers, stacked=2)  # (stop, seed, ...)
     alphas = torch.tensor(strengths.alphas, dtype=torch.float64)
     if "omega" in importance:
@@ -168,7 +168,7 @@ def _plasticity(
 
 
 def _spread(stacked: Mapping[str, Tensor], alphas: int) -> mlp.Parameters:
-    """(stop, seed, ...) → (run, ...): a run for each stop, strength and seed, in this order."""
+    """Repeat (stop, seed, ...) to (run, ...), over stops, strengths and seeds in this order."""
     return {
         name: p.unsqueeze(1).expand(-1, alphas, *p.shape[1:]).flatten(0, 2).clone()
         for name, p in stacked.items()
@@ -176,5 +176,5 @@ def _spread(stacked: Mapping[str, Tensor], alphas: int) -> mlp.Parameters:
 
 
 def _repeat(seeds: Tensor, variants: int) -> Tensor:
-    """(seed, ...) → (run, ...): the same for every stop and strength."""
+    """Repeat (seed, ...) to (run, ...), the same for every stop and strength."""
     return seeds.repeat(variants, *[1] * (seeds.ndim - 1))

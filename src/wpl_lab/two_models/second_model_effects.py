@@ -1,4 +1,4 @@
-"""Compare the arms: forgetting of the first model against what the second one learns."""
+"""Compare the arms: forgetting of the first model, and accuracy of the second."""
 
 import math
 from collections.abc import Callable
@@ -23,10 +23,10 @@ Floats = NDArray[np.float64]
 
 
 def final_scores(history: pd.DataFrame) -> pd.DataFrame:
-    """Reduce the records to one row per run: the first model before and after, the second's end.
+    """Reduce the records to one row per run: first model before and after, second at the end.
 
     Args:
-        history: Records of ``train_second``, of any arms and strengths.
+        history: Records of ``train_second``, for any arms and strengths.
 
     Returns:
         Columns shared, stop, arm, alpha, own, seed, before, after, second.
@@ -41,17 +41,18 @@ def final_scores(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(scores: pd.DataFrame) -> pd.DataFrame:
-    """Compare every arm at every strength with the baseline, paired by seed, in every case.
+    """Compare every arm, at every strength and in every case, with the baseline, paired by seed.
 
     Args:
-        scores: As from ``final_scores``; each case must hold the baseline.
+        scores: As returned by ``final_scores``; each case must hold the baseline.
 
     Returns:
         One row per case, arm and strength. ``forgetting``: accuracy lost by the first model;
         ``reduction``: the share of it that the arm removes; ``second``: accuracy of the second
         model; ``cost``: how much lower that is than with the baseline. Each with the ends
         ``_low`` and ``_high`` of its 95 % bootstrap interval, which is empty for fewer than
-        ``wpl.evaluation.FEWEST_SEEDS`` seeds; p-values of paired tests against the baseline.
+        ``wpl.evaluation.FEWEST_SEEDS`` seeds, and with p-values of paired tests against the
+        baseline.
     """
     rows = []
     for case, of_case in scores.groupby(CASE, sort=False):
@@ -87,12 +88,12 @@ def headline(cases: pd.DataFrame, shared: int) -> dict[str, dict[str, dict[str, 
     """Pick the few numbers by which experiments are compared first, for each stop and arm.
 
     Args:
-        cases: As for ``metrics``.
+        cases: As in ``metrics``.
         shared: Number of shared layers.
 
     Returns:
-        Of the baseline, the forgetting and the accuracy of the second model; of every other arm,
-        the share of the forgetting that it removes, and what that costs the second model.
+        For the baseline, the forgetting and the accuracy of the second model; for every other arm,
+        the share of the forgetting that it removes, and its cost for the second model.
     """
     return {
         stop: {
@@ -106,30 +107,28 @@ def headline(cases: pd.DataFrame, shared: int) -> dict[str, dict[str, dict[str, 
 
 
 def mean_curves(curves: pd.DataFrame, shared: int) -> pd.DataFrame:
-    """Average over seeds how both models fare after the converged first one, a column per arm.
+    """Average the accuracies of both models, after the converged first one, over seeds.
 
     Args:
         curves: Records of ``train_second``, each arm at its own strength.
         shared: Number of shared layers.
 
     Returns:
-        Columns iteration, and for each arm first_… and second_…, accuracies on test data.
+        Columns arm, iteration, accuracy_first and accuracy_second, on test data.
     """
     of = curves[(curves["shared"] == shared) & (curves["stop"] == CONVERGED)]
-    wide = of.pivot_table(
-        index="iteration", columns="arm", values=["accuracy_first", "accuracy_second"]
-    )
-    wide.columns = [f"{score.removeprefix('accuracy_')}_{arm}" for score, arm in wide.columns]
-    return wide.reset_index()
+    of = of.sort_values("iteration", kind="stable")
+    runs = of.groupby(["arm", "iteration"], sort=False, as_index=False)
+    return runs[["accuracy_first", "accuracy_second"]].mean()
 
 
 def with_interval(name: str, statistic: Callable[..., Any], *samples: Floats) -> dict[str, float]:
-    """Compute a statistic of paired samples, and its 95 % interval where seeds are enough.
+    """Compute a statistic of paired samples, and its 95 % interval if there are enough seeds.
 
     Args:
-        name: Of the statistic.
-        statistic: As for ``wpl.evaluation.bootstrap_interval``.
-        *samples: Likewise.
+        name: Name of the statistic.
+        statistic: As in ``wpl.evaluation.bootstrap_interval``.
+        *samples: As in ``wpl.evaluation.bootstrap_interval``.
 
     Returns:
         The statistic by its name, and the ends of the interval as ``…_low`` and ``…_high``.
@@ -140,7 +139,14 @@ def with_interval(name: str, statistic: Callable[..., Any], *samples: Floats) ->
 
 
 def mean(values: Floats) -> Any:
-    """Average over seeds, the last axis."""
+    """Average over seeds.
+
+    Args:
+        values: ``(..., seed)``.
+
+    Returns:
+        ``(...)``.
+    """
     return values.mean(axis=-1)
 
 

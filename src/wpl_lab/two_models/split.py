@@ -1,4 +1,4 @@
-"""One network on one half of the classes, then on the other: the scenario of new data."""
+"""One network trained on half of the classes, then on the other half: continual learning."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,23 +26,23 @@ def train_split(
     second: Second,
     fisher: Fisher,
 ) -> pd.DataFrame:
-    """Train a network on the first half of the classes and then, by each arm, on the second half.
+    """Train a network on the first half of the classes and then, with each arm, on the second.
 
-    It is the two models' experiment where all layers are shared and the data is new: what EWC
-    (Kirkpatrick et al., 2017) was made for. Both halves use the same outputs, the label is counted
-    within the half, so that nothing but the anchor tells the tasks apart.
+    It is the experiment of two models in which all layers are shared and the data is new, the
+    scenario of EWC (Kirkpatrick et al., 2017). Both halves use the same outputs, with labels
+    numbered within each half, so that only the anchor distinguishes the tasks.
 
     Args:
-        images: All classes; with an odd number the last one is left out.
-        arms: By name, how strongly each arm is run.
+        images: All classes; of an odd number, the last one is left out.
+        arms: By name, the strengths of each arm.
         seeds: Root seeds.
         width: Units of each hidden layer.
         first: How to train on the first half, without stops; the depth is that of both halves.
         second: How to train on the second half.
-        fisher: Kind and number of samples; at most all there are.
+        fisher: Kind and largest number of samples.
 
     Returns:
-        The records of ``train_second``, of all arms; A is the first half, B the second.
+        The records of ``train_second`` for all arms; A is the first half, B the second.
     """
     a, b = (_half(images, half) for half in (0, 1))
     models, path, _ = train_first(a, replace(first, stops=()), seeds=seeds, width=width)

@@ -1,4 +1,4 @@
-"""Settings of how the two models are trained, and how the Fisher information is estimated."""
+"""Settings of the training of the two models and of the estimate of the Fisher information."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -30,12 +30,12 @@ class First(Training):
     """How the first model, A, is trained to convergence."""
 
     stops: tuple[Share, ...]
-    """Validation accuracies at which A is kept, too: A is kept converged and at each of these."""
+    """Validation accuracies at which copies of A are kept, besides the converged model."""
     check_every: Count
     """Iterations between two checks of the validation accuracy."""
 
     def __post_init__(self) -> None:
-        """Check that the accuracy is checked at all.
+        """Check that the accuracy is checked at least once.
 
         Raises:
             ValueError: If training ends before the first check.
@@ -56,10 +56,10 @@ class Second(Training):
 
 @dataclass(frozen=True, kw_only=True)
 class Fisher:
-    """How the Fisher information is estimated; a value of α means nothing without it."""
+    """How the Fisher information is estimated; a value of α has no meaning without it."""
 
     kind: Kind
-    """Labels of the gradients: empirical (the data's), mc (drawn from the prediction), exact (all,
-    in expectation) or sketch (the expectation by random signs)."""
+    """Labels of the gradients: empirical (of the data), mc (drawn from the prediction), exact
+    (expectation over the prediction) or sketch (that expectation by random signs)."""
     samples: Count
     """Number of training images to estimate on."""

@@ -1,4 +1,4 @@
-"""What may be claimed of two models in sequence: numbers and verdicts, looked up in the tables."""
+"""What may be claimed about two models in sequence: numbers and verdicts from the tables."""
 
 import math
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ SPLIT = "split"
 
 @dataclass(frozen=True)
 class Claims:
-    """The tables of a comparison, in the words of a document.
+    """Numbers and verdicts as documents print them; a dash for an arm or stop that was not run.
 
-    What was not run, an arm or a stop, is a dash. Accuracies are in percent.
+    Accuracies are in percent.
 
     Attributes:
-        cases: Rows of ``compare`` at the arms' own strengths, of all cases.
-        verdicts: As from ``verdicts``.
-        shared: The number of shared layers of the headline.
+        cases: Rows of ``compare`` at the arms' own strengths, for all cases.
+        verdicts: As returned by ``verdicts``.
+        shared: Number of shared layers of the headline.
     """
 
     cases: pd.DataFrame
@@ -31,7 +31,7 @@ class Claims:
     shared: int
 
     def __post_init__(self) -> None:
-        """Let the tables be as they are read from files: numbers of layers as text."""
+        """Convert numbers of layers to text, as they are in tables read from files."""
         for name in ("cases", "verdicts"):
             object.__setattr__(self, name, getattr(self, name).astype({"shared": str}))
 
@@ -42,14 +42,24 @@ class Claims:
 
     @property
     def stops(self) -> list[str]:
-        """The stops of the first model, in the order in which they were asked for."""
+        """The stops of the first model, in the order of params.yaml."""
         own = self.cases[self.cases["shared"] == str(self.shared)]
         return list(own["stop"].unique())
 
     def percent(
         self, column: str, stop: str, arm: str = BASELINE, shared: int | None = None
     ) -> str:
-        """Print a share in percent, with its interval if the table has one."""
+        """Print a share in percent, with its interval if the table has one.
+
+        Args:
+            column: A column of ``cases``.
+            stop: The stop of the first model.
+            arm: The arm.
+            shared: Number of shared layers; by default, that of the headline.
+
+        Returns:
+            The text.
+        """
         row = self._case(stop, arm, shared)
         if row is None or math.isnan(row[column]):
             return _NOTHING
@@ -58,16 +68,16 @@ class Claims:
         return f"{row[column] * 100:.1f}{interval}".replace("-", "−")
 
     def seeds(self) -> str:
-        """Say how many seeds were run, one number or a range."""
+        """Print the number of seeds, or the range of numbers."""
         least, most = self.cases["seeds"].min(), self.cases["seeds"].max()
         return f"{most}" if least == most else f"{least} to {most}"
 
     def decisions(self) -> list[dict[str, str]]:
-        """List the primary claims: the case in words, difference in points, p, verdict."""
+        """List the primary claims: case, difference in points, p-value, verdict."""
         return [self._told(row) for row in self._rows(self.verdicts["primary"])]
 
     def at_equal_retention(self) -> list[dict[str, str]]:
-        """List the comparisons of what B learns where two arms protect A equally."""
+        """List the comparisons of the accuracy of B where two arms protect A equally."""
         pairs = self.verdicts["quantity"] == SECOND_AT_RETENTION
         return [self._told(row) for row in self._rows(pairs)]
 

@@ -1,4 +1,4 @@
-"""Lay out the comparison and its verdicts, for and against the weight plasticity loss."""
+"""Write the findings: the comparison and its verdicts, for and against the loss."""
 
 import math
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from wpl_lab.two_models.two_models_verdicts import RETAINED, SECOND_AT_RETENTION
 _Row = Mapping[str, Any]
 
 _ARMS = ("", "α", "A after B", "forgetting removed", "p", "B", "cost to B, points", "p")
-_PAIRS = ("against", "α, α of the other", "B, points", "p", "shown with 80 % power", "verdict")
+_PAIRS = ("against", "α, α of the other", "B, points", "p", "detectable", "verdict")
 
 
 def findings(cases: pd.DataFrame, verdicts: pd.DataFrame, fisher: Mapping[str, Any]) -> str:
-    """Write the findings as Markdown: for each case the numbers of all arms, and the verdicts.
+    """Write the findings as Markdown: for each case, the numbers of all arms and the verdicts.
 
     Args:
-        cases: Rows of ``compare`` at the arms' own strengths, of the cases to report.
-        verdicts: Rows of ``verdicts``, of the same cases.
+        cases: Rows of ``compare`` at the arms' own strengths, for the cases to report.
+        verdicts: Rows of ``verdicts``, for the same cases.
         fisher: Kind and number of samples of the Fisher information, without which a strength
-            means nothing.
+            has no meaning.
 
     Returns:
         A document.
@@ -32,11 +32,12 @@ def findings(cases: pd.DataFrame, verdicts: pd.DataFrame, fisher: Mapping[str, A
     lines = [
         "# Findings",
         "",
-        f"Means of {_range(cases['seeds'])} seeds, 95 % bootstrap intervals, paired sign-flip "
+        f"Means over {_range(cases['seeds'])} seeds, 95 % bootstrap intervals, paired sign-flip "
         f"tests. Fisher information: {fisher['kind']}, of {fisher['samples']} samples. The primary "
-        "outcome is whether the arm under study forgets less than no remedy does, its p adjusted "
-        "for the number of cases (Holm); all other comparisons are exploratory, and their p are "
-        "not adjusted.",
+        "outcome is whether the arm under study forgets less than no remedy does, with p-values "
+        "adjusted for the number of cases (Holm); all other comparisons are exploratory, and their "
+        "p-values are not adjusted. Detectable: the difference that these seeds would show with "
+        "80 % power.",
     ]
     for (shared, stop), of_case in cases.groupby(CASE, sort=False):
         judged = verdicts[(verdicts["shared"] == shared) & (verdicts["stop"] == stop)]
@@ -63,8 +64,8 @@ def _case(cases: pd.DataFrame, verdicts: pd.DataFrame) -> list[str]:
         arm = TITLES[pairs[0]["arm"]]
         lines += [
             "",
-            f"What B learns with {arm}, less what it learns with another anchor, each at the "
-            f"strength at which it removes {RETAINED:.0%} of the forgetting:",
+            f"Accuracy of B with {arm} minus that with another anchor, each at the strength at "
+            f"which it removes {RETAINED:.0%} of the forgetting:",
             "",
             *_table(_PAIRS, [_pair(row) for row in pairs]),
         ]
@@ -109,7 +110,7 @@ def _pair(row: _Row) -> list[str]:
 
 
 def _points(row: _Row, name: str, unit: str = "") -> str:
-    """Write a share as points, with its interval if there is one."""
+    """Print a share in points, with its interval if there is one."""
     low, high = (
         row[end] * 100
         for end in (("low", "high") if name == "value" else (f"{name}_low", f"{name}_high"))

@@ -1,4 +1,4 @@
-"""What is claimed of the arms, each claim with its number, interval, test and verdict."""
+"""Claims about the arms, each with its number, interval, test and verdict."""
 
 import math
 from collections.abc import Iterator
@@ -14,33 +14,33 @@ from wpl_lab.two_models.equal_retention import at_retention, trade_off
 from wpl_lab.two_models.second_model_effects import CASE, Floats, mean, with_interval
 
 RETAINED = 0.9
-"""The share of the forgetting that arms remove where the second model is compared."""
+"""The share of the forgetting that both arms remove where the second models are compared."""
 
 LEVEL = 0.05
 """The p-value below which a difference counts as shown."""
 
 FORGETTING, SECOND, SECOND_AT_RETENTION = "forgetting", "second", "second at equal retention"
-"""What is compared: the accuracy that A loses; the accuracy of B, at the arms' own strengths; the
-same, where both arms remove the same share of the forgetting."""
+"""Quantities: the accuracy that A loses; the accuracy of B at the arms' own strengths; and where
+both arms remove the same share of the forgetting."""
 
 _Row = dict[str, Any]
 
 
 def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
-    """Judge every claim: does an arm forget less, what does that cost, which of two is better?
+    """Test every claim: does an arm forget less, at what cost, and which of two arms is better?
 
-    The primary claims are that the arm under study forgets less than no remedy does: their p-values
+    The primary claims are that the arm under study forgets less than no remedy does; their p-values
     are adjusted for the number of cases (Holm). All others are exploratory.
 
     Args:
-        scores: As from ``final_scores``, with the baseline in every case.
+        scores: As returned by ``final_scores``, with the baseline in every case.
 
     Returns:
         A row per claim: its key ``claim``, made of ``shared``, ``stop``, ``quantity``, ``arm`` and
         ``against``; whether it is ``primary``; ``alpha`` and ``against_alpha``, the strengths;
         ``value``, a mean difference of accuracies that is positive in favour of the arm, with its
         interval ``low`` and ``high``, ``p``, ``holm`` (of primary claims) and ``n``; the difference
-        ``detectable`` by so many seeds with 80 % power; and the ``verdict`` in a few words.
+        ``detectable`` by this number of seeds with 80 % power; and the ``verdict`` in words.
     """
     rows = [
         dict(zip(CASE, case, strict=True)) | row

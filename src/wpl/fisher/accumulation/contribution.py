@@ -8,22 +8,29 @@ from wpl.fisher.accumulation.total import Total
 
 
 class Contribution(Protocol):
-    """A gradient for each sample, kept in whatever form is the cheapest to square."""
+    """The gradient of each sample, in the form that is cheapest to square."""
 
     samples: int
 
     def dense(self, rows: slice) -> Tensor:
-        """Make the gradients of some samples, ``(sample, *shape)``."""
+        """Make the gradients of some samples.
+
+        Args:
+            rows: Which samples.
+
+        Returns:
+            ``(sample, *shape)``, with the shape of the parameter.
+        """
 
     def joined(self, others: "list[Contribution]") -> "Contribution | None":
-        """Add the gradients of other uses, if the sum has a cheaper form than dense."""
+        """Add the gradients of other uses; None if the sum has no cheaper form than dense."""
 
     def add_squares_(self, total: Total) -> None:
         """Add the squares of all samples' gradients to a total."""
 
 
 class Accumulation(Protocol):
-    """What is made of the contributions to each parameter: ``Squares``, or others like it."""
+    """Accumulates the contributions to each parameter: as squares, or as norms."""
 
     def begin_batch(self, passes: int) -> None:
         """Announce how many backward passes there will be for each sample."""
@@ -31,13 +38,13 @@ class Accumulation(Protocol):
     def add_(
         self, parameter: Tensor, contributions: list[Contribution], rows: slice | Tensor
     ) -> None:
-        """Take what all uses of a parameter contribute in one backward pass.
+        """Add the contributions of all uses of a parameter in one backward pass.
 
         Args:
-            parameter: One of the parameters.
-            contributions: A sample's gradient is the sum of theirs.
+            parameter: One of the parameters, of any shape.
+            contributions: One per use; a sample's gradient is their sum.
             rows: Which samples of the batch these are.
         """
 
     def end_batch(self) -> None:
-        """Close a batch."""
+        """Finish a batch."""

@@ -1,4 +1,4 @@
-"""Gradients that are made for each sample, to be squared."""
+"""Gradients that are computed for each sample, then squared."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from wpl.fisher.accumulation.total import Total
 
 
 def add_squares_(total: Total, contributions: list[Contribution]) -> None:
-    """Add the contributions of several uses up, sample by sample, and square the sums."""
+    """Sum the contributions of several uses for each sample, square, and add to the total."""
     whole = contributions[0] if len(contributions) == 1 else None
     for k, one in enumerate(contributions):
         whole = whole or one.joined([*contributions[:k], *contributions[k + 1 :]])
@@ -19,7 +19,7 @@ def add_squares_(total: Total, contributions: list[Contribution]) -> None:
 
 
 def add_dense_squares_(total: Total, contributions: list[Contribution]) -> None:
-    """Make the gradients of a few samples at a time, add them up and square them."""
+    """Compute the gradients of a few samples at a time, sum over uses, square, and add."""
     samples = contributions[0].samples
     step = max(1, SCRATCH // (2 * max(1, total.shape.numel()) * total.tensor().element_size()))
     for start in range(0, samples, step):
@@ -31,10 +31,14 @@ def add_dense_squares_(total: Total, contributions: list[Contribution]) -> None:
 
 
 class Dense:
-    """Gradients that are small enough to be kept, ``(sample, *shape)``."""
+    """Gradients that are small enough to be stored."""
 
     def __init__(self, gradients: Tensor) -> None:
-        """Keep them."""
+        """Store the gradients.
+
+        Args:
+            gradients: ``(sample, *shape)``, with the shape of the parameter.
+        """
         self._gradients = gradients
         self.samples = len(gradients)
 

@@ -10,7 +10,7 @@ from wpl.fisher.accumulation.scratch import SCRATCH
 
 
 class Norms:
-    """A number for each sample of a batch; takes the place of ``Squares``."""
+    """A squared norm for each sample of a batch; used in place of ``Squares``."""
 
     def __init__(self, samples: int, device: torch.device) -> None:
         """Start with zeros."""
@@ -25,8 +25,8 @@ class Norms:
         """Add the squared norms of one parameter's gradients.
 
         Args:
-            parameter: One of the parameters.
-            contributions: Of all its uses; a sample's gradient is the sum of theirs.
+            parameter: One of the parameters, of any shape.
+            contributions: One per use; a sample's gradient is their sum.
             rows: Which samples of the batch these are.
         """
         self.of_samples[rows] += _squared_norms(contributions, parameter.numel())
@@ -36,7 +36,7 @@ class Norms:
 
 
 def _squared_norms(contributions: list[Contribution], size: int) -> Tensor:
-    """Compute ‖Σ_use gradient‖² of each sample."""
+    """Compute ‖Σ_use gradient‖² of each sample, ``(sample)``."""
     whole = contributions[0] if len(contributions) == 1 else None
     for k, one in enumerate(contributions):
         whole = whole or one.joined([*contributions[:k], *contributions[k + 1 :]])
@@ -44,7 +44,7 @@ def _squared_norms(contributions: list[Contribution], size: int) -> Tensor:
     if isinstance(whole, Outer) and _gram_is_cheaper(whole):
         a, g = precise(whole.a), precise(whole.g)
         product = torch.bmm(a, a.transpose(1, 2)) * torch.bmm(g, g.transpose(1, 2))
-        return product.sum((1, 2)).clamp(min=0)  # rounding must not leave a square negative
+        return product.sum((1, 2)).clamp(min=0)  # rounding could make a square negative
     step = max(1, SCRATCH // (4 * max(1, size)))
     found = []
     for start in range(0, uses[0].samples, step):
@@ -57,6 +57,6 @@ def _squared_norms(contributions: list[Contribution], size: int) -> Tensor:
 
 
 def _gram_is_cheaper(outer: Outer) -> bool:
-    """Compare ΣΣ_st (a_s·a_t)(g_s·g_t) with making the gradients Σ_t g_t a_tᵀ."""
+    """Compare the cost of ΣΣ_st (a_s·a_t)(g_s·g_t) with that of the gradients Σ_t g_t a_tᵀ."""
     time, width, height = outer.a.shape[1], outer.a.shape[2], outer.g.shape[2]
     return time * (width + height) < width * height

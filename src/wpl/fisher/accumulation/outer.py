@@ -1,4 +1,6 @@
-"""Outer products: the gradient of a sample is Σ_t g_t a_tᵀ, of input a and output's gradient g."""
+"""Outer products: a sample's gradient is Σ_t g_t a_tᵀ, for input a and output gradient g."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -9,23 +11,31 @@ from wpl.fisher.accumulation.total import Total
 
 
 class Outer:
-    """Σ_t g_t a_tᵀ of each sample, kept as factors a and g ``(sample, time, feature)``."""
+    """Σ_t g_t a_tᵀ of each sample, kept as the factors a and g."""
 
-    def __init__(self, a: Tensor, g: Tensor) -> None:
-        """Keep the factors."""
-        self.a, self.g = a, g
+    def __init__(self, a: Tensor, g: Tensor, shape: Sequence[int] | None = None) -> None:
+        """Keep the factors.
+
+        Args:
+            a: Inputs ``(sample, time, in)``.
+            g: Gradients of the outputs ``(sample, time, out)``.
+            shape: The weight's, if it is not ``(out, in)``.
+        """
+        self.a, self.g, self._shape = a, g, shape
         self.samples = len(a)
 
     def dense(self, rows: slice) -> Tensor:
-        """See ``Contribution``; ``(sample, out, in)``."""
-        return torch.bmm(self.g[rows].transpose(1, 2), self.a[rows])
+        """See ``Contribution``; ``(sample, out, in)``, or in the shape of the weight."""
+        found = torch.bmm(self.g[rows].transpose(1, 2), self.a[rows])
+        return found if self._shape is None else found.view(-1, *self._shape)
 
     def joined(self, others: list[Contribution]) -> Contribution | None:
-        """See ``Contribution``: uses of a weight at several times are one use over time."""
+        """See ``Contribution``; several uses of a weight are joined along time."""
         outer = [self, *(o for o in others if isinstance(o, Outer))]
         if len(outer) <= len(others):
             return None
-        return Outer(torch.cat([o.a for o in outer], 1), torch.cat([o.g for o in outer], 1))
+        a, g = torch.cat([o.a for o in outer], 1), torch.cat([o.g for o in outer], 1)
+        return Outer(a, g, self._shape)
 
     def add_squares_(self, total: Total) -> None:
         """See ``Contribution``."""
@@ -38,7 +48,13 @@ class Outer:
 
 
 def add_once_(total: Total, a: Tensor, g: Tensor) -> None:
-    """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a²: one product, as large as the weight's gradient would take."""
+    """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a², one product of the size of a gradient.
+
+    Args:
+        total: What to add to, of shape ``(out, in)``.
+        a: ``(sample, in)``.
+        g: ``(sample, out)``.
+    """
     if total.several:
         total.keep(a, g * g)
         return
@@ -52,10 +68,10 @@ def add_over_time_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
     """Add Σ_n (Σ_t g_nt a_ntᵀ)² to ``(out, in)`` in the form that moves the least data.
 
     Args:
-        total: What to add to.
+        total: What to add to, ``(out, in)``.
         a: ``(sample, time, in)``.
         g: ``(sample, time, out)``.
-        fresh: Whether the total holds nothing yet, and is to be overwritten.
+        fresh: Whether the total is empty and is to be overwritten.
     """
     samples, time, width = a.shape
     height = g.shape[2]
@@ -69,7 +85,7 @@ def add_over_time_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
 
 
 def _add_several_(total: Tensor, a: Tensor, g: Tensor, limit: int, *, fresh: bool) -> None:
-    """Make the gradients of a few samples at a time."""
+    """Compute the gradients of a few samples at a time."""
     shape = (g.shape[2], a.shape[2])
     step = max(1, min(len(a), limit // (total.numel() * a.element_size())))
     for some_a, some_g in zip(a.split(step), g.split(step), strict=True):
@@ -84,7 +100,7 @@ def _add_several_(total: Tensor, a: Tensor, g: Tensor, limit: int, *, fresh: boo
 
 
 def _add_tiles_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
-    """Go through bands of the matrix that stay in the cache for all samples."""
+    """Process the matrix in bands that stay in the cache for all samples."""
     height, width = total.shape
     band = max(16, TILE // (width * a.element_size()))
     samples = list(zip(g.transpose(1, 2).unbind(0), a.unbind(0), strict=True))
@@ -101,7 +117,7 @@ def _add_tiles_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
 
 
 def _add_pairs_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
-    """Multiply out: Σ_st (g_s ∘ g_t)(a_s ∘ a_t)ᵀ, for few times and large matrices."""
+    """Expand the square to Σ_st (g_s ∘ g_t)(a_s ∘ a_t)ᵀ, for few times and large matrices."""
     s, t = torch.triu_indices(a.shape[1], a.shape[1], device=a.device)
     weight = torch.where(s == t, 1.0, 2.0).to(a.dtype)[:, None]
     step = max(1, SCRATCH // (len(s) * sum(total.shape) * a.element_size()))
@@ -110,4 +126,4 @@ def _add_pairs_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
         pairs_g = (some_g[:, s] * some_g[:, t]).mul_(weight).flatten(0, 1)
         total.addmm_(pairs_g.t(), pairs_a, beta=0 if fresh else 1)
         fresh = False
-    total.clamp_(min=0)  # rounding must not leave a square negative
+    total.clamp_(min=0)  # rounding could make a square negative

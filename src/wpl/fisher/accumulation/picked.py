@@ -1,4 +1,4 @@
-"""Rows of a table: only those that occur in a sample have a gradient."""
+"""Embeddings: only the rows whose ids occur in a sample have a gradient."""
 
 import torch
 from torch import Tensor
@@ -10,16 +10,22 @@ from wpl.fisher.accumulation.total import Total
 
 
 class Picked:
-    """g_t added to row id_t of each sample's gradient; ids ``(sample, time)``, g with width."""
+    """The gradient of an embedding: g_t is added to row id_t, for each sample."""
 
     def __init__(self, ids: Tensor, g: Tensor, height: int) -> None:
-        """Keep ids and gradients."""
+        """Keep ids and gradients.
+
+        Args:
+            ids: ``(sample, time)``.
+            g: Gradients of the outputs ``(sample, time, width)``.
+            height: Number of rows of the embedding.
+        """
         self.ids, self.g, self.height = ids, g, height
         self.samples = len(ids)
 
     @staticmethod
     def united(parts: list["Picked"]) -> "Picked":
-        """Put several uses of one embedding one after the other in time.
+        """Join several uses of one embedding along time.
 
         Returns:
             One use.
@@ -47,7 +53,7 @@ class Picked:
         return Tied(decoder, picked) if known and isinstance(decoder, Outer) else None
 
     def add_squares_(self, total: Total) -> None:
-        """See ``Contribution``: the gradients of one id in one sample are added, then squared."""
+        """See ``Contribution``; the gradients of an id in a sample are summed, then squared."""
         keys, where = torch.unique(self._keys(self.ids), return_inverse=True)
         width = self.g.shape[2]
         rows = self.g.new_zeros(len(keys), width)
@@ -59,7 +65,7 @@ class Picked:
 
 
 class Tied:
-    """A decoder D that is also the embedding E: (D + E)² = D² + E² + 2DE, the last on E's rows."""
+    """A decoder D tied to the embedding E: (D + E)² = D² + E² + 2DE, the last term on E's rows."""
 
     def __init__(self, decoder: Outer, embedding: Picked) -> None:
         """Keep both uses."""
@@ -87,4 +93,4 @@ class Tied:
             used = torch.gather(g[rows], 2, index)  # (sample, time of D, time of E)
             cross = torch.bmm(used.transpose(1, 2), a[rows]).mul_(e[rows])
             total.tensor().index_add_(0, ids[rows].flatten(), cross.flatten(0, 1), alpha=2)
-        total.tensor().clamp_(min=0)  # rounding must not leave a square negative
+        total.tensor().clamp_(min=0)  # rounding could make a square negative

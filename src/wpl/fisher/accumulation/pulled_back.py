@@ -1,4 +1,4 @@
-"""Gradients of something made of parameters alone, pulled back to a parameter sample by sample."""
+"""Gradients of a tensor computed from parameters alone, back-propagated for each sample."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,20 @@ from wpl.fisher.accumulation.total import Total
 class PulledBack:
     """Jᵀ g_n for each sample n, with J the derivative of a derived weight W(p) for a parameter p.
 
-    Where a model uses a normalised, sliced or concatenated weight, W is what meets the samples.
+    W is the weight that the samples are combined with, such as a normalised, sliced or concatenated
+    parameter.
     """
 
     def __init__(
         self, derived: Tensor, parameter: Tensor, contributions: Sequence[Contribution]
     ) -> None:
-        """Keep the graph of W(p), and what the uses of W contribute."""
+        """Keep the graph of W(p), and the contributions of the uses of W.
+
+        Args:
+            derived: W(p), of any shape.
+            parameter: p, of any shape.
+            contributions: One per use of W.
+        """
         self._derived, self._parameter, self._uses = derived, parameter, contributions
         self.samples = contributions[0].samples
 

@@ -10,10 +10,14 @@ from wpl.fisher.accumulation.total import Total
 
 
 class Squares:
-    """A total for each parameter; what engines deliver contributions to."""
+    """A total for each parameter, to which the engines add contributions."""
 
     def __init__(self, parameters: Iterable[Tensor]) -> None:
-        """Start with nothing for each parameter."""
+        """Start with an empty total for each parameter.
+
+        Args:
+            parameters: Of any shapes.
+        """
         self.of = {id(p): Total(p) for p in parameters}
 
     def begin_batch(self, passes: int) -> None:
@@ -24,7 +28,7 @@ class Squares:
     def add_(
         self, parameter: Tensor, contributions: list[Contribution], rows: slice | Tensor
     ) -> None:
-        """See ``Accumulation``: the total is over all rows."""
+        """See ``Accumulation``; the total is over all rows."""
         del rows
         add_squares_(self.of[id(parameter)], contributions)
 

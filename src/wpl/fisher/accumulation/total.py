@@ -5,8 +5,8 @@ from torch import Tensor
 
 from wpl.fisher.accumulation.precision import precise_type
 
-# Batches summed in single precision before they join the sum in double precision: the rounding
-# error is that of a few dozen additions, however many batches there are.
+# Number of batches that are summed in single precision before they are added to the sum in double
+# precision, so that rounding errors do not grow with the number of batches.
 _BLOCK = 32
 
 
@@ -14,7 +14,11 @@ class Total:
     """A sum over any number of batches, in the shape of a parameter."""
 
     def __init__(self, parameter: Tensor) -> None:
-        """Start with nothing."""
+        """Start with an empty sum.
+
+        Args:
+            parameter: Of any shape.
+        """
         self._parameter = parameter
         self._dtype = precise_type(parameter.dtype)
         self._block: Tensor | None = None
@@ -23,7 +27,7 @@ class Total:
         self.several = False  # whether more gradients follow for the same inputs
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
         self.received = False  # whether any gradient arrived
-        self._bounded = True  # whether all that was added is known to be at most ...
+        self._bounded = True  # whether a bound on the sum is known
         self._bound: Tensor | float = 0.0
 
     @property
@@ -33,11 +37,18 @@ class Total:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was added yet that is in ``tensor()``."""
+        """Whether ``tensor()`` is empty."""
         return self._block is None
 
     def tensor(self, fresh: bool = False) -> Tensor:
-        """Give the tensor to add to, in single precision at least; ``fresh``: to be overwritten."""
+        """Return the tensor to add to.
+
+        Args:
+            fresh: Whether an empty one may be uninitialised, to be overwritten.
+
+        Returns:
+            The sum, in the shape of the parameter, in single precision at least.
+        """
         self._bounded, self.received = False, True
         if self._block is None:
             make = torch.empty if fresh else torch.zeros
@@ -50,7 +61,11 @@ class Total:
         return self._parameter.device
 
     def add_(self, value: Tensor) -> None:
-        """Add a tensor that nobody else needs."""
+        """Add a tensor.
+
+        Args:
+            value: In the shape of the parameter, perhaps flattened; may be overwritten.
+        """
         self._bounded, self.received = False, True
         value = self._shaped(value)
         if self._block is None and value.dtype is self._dtype:
@@ -60,22 +75,32 @@ class Total:
 
     def _shaped(self, value: Tensor) -> Tensor:
         shape = self._parameter.shape
-        return value if value.shape == shape else value.view(shape)  # even a view takes its time
+        return value if value.shape == shape else value.view(shape)  # a view has a cost, too
 
     def add_product_(self, g2: Tensor, a2: Tensor) -> None:
-        """Add (g²)ᵀ a², in a pass over the sum less where it is the first."""
+        """Add (g²)ᵀ a².
+
+        Args:
+            g2: g² ``(sample, out)``.
+            a2: a² ``(sample, in)``.
+        """
         self.received = True
         if self._bounded and 4 * len(a2) < g2.shape[1]:
             self._bound = self._bound + g2.sum(0).amax() * a2.amax()
         else:
-            self._bounded = False  # a look at the sum costs less
+            self._bounded = False  # bounding it would cost more than checking the sum
         if self._block is None:
             self._block = self._shaped(g2.t() @ a2)
         else:
             self._block.view(g2.shape[1], a2.shape[1]).addmm_(g2.t(), a2)
 
     def keep(self, a: Tensor, squares: Tensor) -> None:
-        """Add g² up for an input a that meets more gradients: (Σ_k g_k²)ᵀ a² is one product."""
+        """Collect g² for an input a with several gradients: (Σ_k g_k²)ᵀ a² takes one product.
+
+        Args:
+            a: ``(sample, in)``.
+            squares: g² ``(sample, out)``; may be overwritten.
+        """
         key = a.data_ptr()
         if key in self._kept:
             self._kept[key][1].add_(squares)
@@ -83,7 +108,7 @@ class Total:
             self._kept[key] = (a, squares)
 
     def end_batch(self) -> None:
-        """Close a batch."""
+        """Finish a batch."""
         for a, squares in self._kept.values():
             self.add_product_(squares, a.square())
         self._kept.clear()
@@ -95,22 +120,19 @@ class Total:
     def _in_double(self, block: Tensor) -> Tensor:
         return block.double() if self._blocks is None else self._blocks.add_(block)
 
-    def limit(self, total: Tensor) -> Tensor:
-        """Give a number that none in the sum exceeds; ``total`` is what ``times`` gave."""
-        if self._bounded and isinstance(self._bound, Tensor):
-            return self._bound  # without a look at the sum
-        return total.sum(dtype=self._dtype)
+    @property
+    def bound(self) -> Tensor | None:
+        """An upper bound of all elements, a scalar, or None where it is not known."""
+        return self._bound if self._bounded and isinstance(self._bound, Tensor) else None
 
-    def times(self, factor: float) -> Tensor:
-        """Scale the sum and forget it.
+    def take(self) -> Tensor:
+        """Return the sum, and reset it.
 
         Returns:
-            The product, in single precision at least.
+            In the shape of the parameter, in single precision at least.
         """
         total = self.tensor() if self._block is None else self._block
         if self._blocks is not None:
             total = self._in_double(total)
         self._block = self._blocks = None
-        if factor != 1:
-            total.mul_(factor)
         return total.to(self._dtype)

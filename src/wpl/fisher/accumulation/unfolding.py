@@ -19,7 +19,7 @@ def add_unfolded_squares_(
     """Add the squares of each sample's gradient of an ungrouped convolution.
 
     Args:
-        total: Of the weight ``(out, in, height, width)``, or without the height.
+        total: For the weight ``(out, in, height, width)``, or without the height.
         x: Inputs ``(sample, in, y, x)``.
         g: Gradients of the outputs ``(sample, out, y, x)``.
         geometry: Stride, padding and dilation.
@@ -30,7 +30,7 @@ def add_unfolded_squares_(
     columns = g.flatten(2).transpose(1, 2)  # (sample, position, out)
     patches = len(x) * columns.shape[1] * channels * kernel[0] * kernel[1]
     if kernel == [1, 1] and padding == (0, 0):
-        picked = x[:, :, :: stride[0], :: stride[1]][:, :, : g.shape[2], : g.shape[3]]
+        picked = x if stride == (1, 1) else x[:, :, :: stride[0], :: stride[1]]
         Outer(picked.flatten(2).transpose(1, 2), columns).add_squares_(total)
     elif patches <= 2 * total.shape.numel():  # large weights, small images
         unfolded = F.unfold(x, (kernel[0], kernel[1]), dilation, padding, stride)
@@ -46,7 +46,7 @@ def _add_rows_of_the_kernel_(
     g: Tensor,
     geometry: tuple[Pair, Pair, Pair],
 ) -> None:
-    """Unfold along the kernel's width only: each of its rows is then a view, shifted."""
+    """Unfold along the kernel's width only; the rows of the kernel are then shifted views."""
     (down, right), (above, left), (apart_y, apart_x) = geometry
     out, channels, tall, wide = total.shape
     height, width = g.shape[2:]

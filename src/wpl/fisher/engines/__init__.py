@@ -1,1 +1,1 @@
-"""Ways to send vectors back through a model, sample by sample."""
+"""Ways to back-propagate vectors through a model for each sample."""

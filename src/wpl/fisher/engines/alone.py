@@ -1,4 +1,4 @@
-"""One sample at a time: works for every model, for the price of a pass for each sample."""
+"""One sample at a time: works for every model, at the cost of a pass for each sample."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -23,13 +23,14 @@ class Alone(Recording):
         """Call a model with one sample.
 
         Args:
-            job: What is wanted.
-            row: Which sample.
+            job: What to compute.
+            row: Index of the sample.
             call: The model, from inputs to logits.
             inputs: The whole batch.
 
         Raises:
-            RuntimeError: If the model draws random numbers: its samples then have no one gradient.
+            RuntimeError: If the model draws random numbers, so that gradients are not
+                deterministic.
         """
         rows = slice(row, row + 1)
         super().__init__(job, rows)
@@ -38,7 +39,7 @@ class Alone(Recording):
             self.logits = outputs_of(call(map_tensors(inputs, lambda t: t[rows])))
         if not torch.equal(before, _random_state(inputs)):
             raise RuntimeError(
-                "the model draws random numbers in eval mode: its samples have no one gradient"
+                "the model draws random numbers in eval mode: its gradients are not deterministic"
             )
 
     def send_back(
@@ -64,7 +65,7 @@ class Alone(Recording):
 
 
 class _BatchNormOfOne(TorchFunctionMode):
-    """Writes a batch norm out, which torch differentiates wrongly for a batch of one."""
+    """Replaces batch norm, which torch differentiates wrongly for a batch of one."""
 
     def __torch_function__(
         self,

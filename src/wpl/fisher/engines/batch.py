@@ -1,4 +1,4 @@
-"""One batch: forward passes of its samples, recorded, and the way back through them."""
+"""One batch: the recorded forward passes of its samples, and back-propagation through them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,12 +25,12 @@ class Batch:
     def __init__(self, job: Job, model: nn.Module, call: Call, inputs: Any) -> None:
         """Call a model in eval mode.
 
-        A plain chain of layers is called layer by layer. Else all samples are called at once, under
-        ``torch.vmap``; in parts, where they take different branches or would take too much memory;
-        one by one, where the model does what ``torch.vmap`` cannot.
+        A plain chain of layers is called layer by layer. Otherwise all samples are called at once
+        under ``torch.vmap``; in parts, if they take different branches or too much memory; one by
+        one, if ``torch.vmap`` does not support the model.
 
         Args:
-            job: What is wanted; the wanted parameters, and no others, require a gradient.
+            job: What to compute; only the wanted parameters require a gradient.
             model: The model.
             call: Calls it, from inputs to logits ``(batch, ...)``.
             inputs: Tensors with one row for each sample.
@@ -59,7 +59,7 @@ class Batch:
         except (torch.OutOfMemoryError, ValueError):
             raise
         except Exception as error:
-            if "randomness" in str(error):  # drawn in eval mode: there is no one gradient
+            if "randomness" in str(error):  # drawn in eval mode: gradients are not deterministic
                 raise
             if _writes_samples(error) and not settings:
                 self._call(call, inputs, rows, batch_factories=True)
@@ -68,7 +68,7 @@ class Batch:
             self.parts += [Alone(self._job, int(row), call, inputs) for row in rows]
 
     def _together(self, parts: list[Tensor]) -> Tensor:
-        """Bring tensors with a row for each sample into the order of the batch."""
+        """Concatenate the rows of the parts in the order of the batch."""
         if len(parts) == 1:
             return parts[0]
         every = torch.arange(self.samples, device=parts[0].device)
@@ -76,23 +76,23 @@ class Batch:
         return torch.cat(parts)[order.argsort()]
 
     def ways(self, parameter: Tensor) -> str:
-        """Say how the gradients of a parameter's samples are made; see ``explain``."""
+        """Explain how the gradients of a parameter are computed; see ``explain``."""
         if self.alone is not None:
             return f"one sample at a time: {self.alone}"
         uses = dict.fromkeys(way for part in self.parts for way in part.ways[id(parameter)])
         return "; ".join(uses) or "no use"
 
     def send_back(self, scores: Scores, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
-        """Send the scores back through each part.
+        """Back-propagate the scores through each part.
 
         Args:
-            scores: Of all samples.
-            squares: Whether their squares shall be added.
-            gradient: Whether the sum of their gradients is wanted.
+            scores: Vectors for all samples, in the shape of the outputs.
+            squares: Whether to accumulate the squares.
+            gradient: Whether to return the gradients.
             keep: Whether more scores follow.
 
         Returns:
-            The sum of the gradients by id, if it is wanted.
+            The sums of the gradients by id of the parameter, in its shape, if asked for.
         """
         total: Gradients = {}
         self._job.squares.begin_batch(len(scores))

@@ -1,4 +1,4 @@
-"""Both ways through a chain of modules, one by one."""
+"""Forward and backward pass through a chain of modules, one by one."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -21,20 +21,25 @@ Back = Callable[[Tensor], Tensor | None]
 
 
 class Chain(Recording):
-    """Calls a chain of modules one by one, and goes back through them.
+    """Calls a chain of modules one by one, and back-propagates through them.
 
-    For the modules that small networks are made of, the way back is written out: autograd would
-    take as long as their arithmetic. Each of the others gets a graph of its own.
+    For the modules of small networks, the backward pass is written out, as autograd would take as
+    long as the arithmetic. Each of the other modules gets a graph of its own.
     """
 
     def __init__(self, job: Job, links: Iterable[nn.Module], inputs: Tensor) -> None:
         """Call the modules.
 
+        Args:
+            job: What to compute.
+            links: The modules, in order.
+            inputs: ``(sample, ...)``.
+
         Raises:
-            NotAChainError: If a module would not have the samples first.
+            NotAChainError: If the output of a module would not have the samples first.
         """
         super().__init__(job, slice(None))
-        self._ways_back: list[Back] = []  # from the first wanted parameter on
+        self._ways_back: list[Back] = []  # starting at the first wanted parameter
         self._gradients: dict[int, Tensor] | None = None
         self._keep = False
         x = inputs.detach()
@@ -49,8 +54,13 @@ class Chain(Recording):
     def of(job: Job, model: nn.Module, inputs: Any) -> "Chain | None":
         """Call a model that is a chain.
 
+        Args:
+            job: What to compute.
+            model: The model.
+            inputs: ``(sample, ...)``, if it is a chain.
+
         Returns:
-            The recording; None if the model is no chain.
+            The recording; None if the model is not a chain.
         """
         links = links_of(model) if isinstance(inputs, Tensor) else None
         if links is None or torch.is_autocast_enabled(inputs.device.type):
@@ -66,7 +76,7 @@ class Chain(Recording):
         """See ``Recording``."""
         self.listening, self._keep = squares, keep
         self._gradients = {} if gradient else None
-        ways_back = list(self._ways_back) if keep else self._ways_back  # what each holds is freed
+        ways_back = list(self._ways_back) if keep else self._ways_back  # frees what each holds
         g: Tensor | None = vector
         with torch.no_grad():
             while ways_back and g is not None:
@@ -89,15 +99,15 @@ class Chain(Recording):
         return self._by_graph(module, x, first=first)
 
     def _forward(self, module: nn.Module, x: Tensor) -> Tensor:
-        # The inputs are not ours to change, and a leaf may not be.
+        # In-place modules must change neither the user's inputs nor a leaf.
         out: Tensor = module.forward(x.clone() if getattr(module, "inplace", False) else x)
         return out
 
     def _taken(self, forms: Sequence[Form] | None, x: Tensor, way: str) -> Callable[[Tensor], None]:
-        """Expect the contributions of a module's wanted parameters.
+        """Register the contributions of a module's wanted parameters.
 
         Returns:
-            What takes the gradient of its output.
+            A function that takes the gradient of its output.
         """
         found = self.expect(forms or (), way)
         version = x._version
@@ -183,4 +193,4 @@ class Chain(Recording):
 
 
 class NotAChainError(Exception):
-    """A module would not have the samples first."""
+    """The output of a module would not have the samples first."""

@@ -1,4 +1,4 @@
-"""Control flow that depends on values: samples that decide alike go on together."""
+"""Control flow that depends on values: samples that take the same branch continue together."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from wpl.fisher.batches import map_tensors, tensors_in
 
-# What leads from tensors to plain values, which a program may then decide on.
+# Functions from tensors to plain values, on which a program may branch.
 DECISIONS = {
     *(Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__, Tensor.item),
     *(Tensor.tolist, Tensor.is_nonzero, Tensor.equal, Tensor.allclose, Tensor.__contains__),
@@ -17,10 +17,14 @@ DECISIONS = {
 
 
 class DisagreementError(Exception):
-    """Samples alone would take different branches; ``groups`` holds the rows of each."""
+    """The samples would take different branches; ``groups`` holds the rows of each branch."""
 
     def __init__(self, groups: list[Tensor]) -> None:
-        """Keep the rows."""
+        """Keep the rows.
+
+        Args:
+            groups: For each branch, its rows ``(sample)``.
+        """
         super().__init__()
         self.groups = groups
 
@@ -31,19 +35,19 @@ def decide(
     kwargs: Mapping[str, Any],
     raw: Callable[[Tensor], Tensor],
 ) -> Any:
-    """Evaluate a function for each sample alone.
+    """Evaluate a function for each sample separately.
 
     Args:
-        func: From tensors to a plain value.
-        args: What it is called with.
-        kwargs: And by keyword.
-        raw: From a tensor with samples to ``(sample, *shape)``, from any other to itself.
+        func: A function from tensors to a plain value.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+        raw: Maps a tensor with samples to ``(sample, *shape)``, any other to itself.
 
     Returns:
         The value, if it is the same for all samples.
 
     Raises:
-        DisagreementError: If it is not.
+        DisagreementError: If it differs.
     """
     unwrapped = [r for t in tensors_in([args, kwargs]) if (r := raw(t)) is not t]
     if not unwrapped:

@@ -1,7 +1,8 @@
-"""Sees each torch call of a forward pass under ``torch.vmap`` and lets weights meet samples apart.
+"""Intercepts each torch call of a forward pass under ``torch.vmap``, to separate the samples.
 
-functorch follows the samples: a tensor that depends on them is batched. What meets them without
-being batched and needs a gradient is a weight: a wanted parameter, or made of such alone.
+functorch tracks the samples: a tensor that depends on them is batched. A tensor that is combined
+with them without being batched and that needs a gradient is a weight: a wanted parameter, or
+computed from such parameters alone.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,38 +23,38 @@ from wpl.fisher.engines.recording import Recording
 from wpl.fisher.layers.norms import batch_norm_written_out
 from wpl.fisher.layers.registry import COMPOSED, LAYERS, MERGED, WHOLE, Entry, Form, Samples
 
-# Elements of the gradients of each sample that weights without a closed form may take together
-# (256 MB of single precision); more samples are cut into parts.
+# Largest number of elements of the per-sample gradients of weights without a closed form, together
+# (256 MB in single precision); for more, the samples are split into parts.
 ELEMENTS = 2**26
 _FACTORIES = {torch.zeros, torch.ones, torch.empty, torch.full, torch.zeros_like, torch.ones_like}
 
 
 class TooLargeError(Exception):
-    """The gradients of so many samples at once would take too much memory."""
+    """The gradients of all samples at once would take too much memory."""
 
 
 class Intercept(TorchFunctionMode):
-    """Gives weights with a closed form a stand-in, and each sample a copy of the others.
+    """Gives weights with a closed form a stand-in, and each sample its own copy of other weights.
 
     A known use of a weight is called with a stand-in that needs no gradient, so that autograd does
-    not compute the weight's; from the call's input and the gradient of its output, the layer's form
-    makes the squares instead. Elsewhere, a weight that meets samples is expanded to one for each:
-    autograd then gives the gradient of each sample, in the same pass.
+    not compute the weight's gradient; instead, the layer's form computes the squares from the
+    call's input and the gradient of its output. In other uses, the weight is expanded to one copy
+    per sample, so that autograd gives the gradient of each sample in the same pass.
     """
 
     def __init__(
         self, recording: Recording, samples: int, *, batch_factories: bool = False
     ) -> None:
-        """Watch the calls of a function under ``torch.vmap``.
+        """Set up the interception of a forward pass.
 
         Args:
-            recording: Of which this is the forward pass.
-            samples: How many there are.
-            batch_factories: Whether new tensors shall have a copy for each sample: so they must if
-                the model writes samples into them.
+            recording: The recording of this forward pass.
+            samples: Number of samples.
+            batch_factories: Whether new tensors get a copy for each sample, as is necessary if the
+                model writes samples into them.
         """
         super().__init__()
-        self.leaves: list[Tensor] = []  # where the way back ends
+        self.leaves: list[Tensor] = []  # where back-propagation ends
         self._recording, self._samples = recording, samples
         self._level = functorch.current_level()
         self._copies: dict[int, Tensor] = {}
@@ -67,15 +68,15 @@ class Intercept(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call a function, or what is known to give the same."""
+        """Call a function, or an equivalent that separates the samples."""
         kwargs = kwargs or {}
         if func.__name__ == "__get__":  # a property such as ``shape``
             return func(*args, **kwargs)
         out = NotImplemented
-        if func is F.batch_norm and self._samples == 1:
-            with self:
-                return batch_norm_written_out(*args, **kwargs)
         if func in LAYERS:
+            if func is F.batch_norm and self._samples == 1:
+                with self:
+                    return batch_norm_written_out(*args, **kwargs)
             out = self._layer(LAYERS[func], func, args, kwargs)
         elif func in COMPOSED:
             with self:
@@ -91,22 +92,22 @@ class Intercept(TorchFunctionMode):
         return self._any(func, args, kwargs) if out is NotImplemented else out
 
     def stand_in(self, tensor: Any) -> Any:
-        """Replace a weight; see ``Recording``. Anything else is returned as it is."""
+        """Replace a weight; see ``Recording``. Anything else is returned unchanged."""
         return self._recording.stand_in(tensor) if self._is_weight(tensor) else tensor
 
     def tap(
         self, out: Tensor, forms: Iterable[Form], way: str, kept: Iterable[Tensor] = ()
     ) -> Tensor:
-        """Have weights receive their contributions when the gradient of an output is there.
+        """Compute the contributions to weights when the gradient of an output is available.
 
         Args:
             out: The output ``(sample, ...)``, just computed with stand-ins.
-            forms: What its gradient contributes to each weight or its stand-in.
-            way: How that is, in words.
-            kept: What the forms need, not to be changed in place until then.
+            forms: For each weight or stand-in, what the gradient contributes.
+            way: A description, for ``explain``.
+            kept: Tensors that the forms need, which must not be changed in place before.
 
         Returns:
-            The output to go on with.
+            The output to continue with, in the same shape.
         """
         found = self._recording.expect(forms, way)
         versions = [(t, t._version) for t in kept]
@@ -131,32 +132,46 @@ class Intercept(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> Any:
-        tensors = tensors_in([*args, *kwargs.values()])
-        batched = [t for t in tensors if functorch.maybe_get_bdim(t) >= 0]
-        weights = [t for t in tensors if self._is_weight(t)] if torch.is_grad_enabled() else []
+        tensors = tensors_in(args)
+        if kwargs:
+            tensors += tensors_in(kwargs)
+        learning = torch.is_grad_enabled()
+        batched: list[Tensor] = []
+        weights: list[Tensor] = []
+        others: list[Tensor] = []
+        for t in tensors:
+            if functorch.maybe_get_bdim(t) >= 0:
+                batched.append(t)
+            elif not t.requires_grad:
+                others.append(t)
+            elif learning and self._recording.sources(t):
+                weights.append(t)
+        vmapped = entry.samples is Samples.VMAP
         if not batched:
-            others = [t for t in tensors if not t.requires_grad]
-            if not weights or not others:
+            if vmapped or not weights or not others:
                 return NotImplemented
             batched = others[:1]  # the same input for all samples, such as a first state
-        source, vmapped = batched[0], entry.samples is Samples.VMAP
+        source = batched[0]
         merged = entry.samples is Samples.BATCH
         if (len(batched) > 1 and not vmapped) or (merged and source.shape[:1] != (1,)):
             return NotImplemented
+        with _Outside():
+            kept = self._per_sample(source)
+            given = kept.flatten(0, 1) if merged else kept.contiguous()
+            replaced = {id(w): self._recording.stand_in(w) for w in weights}
 
         def raw(t: Tensor) -> Tensor:
             if t is source:
-                found = self._per_sample(t)
-                # Else a weight that needs no gradient is multiplied with each sample alone.
-                return found.flatten(0, 1) if merged else found.contiguous()
+                return given
+            # Otherwise a weight without a gradient would be multiplied with each sample separately.
             found = self._raw(t)
-            return self.stand_in(t) if found is t else found
+            return replaced.get(id(t), t) if found is t else found
 
-        with _Outside():
-            raw_args, raw_kwargs = map_tensors(args, raw), map_tensors(kwargs, raw)
+        raw_args = _mapped(args, raw)
+        raw_kwargs = map_tensors(kwargs, raw) if kwargs else kwargs
         forms = entry.layer(*raw_args, **raw_kwargs)
-        stand_ins = {id(self._recording.stand_in(w)) for w in weights}
-        if forms is None or stand_ins - {id(operand) for operand, _ in forms}:
+        stand_ins = {id(weight) for weight in replaced.values()}
+        if forms is None or not stand_ins.issubset([id(operand) for operand, _ in forms]):
             return NotImplemented
         if vmapped:
             args, kwargs = map_tensors(args, self.stand_in), map_tensors(kwargs, self.stand_in)
@@ -165,8 +180,8 @@ class Intercept(TorchFunctionMode):
             out = out if vmapped else func(*raw_args, **raw_kwargs)
             if weights:
                 used = [form for form in forms if id(form[0]) in stand_ins]
-                out = self.tap(out, used, f"closed form ({func.__name__})", (self._raw(source),))
-            out = out.unsqueeze(1) if merged else out
+                out = self.tap(out, used, f"closed form ({func.__name__})", (kept,))
+            out = _as_batches_of_one(out) if merged else out
         return self._wrap(out)
 
     def _whole(
@@ -181,7 +196,7 @@ class Intercept(TorchFunctionMode):
     def _merged(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        args, kwargs = self._copies_in(func, args, kwargs)
+        args, kwargs = self._copies_in(func.__name__, args, kwargs)
         if not any(functorch.maybe_get_bdim(t) >= 0 for t in tensors_in([*args, *kwargs.values()])):
             return NotImplemented
         with _Outside():
@@ -191,13 +206,38 @@ class Intercept(TorchFunctionMode):
     def _any(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        args, kwargs = self._copies_in(func, args, kwargs)
+        args, kwargs = self._copies_in(func.__name__, args, kwargs)
         return func(*args, **kwargs)
 
+    def custom(
+        self, apply: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Call a function that ``torch.vmap`` cannot call with each sample alone."""
+        args, kwargs = self._copies_in(name, args, kwargs)
+        given = tensors_in([args, kwargs])
+        with _Outside(), torch._C.DisableTorchFunction():
+            if all(functorch.maybe_get_bdim(t) < 0 for t in given):
+                return apply(*args, **kwargs)
+            rows: list[Any] = []
+            for row in range(self._samples):
+
+                def of_row(t: Tensor, row: int = row) -> Tensor:
+                    found = self._raw(t)
+                    return found if found is t else found[row]
+
+                rows.append(apply(*map_tensors(args, of_row), **map_tensors(kwargs, of_row)))
+            if isinstance(rows[0], Tensor):
+                return self._wrap(torch.stack(rows))
+            outputs = zip(*rows, strict=True)
+            return tuple(
+                self._wrap(torch.stack(each)) if isinstance(each[0], Tensor) else each[0]
+                for each in outputs
+            )
+
     def _copies_in(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-        """Replace the weights that meet samples by a copy for each sample."""
+        """Replace weights that are combined with samples by a copy for each sample."""
         tensors = tensors_in(args)
         if kwargs:
             tensors += tensors_in(kwargs)
@@ -208,12 +248,12 @@ class Intercept(TorchFunctionMode):
             elif t.requires_grad:
                 weights = True
         if weights and batched and torch.is_grad_enabled():
-            copy = partial(self._copy, way=f"per sample: `{func.__name__}`")
+            copy = partial(self._copy, way=f"per sample: `{name}`")
             return map_tensors(args, copy), map_tensors(kwargs, copy)
         return args, kwargs
 
     def _copy(self, tensor: Tensor, way: str) -> Tensor:
-        """Expand a weight to one for each sample; anything else is returned as it is."""
+        """Expand a weight to a copy per sample; anything else is returned unchanged."""
         if not self._is_weight(tensor):
             return tensor
         if id(tensor) not in self._copies:
@@ -237,7 +277,7 @@ class Intercept(TorchFunctionMode):
         )
 
     def _raw(self, tensor: Tensor) -> Tensor:
-        """Unwrap a batched tensor into ``(sample, *shape)``; any other is returned as it is."""
+        """Unwrap a batched tensor into ``(sample, *shape)``; any other is returned unchanged."""
         dim = functorch.maybe_get_bdim(tensor)
         if dim < 0:
             return tensor
@@ -257,7 +297,7 @@ class Intercept(TorchFunctionMode):
 
 
 class _Outside:
-    """A context without ``torch.vmap``: calls get all samples at once."""
+    """A context without ``torch.vmap``, in which calls get all samples at once."""
 
     def __enter__(self) -> None:
         self._layer = functorch.pop_dynamic_layer_stack()
@@ -266,8 +306,33 @@ class _Outside:
         functorch.push_dynamic_layer_stack(self._layer)
 
 
+def _mapped(args: Iterable[Any], new: Callable[[Tensor], Tensor]) -> list[Any]:
+    """Copy arguments with other tensors."""
+    return [
+        new(a)
+        if isinstance(a, Tensor)
+        else map_tensors(a, new)
+        if isinstance(a, (list, tuple, dict)) and tensors_in(a)
+        else a
+        for a in args
+    ]
+
+
+def _as_batches_of_one(out: Tensor) -> Tensor:
+    """Bring ``(sample, ...)`` into ``(sample, 1, ...)``."""
+    # A view would be dear to change in place, as an activation after it may; but where autograd
+    # keeps the output for itself, it must see such a change.
+    if hasattr(out.grad_fn, "_saved_result") or hasattr(out.grad_fn, "_saved_output"):
+        return out.unsqueeze(1)
+    found: Tensor = torch.ops.aten._unsafe_view.default(out, (out.shape[0], 1, *out.shape[1:]))
+    return found
+
+
 def check_unchanged(versions: Iterable[tuple[Tensor, int]]) -> None:
-    """Raise an error if tensors that the backward pass needs are not those that were kept.
+    """Raise an error if tensors that the backward pass needs were changed in place.
+
+    Args:
+        versions: Tensors of any shapes, and their versions when they were kept.
 
     Raises:
         RuntimeError: If one was changed in place.

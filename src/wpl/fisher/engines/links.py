@@ -1,4 +1,4 @@
-"""Which models are chains of modules that are known, so that nothing needs to be watched."""
+"""Which models are chains of known modules, so that no interception is needed."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
-# In eval mode, their results have the samples where their inputs have them: first.
+# In eval mode, their outputs have the samples first, as their inputs do.
 _VALUE_BY_VALUE = {
     *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU),
     *(nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Hardtanh),
@@ -19,11 +19,11 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 def links_of(model: nn.Module) -> list[nn.Module] | None:
     """List the modules of a chain, in order.
 
-    A module counts as what its class says only if nothing was added to it: a subclass, a hook, a
-    ``forward`` of its own, a weight that is not a plain parameter.
+    A module counts as known only if it is unmodified: not a subclass, without hooks, without a
+    ``forward`` of its own, and with plain parameters as weights.
 
     Returns:
-        The modules; None if the model is no chain of modules that are known.
+        The modules; None if the model is not a chain of known modules.
     """
     if _has_any_global_hook():
         return None
@@ -59,7 +59,15 @@ def _is_plain(module: nn.Module) -> bool:
 
 
 def keeps_samples(module: nn.Module, x: Tensor) -> bool:
-    """Tell whether a module's result for an input with the samples first has them first, too."""
+    """Tell whether a module's output has the samples first.
+
+    Args:
+        module: A known module.
+        x: Its input ``(sample, ...)``.
+
+    Returns:
+        Whether its output is ``(sample, ...)``, too.
+    """
     if isinstance(module, nn.Conv2d) or type(module) in _OF_IMAGES:
         return x.ndim == 4
     if isinstance(module, nn.Flatten):

@@ -1,4 +1,4 @@
-"""A forward pass of some samples, recorded so that vectors can be sent back through it."""
+"""A forward pass of some samples, recorded so that vectors can be back-propagated through it."""
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -18,17 +18,17 @@ Rows = slice | Tensor
 
 
 class Job(NamedTuple):
-    """What every recording of an estimate shares."""
+    """What all recordings of an estimate share."""
 
-    parameters: Mapping[str, Tensor]  # those wanted, by name
-    squares: Accumulation  # where their contributions go
-    with_gradient: bool  # whether the backward pass shall be able to give the gradient, too
+    parameters: Mapping[str, Tensor]  # the wanted parameters, by name
+    squares: Accumulation  # accumulates their contributions
+    with_gradient: bool  # whether the gradient may be asked for, too
 
 
 class Recording(ABC):
-    """The uses of the wanted parameters in one forward pass, and its way back.
+    """The uses of the wanted parameters in one forward pass, and the backward pass.
 
-    A weight is a tensor that is a wanted parameter or made of such alone, without the samples.
+    A weight is a wanted parameter, or a tensor computed from such parameters without the samples.
     """
 
     logits: Tensor
@@ -36,7 +36,7 @@ class Recording(ABC):
     def __init__(self, job: Job, rows: Rows) -> None:
         """Prepare for the forward pass of some rows of a batch."""
         self.job, self.rows = job, rows
-        self.ways: dict[int, list[str]] = defaultdict(list)  # how each parameter is worked on
+        self.ways: dict[int, list[str]] = defaultdict(list)  # for ``explain``
         self.listening = False
         self._wanted = {id(p): p for p in job.parameters.values()}
         self._weights: dict[int, tuple[Tensor, Tensor]] = {}  # with their stand-ins
@@ -49,20 +49,27 @@ class Recording(ABC):
     def send_back(
         self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool
     ) -> dict[int, Tensor]:
-        """Send a vector from the logits back, as far as the wanted parameters reach.
+        """Back-propagate a vector from the logits to the wanted parameters.
 
         Args:
             vector: In the shape of the logits.
-            squares: Whether its squares shall be added.
-            gradient: Whether the gradient is wanted.
+            squares: Whether to accumulate the squares.
+            gradient: Whether to return the gradients.
             keep: Whether more vectors follow.
 
         Returns:
-            By id, the gradients of the parameters that have one, if they are wanted.
+            By id of the parameter, the gradients in its shape, if asked for.
         """
 
     def sources(self, tensor: Tensor) -> list[Tensor]:
-        """List the wanted parameters that a tensor without samples is made of."""
+        """List the wanted parameters from which a tensor is computed.
+
+        Args:
+            tensor: A tensor without samples, of any shape.
+
+        Returns:
+            The parameters.
+        """
         if id(tensor) in self._wanted:
             return [tensor]
         if not tensor.requires_grad:
@@ -73,7 +80,7 @@ class Recording(ABC):
         return self._sources[id(tensor)][1]
 
     def stand_in(self, weight: Any) -> Any:
-        """Replace a weight by one that autograd does not differentiate for all samples at once."""
+        """Replace a weight by a stand-in; anything else is returned unchanged."""
         if not isinstance(weight, Tensor) or not self.sources(weight):
             return weight
         key = id(weight)
@@ -86,33 +93,41 @@ class Recording(ABC):
         return self._weights[key][1]
 
     def expect(self, forms: Iterable[Form], way: str) -> list[tuple[Tensor, Make]]:
-        """Count one more use of some weights.
+        """Register a use of some weights.
 
         Args:
-            forms: What each weight, or its stand-in, gets from the gradient of the output.
-            way: How it is worked on, in words.
+            forms: For each weight or stand-in, of any shape, what the gradient of the output
+                contributes.
+            way: A description, for ``explain``.
 
         Returns:
             The forms of wanted weights.
         """
-        found = []
+        found: list[tuple[Tensor, Make]] = []
         for operand, make in forms:
             weight = self._stood_for.get(id(operand), operand)
-            if weight is None or not self.sources(weight):
+            if weight is None:
                 continue
-            matrix = self._transposed(weight)
-            found.append((weight, make) if matrix is None else (matrix, _turned(make)))
-            weight = weight if matrix is None else matrix
-            if not self._uses[id(weight)]:
-                self._sources.setdefault(id(weight), (weight, self.sources(weight)))  # keep alive
-                if id(weight) not in self._wanted:
-                    for parameter in self.sources(weight):
-                        self._uses[id(parameter)] += 1
-            self._uses[id(weight)] += 1
-            for parameter in self.sources(weight):
-                through = f"per sample, through {_made_by(weight)}: "
-                self.ways[id(parameter)].append(way if parameter is weight else through + way)
+            if id(weight) in self._wanted:
+                self._uses[id(weight)] += 1
+                self.ways[id(weight)].append(way)
+                found.append((weight, make))
+            elif self.sources(weight):
+                found.append(self._expect_derived(weight, make, way))
         return found
+
+    def _expect_derived(self, weight: Tensor, make: Make, way: str) -> tuple[Tensor, Make]:
+        """Count one more use of a weight that is made of parameters."""
+        matrix = self._transposed(weight)
+        if matrix is not None:
+            self._uses[id(matrix)] += 1
+            self.ways[id(matrix)].append(way)
+            return matrix, _turned(make)
+        for parameter in self.sources(weight):
+            self._uses[id(parameter)] += not self._uses[id(weight)]
+            self.ways[id(parameter)].append(f"per sample, through {_made_by(weight)}: {way}")
+        self._uses[id(weight)] += 1
+        return weight, make
 
     def _transposed(self, weight: Tensor) -> Tensor | None:
         """Find the wanted matrix that a weight is a transposed view of."""
@@ -123,14 +138,19 @@ class Recording(ABC):
         return base if same else None
 
     def receive(self, forms: Iterable[tuple[Tensor, Make]], gradient: Tensor) -> None:
-        """Take the gradient of the output of a use; a parameter's uses are squared together."""
+        """Add the contributions of a use; a parameter's uses are squared together.
+
+        Args:
+            forms: As returned by ``expect``.
+            gradient: Gradient of the output of the use, in its shape.
+        """
         if self.listening:
             for weight, make in forms:
                 self._deliver(weight, make(gradient))
 
     @torch.no_grad()
     def end_pass(self) -> None:
-        """Square what waited for uses that had no part in the loss."""
+        """Square the contributions that waited for uses without a part in the loss."""
         for key in [key for key in self._waiting if key not in self._wanted]:
             weight, sources = self._sources[key]
             contributions = self._waiting.pop(key)
@@ -149,7 +169,14 @@ class Recording(ABC):
         self.job.squares.add_(parameter, self._waiting.pop(id(parameter)), self.rows)
 
     def gradients(self, found: Iterable[Tensor | None]) -> dict[int, Tensor]:
-        """Bring the gradients of the stand-ins to the parameters."""
+        """Map the gradients of the stand-ins to the parameters.
+
+        Args:
+            found: Of each stand-in in turn, the gradient in its shape; None if it has none.
+
+        Returns:
+            By id of the parameter, its gradient.
+        """
         total: dict[int, Tensor] = {}
         for (weight, _), gradient in zip(self._weights.values(), found, strict=True):
             if gradient is None:
@@ -165,7 +192,7 @@ class Recording(ABC):
 
 
 def _turned(make: Make) -> Make:
-    """Transpose what a matrix gets."""
+    """Transpose the contribution to a matrix."""
 
     def turned(gradient: Tensor) -> Contribution:
         one = make(gradient)
@@ -175,7 +202,14 @@ def _turned(make: Make) -> Make:
 
 
 def leaves(output: Tensor) -> set[int]:
-    """Find the leaves that the graph of an output ends in, by id."""
+    """Find the leaves of the graph of a tensor.
+
+    Args:
+        output: Of any shape.
+
+    Returns:
+        Their ids.
+    """
     found: set[int] = set()
     nodes = [output.grad_fn] if output.grad_fn is not None else []
     seen = set(nodes)

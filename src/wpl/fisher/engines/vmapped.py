@@ -1,4 +1,4 @@
-"""All samples at once under ``torch.vmap``: each a batch of one, so that none meets another."""
+"""All samples at once under ``torch.vmap``, each as a batch of one."""
 
 import warnings
 from collections.abc import Callable
@@ -9,13 +9,14 @@ from torch import Tensor
 
 from wpl.fisher.accumulation.precision import full_precision
 from wpl.fisher.batches import map_tensors, tensors_in
+from wpl.fisher.engines.custom import called_by
 from wpl.fisher.engines.intercept import Intercept
 from wpl.fisher.engines.recording import Job, Recording, Rows
 from wpl.fisher.forward import outputs_of
 
 
 class Vmapped(Recording):
-    """A forward pass that ``Intercept`` watches; autograd goes back through it as usual."""
+    """A forward pass under ``Intercept``; the backward pass is by autograd."""
 
     def __init__(
         self, job: Job, rows: Rows, call: Callable[[Any], Any], inputs: Any, **settings: Any
@@ -23,26 +24,27 @@ class Vmapped(Recording):
         """Call a model with some samples.
 
         Args:
-            job: What is wanted.
+            job: What to compute.
             rows: Which samples.
             call: The model, from inputs to logits.
             inputs: The whole batch.
-            settings: For ``Intercept``.
+            **settings: Arguments of ``Intercept``.
 
         Raises:
-            ValueError: If the logits of a sample have not one row.
-            RuntimeError: If ``torch.vmap`` cannot do what the model does, or a use is not seen.
+            ValueError: If the logits of a sample do not have exactly one row.
+            RuntimeError: If ``torch.vmap`` does not support the model, or a use is not intercepted.
         """
         super().__init__(job, rows)
-        self._leaves: list[Tensor] = []  # where the way back ends
+        self._leaves: list[Tensor] = []  # where back-propagation ends
         inputs = map_tensors(inputs, lambda t: t[rows].detach())
         given = tensors_in(inputs)
 
         def one(*sample: Tensor) -> Tensor:
             values = iter(sample)
             alone = map_tensors(inputs, lambda _: next(values).unsqueeze(0))
-            with Intercept(self, len(given[0]), **settings) as mode:
-                self._leaves = mode.leaves
+            mode = Intercept(self, len(given[0]), **settings)
+            self._leaves = mode.leaves
+            with mode, called_by(mode.custom):
                 logits = outputs_of(call(alone))
             if not isinstance(logits, Tensor) or logits.ndim == 0 or len(logits) != 1:
                 raise ValueError(
@@ -83,7 +85,7 @@ class Vmapped(Recording):
             )
         self.listening = False
         if not keep:
-            self.logits = self.logits.detach()  # the graph holds hooks that hold this: a circle
+            self.logits = self.logits.detach()  # breaks a reference cycle through the graph's hooks
         self.end_pass()
         return self.gradients(found[len(self._leaves) :]) if gradient else {}
 

@@ -1,4 +1,4 @@
-"""Layers whose squared gradients have a closed form, one kind a file.
+"""Layers whose squared gradients have a closed form, one kind per file.
 
 Each file registers its functions when it is imported; see ``registry.register``.
 """
@@ -7,6 +7,7 @@ from wpl.fisher.layers import (
     attention,
     cell_calls,
     convolution,
+    einsum,
     embedding,
     linear,
     merged,
@@ -19,6 +20,7 @@ __all__ = [
     "attention",
     "cell_calls",
     "convolution",
+    "einsum",
     "embedding",
     "linear",
     "merged",

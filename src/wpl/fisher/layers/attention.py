@@ -1,4 +1,4 @@
-"""Multi-head attention, as torch has written it, with each of its calls seen."""
+"""Multi-head attention, written out by torch, with its calls intercepted."""
 
 from collections.abc import Callable
 from types import FunctionType
@@ -10,7 +10,7 @@ from wpl.fisher.layers.registry import COMPOSED
 
 
 def opened(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Copy a Python function of torch that hands itself to function modes, without doing so."""
+    """Copy a Python function of torch so that it does not dispatch to function modes."""
     assert isinstance(function, FunctionType)
     scope = {**function.__globals__, "has_torch_function": lambda _: False}
     copy = FunctionType(function.__code__, scope, function.__name__, function.__defaults__)

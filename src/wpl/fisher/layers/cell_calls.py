@@ -1,6 +1,7 @@
-"""Cells called step by step, such as ``nn.LSTMCell``, written as their two layers and the rest.
+"""Cells called step by step, such as ``nn.LSTMCell``, written out with their two linear layers.
 
-Their arguments have the names that they have in torch.
+Their arguments have the names and shapes that they have in torch: ``input`` ``(batch, in)``, states
+``(batch, width)``, weights ``(gate · width, in or width)``, biases ``(gate · width)``.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,10 +22,10 @@ def lstm_cell(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Write ``torch.lstm_cell`` out.
+    """Compute ``torch.lstm_cell``, with arguments as in ``torch.lstm_cell``.
 
     Returns:
-        The next state and memory.
+        The next hidden state and memory ``(batch, width)``.
     """
     gates = F.linear(input, w_ih, b_ih) + F.linear(hx[0], w_hh, b_hh)
     entry, keep, new, shown = gates.chunk(4, -1)
@@ -40,10 +41,10 @@ def gru_cell(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> Tensor:
-    """Write ``torch.gru_cell`` out.
+    """Compute ``torch.gru_cell``, with arguments as in ``torch.gru_cell``.
 
     Returns:
-        The next state.
+        The next hidden state ``(batch, width)``.
     """
     of_x = F.linear(input, w_ih, b_ih).chunk(3, -1)
     of_h = F.linear(hx, w_hh, b_hh).chunk(3, -1)
@@ -61,10 +62,10 @@ def rnn_cell(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> Tensor:
-    """Write ``torch.rnn_tanh_cell`` or ``rnn_relu_cell`` out.
+    """Compute ``torch.rnn_tanh_cell`` or ``rnn_relu_cell``, with arguments as in ``torch``.
 
     Returns:
-        The next state.
+        The next hidden state ``(batch, width)``.
     """
     return activation(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
 

@@ -8,24 +8,42 @@ from torch import Tensor
 
 
 class Step(NamedTuple):
-    """What the forward pass leaves of one step; gates are stacked ``(sample, gate · width)``."""
+    """Intermediate results of one step; gates are stacked, ``(sample, gate · width)``."""
 
-    zx: Tensor  # from the input, overwritten by the gates' values
-    zh: Tensor | None  # from the state, if the cell keeps both apart
-    old: list[Tensor]  # states
+    zx: Tensor  # from the input, overwritten with the values of the gates
+    zh: Tensor | None  # from the state, if the cell needs both separately
+    old: list[Tensor]  # states ``(sample, width)``
     new: list[Tensor]
 
 
 class Cell(Protocol):
     """One step of a recurrent layer."""
 
-    separate: bool  # whether the gates' inputs from input and state are not just added
+    separate: bool  # whether the contributions of input and state are not just added
 
     def forward(self, zx: Tensor, zh: Tensor, states: list[Tensor]) -> list[Tensor]:
-        """Make the next states from the gates' inputs; ``zx`` and ``zh`` may be overwritten."""
+        """Compute the next states.
+
+        Args:
+            zx: What the input adds to the gates, ``(sample, gate · width)``; may be overwritten.
+            zh: What the state adds to them, in the same shape; may be overwritten.
+            states: Hidden state, and memory if there is one, ``(sample, width)``.
+
+        Returns:
+            The next states, in the same shapes.
+        """
 
     def backward(self, step: Step, d: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Make the gradients of both inputs of the gates, and direct ones of the old states."""
+        """Compute the gradients of a step.
+
+        Args:
+            step: Results of the forward pass.
+            d: Gradients of the new states ``(sample, width)``.
+
+        Returns:
+            The gradients of ``zx`` and ``zh``, ``(sample, gate · width)``, and those of the old
+            states apart from their part through ``zh``, ``(sample, width)``.
+        """
 
 
 class Lstm:
@@ -93,7 +111,11 @@ class Rnn:
     separate = False
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        """Take φ."""
+        """Set φ.
+
+        Args:
+            function: φ, element-wise, for tensors of any shape.
+        """
         self._function = function
 
     def forward(self, zx: Tensor, zh: Tensor, states: list[Tensor]) -> list[Tensor]:
@@ -117,7 +139,7 @@ CELLS: dict[str, Any] = {
 
 
 class Unrolled(torch.autograd.Function):
-    """A layer over time ``(time, sample, feature)``, from what its inputs send to the gates."""
+    """A recurrent layer over time, from the contributions of its inputs to the gates."""
 
     @staticmethod
     def forward(
@@ -130,20 +152,20 @@ class Unrolled(torch.autograd.Function):
         w_h: Tensor,
         b_h: Tensor | None,
     ) -> tuple[Tensor, ...]:
-        """Run through time.
+        """Run the layer forward through time.
 
         Args:
-            ctx: Of autograd.
+            ctx: Context of autograd.
             cell: One step.
-            zx: From the inputs to the gates ``(time, sample, gate)``.
-            zeros: Added to what the state sends to the gates: its gradient is theirs.
-            h: The first state.
-            c: The first memory, if the cell has one.
-            w_h: Weights from the state to the gates.
-            b_h: Their bias.
+            zx: What the inputs add to the gates, ``(time, sample, gate · width)``.
+            zeros: In the same shape; stands for what the states add, and gets the gradient of that.
+            h: The first hidden state ``(sample, width)``.
+            c: The first memory ``(sample, width)``, if the cell has one.
+            w_h: Weights from the state to the gates ``(gate · width, width)``.
+            b_h: Their bias ``(gate · width)``.
 
         Returns:
-            The output, and the last of each state.
+            The output ``(time, sample, width)``, and the last states ``(sample, width)``.
         """
         del zeros
         zx = zx.clone(memory_format=torch.contiguous_format)  # the cell overwrites it
@@ -161,10 +183,15 @@ class Unrolled(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, d_out: Tensor, *last: Tensor) -> tuple[Tensor | None, ...]:
-        """Run back through time.
+        """Run the layer backward through time.
+
+        Args:
+            ctx: Context of autograd.
+            d_out: Gradient of the output ``(time, sample, width)``.
+            *last: Gradients of the last states ``(sample, width)``.
 
         Returns:
-            The gradients of the tensors that need one.
+            The gradients of the arguments of ``forward``, in their shapes.
         """
         cell, zx, zhs, states = ctx.kept
         (w_h,) = ctx.saved_tensors

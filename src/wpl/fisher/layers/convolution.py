@@ -23,7 +23,7 @@ def convolution(
     dilation: Numbers = 1,
     groups: int = 1,
 ) -> list[Form] | None:
-    """Know ``F.conv1d``, ``conv2d`` and ``conv3d``, but for a padding that is lopsided."""
+    """Closed form of ``F.conv1d`` to ``conv3d``, except asymmetric padding; see ``register``."""
     directions = weight.ndim - 2
     dilations = each(dilation, directions)
     pad = _padding(padding, weight, dilations)
@@ -37,13 +37,20 @@ def convolution(
 
 
 def each(value: Numbers, directions: int) -> tuple[int, ...]:
-    """Repeat a number for each direction of an image."""
+    """Repeat a single number for each dimension of an image."""
     values = (value,) if isinstance(value, int) else tuple(value)
     return values * directions if len(values) == 1 else values
 
 
 def sum_over_image(gradient: Tensor) -> Dense:
-    """Sum ``(sample, channel, ...)`` over an image: what a bias contributes."""
+    """Sum a gradient over the image: the contribution of a bias.
+
+    Args:
+        gradient: ``(sample, channel, ...)``.
+
+    Returns:
+        The sums ``(sample, channel)``.
+    """
     return Dense(precise(gradient).flatten(2).sum(2))
 
 

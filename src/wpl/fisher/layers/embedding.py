@@ -1,4 +1,4 @@
-"""Embeddings: vectors looked up by id."""
+"""Embeddings: vectors that are looked up by id."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,7 +17,7 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> list[Form] | None:
-    """Know ``F.embedding``, but for the options that change the weight or its gradient."""
+    """Closed form of ``F.embedding``, except options that change the weight; see ``register``."""
     del norm_type, sparse
     if max_norm is not None or scale_grad_by_freq:
         return None

@@ -1,4 +1,4 @@
-"""Products with a matrix of weights."""
+"""Linear layers and matrix products."""
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ def linear(
     weight: Tensor,
     bias: Tensor | None = None,
 ) -> list[Form] | None:
-    """Know ``F.linear``: y_t = W x_t + b."""
+    """Closed form of ``F.linear``, y_t = W x_t + b; see ``register``."""
     if weight.ndim != 2:
         return None
     return [
@@ -25,7 +25,14 @@ def linear(
 
 
 def summed(gradient: Tensor) -> Dense:
-    """Sum ``(sample, ..., feature)`` over positions: what a bias contributes."""
+    """Sum a gradient over positions: the contribution of a bias.
+
+    Args:
+        gradient: ``(sample, ..., feature)``.
+
+    Returns:
+        The sums ``(sample, feature)``.
+    """
     g = positions(gradient)
     return Dense(g.sum(1) if g.shape[1] > 1 else g[:, 0])
 
@@ -35,7 +42,7 @@ def product(
     input: Tensor,  # noqa: A002
     other: Tensor,
 ) -> list[Form] | None:
-    """Know ``x @ W``, a layer transposed, and ``W @ x``."""
+    """Closed form of ``x @ W``, a transposed linear layer, and of ``W @ x``; see ``register``."""
     if other.ndim == 2 and input.ndim > 2:
         return [(other, lambda g: Outer(positions(g), positions(input)))]
     if input.ndim == 2 and other.ndim > 2:
@@ -52,7 +59,7 @@ def shifted_product(
     beta: float = 1,
     alpha: float = 1,
 ) -> list[Form] | None:
-    """Know ``b + x @ W``, as GPT-2 calls it."""
+    """Closed form of ``b + x @ W``, as used in GPT-2; see ``register``."""
     if input.ndim != 1 or mat2.ndim != 2 or alpha != 1 or beta != 1:
         return None
     return [

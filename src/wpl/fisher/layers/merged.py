@@ -20,7 +20,7 @@ from wpl.fisher.layers.registry import MERGED, Form, Samples, register
     samples=Samples.BATCH,
 )
 def without_weights(*_: Any, **__: Any) -> list[Form]:
-    """Know functions of images that have no weights."""
+    """Closed form of functions without weights: none to return; see ``register``."""
     return []
 
 
@@ -37,14 +37,14 @@ def attention(
     """Call ``F.scaled_dot_product_attention``.
 
     Args:
-        per_sample: From any tensor to ``(sample, *shape)``.
+        per_sample: Maps any tensor to ``(sample, *shape)``.
         func: The function.
         query: ``(batch, head, time, feature)``.
-        key: Likewise.
-        value: Likewise.
-        attn_mask: Broadcast to ``(batch, head, time, time)``, if there is one.
-        args: Handed on.
-        settings: Handed on.
+        key: As ``query``.
+        value: As ``query``.
+        attn_mask: Broadcasts to ``(batch, head, time, time)``, if there is one.
+        *args: Further arguments.
+        **settings: Further arguments.
 
     Returns:
         The output ``(sample, batch, head, time, feature)``; ``NotImplemented`` for other shapes.

@@ -1,4 +1,4 @@
-"""``nn.LSTM``, ``GRU`` and ``RNN``, unrolled here: the gradients of the gates are at hand."""
+"""``nn.LSTM``, ``GRU`` and ``RNN``, unrolled to get the gradients of the gates."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -15,13 +15,13 @@ from wpl.fisher.layers.registry import WHOLE, Form
 
 
 class Engine(Protocol):
-    """What a layer that is written out needs of the engine that calls it."""
+    """What a layer that is written out needs from the engine that calls it."""
 
     def stand_in(self, tensor: Any) -> Any:
         """Replace a weight by one that needs no gradient."""
 
     def tap(self, out: Tensor, forms: Sequence[Form], way: str) -> Tensor:
-        """Have the weights receive contributions when the gradient of an output is there."""
+        """Compute the contributions when the gradient is available; see ``Intercept.tap``."""
 
 
 def recurrent(
@@ -32,10 +32,19 @@ def recurrent(
     weights: Any,
     *settings: Any,
 ) -> Any:
-    """Run ``torch.lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``; samples come first.
+    """Run ``torch.lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu`` for all samples.
+
+    Args:
+        engine: The engine that calls the layer.
+        func: The function of torch.
+        input: ``(sample, *shape)``, with the shape that torch takes for a batch of one.
+        state: First states ``(sample, layer, batch, width)``, or without the samples.
+        weights: Weights and biases of all layers, in torch's order and shapes.
+        *settings: Further arguments of torch.
 
     Returns:
-        Output and last states; ``NotImplemented`` for packed sequences and projections.
+        Output and last states ``(sample, *shape)``; ``NotImplemented`` for packed sequences and
+        projections.
     """
     if len(settings) != 6 or isinstance(state, bool) or isinstance(weights, bool):
         return NotImplemented
@@ -107,7 +116,7 @@ def _layer(
 def _forms(
     weight: Tensor | None, bias: Tensor | None, factor: Callable[[], Tensor], samples: int
 ) -> list[Form]:
-    """Say what gates ``(time, sample · row, gate)`` contribute: W times a factor, plus b."""
+    """Make the forms of gates ``(time, sample · row, gate)``: W times a factor, plus b."""
 
     def split(t: Tensor) -> Tensor:
         return precise(t.transpose(0, 1)).reshape(samples, -1, t.shape[-1])

@@ -1,4 +1,4 @@
-"""Which torch functions have a closed form, and how a layer says what it is."""
+"""The torch functions that have a closed form, and the registration of layers."""
 
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -9,16 +9,16 @@ from torch import Tensor
 from wpl.fisher.accumulation.contribution import Contribution
 from wpl.fisher.accumulation.precision import precise
 
-# From the gradient of a layer's output, what that contributes to a weight.
+# Maps the gradient of a layer's output to its contribution to a weight.
 Make = Callable[[Tensor], Contribution]
-Form = tuple[Tensor | None, Make]  # an operand that may be a weight, and that
+Form = tuple[Tensor | None, Make]  # an operand that may be a weight, and its function
 Layer = Callable[..., Sequence[Form] | None]
 
 
 class Samples(Enum):
-    """How a torch function is called with samples, each of which the model sees as a batch of one.
+    """How a torch function is called with samples, each of which is a batch of one for the model.
 
-    A tensor that holds samples is ``(sample, *shape)``, with the shape that the model sees.
+    A tensor with samples is ``(sample, *shape)``, with the shape that it has in the model.
     """
 
     LEADING = "the function works on the last dimensions, whatever leads: linear, layer norm"
@@ -27,18 +27,18 @@ class Samples(Enum):
 
 
 class Entry(NamedTuple):
-    """What is registered for a function."""
+    """The registration of a function."""
 
     layer: Layer
     samples: Samples
 
 
 LAYERS: dict[Callable[..., Any], Entry] = {}
-# Functions written out in terms of others, which are seen themselves.
+# Functions written out in terms of others, which are intercepted in turn.
 COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
 # Functions without weights, called with the samples merged into the batch; see ``merged``.
 MERGED: dict[Callable[..., Any], Callable[..., Any]] = {}
-# Functions that call themselves what they are made of; see ``recurrent``.
+# Functions that are replaced as a whole; see ``recurrent``.
 WHOLE: dict[Callable[..., Any], Callable[..., Any]] = {}
 F = TypeVar("F", bound=Layer)
 
@@ -47,18 +47,18 @@ def register(*functions: Callable[..., Any], samples: Samples = Samples.VMAP) ->
     """Give torch functions a closed form of the squared gradients of their weights.
 
     The decorated layer takes the arguments of the functions. Tensors with samples are ``(sample,
-    *shape)``, where shape is what the model sees for a batch of one; with ``Samples.BATCH`` they
-    are as in an ordinary call with a batch. It returns a pair for each operand that may be a
-    weight: the operand, and a function from the gradient of the output (shaped like the output
-    ``(sample, ...)``) to a ``Contribution``. It returns None where it does not know the
-    arguments; they are then differentiated sample by sample.
+    *shape)``, with the shape in the model for a batch of one; with ``Samples.BATCH`` they are as in
+    an ordinary call with a batch. It returns a pair for each operand that may be a weight: the
+    operand, and a function from the gradient of the output ``(sample, ...)`` to a
+    ``Contribution``. It returns None for arguments that it does not support, which are then
+    differentiated for each sample.
 
     Args:
-        functions: As the model calls them, such as ``torch.nn.functional.conv_transpose2d``.
+        functions: The functions of torch, such as ``torch.nn.functional.conv_transpose2d``.
         samples: How they are called with all samples at once.
 
     Returns:
-        A decorator that leaves the layer as it is.
+        A decorator that returns the layer unchanged.
     """
 
     def add(layer: F) -> F:
@@ -69,5 +69,12 @@ def register(*functions: Callable[..., Any], samples: Samples = Samples.VMAP) ->
 
 
 def positions(tensor: Tensor) -> Tensor:
-    """Bring ``(sample, ..., feature)`` into ``(sample, position, feature)``, no half precision."""
-    return precise(tensor.reshape(len(tensor), -1, tensor.shape[-1]))
+    """Merge all positions of a sample, and convert half precision to single.
+
+    Args:
+        tensor: ``(sample, ..., feature)``.
+
+    Returns:
+        ``(sample, position, feature)``.
+    """
+    return precise(tensor.reshape(tensor.shape[0], -1, tensor.shape[-1]))

@@ -1,4 +1,4 @@
-"""Transposed convolutions: a convolution whose input and output have changed places."""
+"""Transposed convolutions: convolutions with the roles of input and output swapped."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,7 +20,7 @@ def transposed_convolution(
     groups: int = 1,
     dilation: Numbers = 1,
 ) -> list[Form] | None:
-    """Know ``F.conv_transpose2d`` and its kin: the roles of input and output are swapped."""
+    """Closed form of ``F.conv_transpose1d`` to ``conv_transpose3d``; see ``register``."""
     n = weight.ndim - 2
     strides = zip(each(output_padding, n), each(stride, n), strict=True)
     if input.ndim != weight.ndim or any(more >= step for more, step in strides):

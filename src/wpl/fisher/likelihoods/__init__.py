@@ -1,1 +1,1 @@
-"""The distributions of labels given a model's outputs; a file for each."""
+"""Distributions of labels given a model's outputs, one per file."""

@@ -1,4 +1,4 @@
-"""Independent yes-or-no labels: each output is the logit of the probability of a yes."""
+"""Independent binary labels: each output is the logit of a probability."""
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ def _standard(outputs: Tensor, targets: Tensor | None, class_dim: int | None) ->
 
 
 def _check_labels(z: Tensor, y: Tensor) -> None:
-    """Refuse labels outside of [0, 1]."""
+    """Raise an error for labels outside of [0, 1]."""
     del z
     if y.numel() and not ((y >= 0) & (y <= 1)).all():
         low, high = y.min().item(), y.max().item()

@@ -10,7 +10,7 @@ from wpl.fisher.likelihoods.likelihood import Likelihood, Standard, uniform
 
 
 def _standard(outputs: Tensor, targets: Tensor | None, class_dim: int | None) -> Standard:
-    """Move the classes to the end and make one dimension of the positions."""
+    """Move the classes to the end and merge the positions into one dimension."""
     if targets is not None and (targets.is_floating_point() or targets.is_complex()):
         raise ValueError(
             f"targets are {_name(targets.dtype)}; categorical ones are whole numbers: for labels "
@@ -40,7 +40,7 @@ def _standard(outputs: Tensor, targets: Tensor | None, class_dim: int | None) ->
 
 
 def _class_dim(logits: Tensor, targets: Tensor | None) -> int:
-    """Tell the dimension of the classes: the last of two or three, else the second."""
+    """Determine the dimension of the classes: the last of two or three, else the second."""
     if logits.ndim <= 2:
         return logits.ndim - 1
     if logits.ndim > 3:
@@ -57,7 +57,7 @@ def _class_dim(logits: Tensor, targets: Tensor | None) -> int:
 
 
 def _check_labels(z: Tensor, y: Tensor) -> None:
-    """Refuse labels that are no classes."""
+    """Raise an error for labels that are not classes."""
     if y.numel() == 0 or y.dtype is torch.bool:
         return
     low, high = (int(end) for end in torch.aminmax(y))

@@ -17,7 +17,7 @@ def _standard(outputs: Tensor, targets: Tensor | None, class_dim: int | None) ->
 
 
 def _check_labels(z: Tensor, y: Tensor) -> None:
-    """Refuse labels that are not finite."""
+    """Raise an error for labels that are not finite."""
     del z
     if not y.isfinite().all():
         raise ValueError("gaussian targets must be finite; got infinite ones or NaN")

@@ -1,4 +1,4 @@
-"""A loss of the user's own: the outputs are the losses of the samples, −log p up to a constant."""
+"""A user-defined loss: the outputs are the losses of the samples, −log p up to a constant."""
 
 from typing import NoReturn
 
@@ -9,7 +9,7 @@ from wpl.fisher.likelihoods.likelihood import Likelihood, Standard
 
 
 def _standard(outputs: Tensor, targets: Tensor | None, class_dim: int | None) -> Standard:
-    """Take one loss a sample; targets are part of the loss."""
+    """Check that there is one loss per sample; the loss includes the targets."""
     del targets, class_dim
     if outputs.ndim != 1:
         raise ValueError(

@@ -1,7 +1,7 @@
-"""What a distribution of labels must say about itself.
+"""The interface of a distribution of labels.
 
-Outputs are brought into the form z ``(batch, position, class)``, with one class where a position
-has no classes; labels are y ``(batch, position)``. Positions are independent given the outputs.
+Outputs are converted to z ``(batch, position, class)``, with one class where a position has no
+classes; labels are y ``(batch, position)``. Positions are independent given the outputs.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,32 +16,37 @@ class Standard(NamedTuple):
 
     z: Tensor  # (batch, position, class)
     y: Tensor | None  # (batch, position)
-    restore: Callable[[Tensor], Tensor]  # from the form of z, or some rows, to that of the outputs
+    restore: Callable[[Tensor], Tensor]  # from z, or some of its rows, to the shape of the outputs
 
 
 class Likelihood(NamedTuple):
     """Functions of outputs z and labels y, in double or single precision.
 
-    The score of a sample is Jᵀ v, with the Jacobian J of its outputs and v = ∂ log p(y)/∂z, up to a
-    sign that squares do not see. Over labels drawn from the model, the covariance of v is Σ_k v_k
-    v_kᵀ with the vectors of ``factors``, one for each position and k.
+    The score of a sample is Jᵀ v, with the Jacobian J of its outputs and v = ∂ log p(y)/∂z, up to
+    the sign, which does not change the squares. Over labels drawn from the model, the covariance of
+    v is Σ_k v_k v_kᵀ with the vectors of ``factors``, one for each position and k.
     """
 
     standard: Callable[[Tensor, Tensor | None, int | None], Standard]  # checks shapes and types
-    check_labels: Callable[[Tensor, Tensor], None]  # z, counted y: checks their range
+    check_labels: Callable[[Tensor, Tensor], None]  # z, and the y that count: checks their range
     error: Callable[[Tensor, Tensor], Tensor]  # −∂ log p(y)/∂z
     loss: Callable[[Tensor, Tensor], Tensor]  # −log p(y), (batch, position), without constants
     draw: Callable[[Tensor, int, torch.Generator | None], Tensor]  # labels (batch, draw, position)
-    sketch: Callable[[Tensor, Tensor], Tensor]  # Σ_k s_k v_k, for random signs s like z
+    sketch: Callable[[Tensor, Tensor], Tensor]  # Σ_k s_k v_k, for random signs s in the shape of z
     factors: Callable[[Tensor], Iterator[Tensor]]  # v_k (batch, position, class), all positions
     number: Callable[[Tensor], int]  # of these factors
 
 
 def uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draw numbers in [0, 1) in double precision, row by row: the batch size has no effect.
+    """Draw numbers in [0, 1) row by row, so that the batch size has no effect.
+
+    Args:
+        shape: Shape of the result; its first dimension is the rows.
+        like: A tensor on the device of the result.
+        generator: Source of the numbers.
 
     Returns:
-        The numbers, on the device of ``like``.
+        The numbers, in double precision.
     """
     device = torch.device("cpu") if generator is None else generator.device
     drawn = torch.rand(shape, generator=generator, dtype=torch.float64, device=device)
@@ -49,10 +54,15 @@ def uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | N
 
 
 def signs(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draw truth values, row by row, where true stands for 1 and false for −1.
+    """Draw signs row by row.
+
+    Args:
+        shape: Shape of the result; its first dimension is the rows.
+        like: A tensor on the device of the result.
+        generator: Source of the signs.
 
     Returns:
-        The values, on the device of ``like``.
+        Booleans: true stands for 1, false for −1.
     """
     device = torch.device("cpu") if generator is None else generator.device
     bits = torch.randint(2, shape, generator=generator, dtype=torch.uint8, device=device)
@@ -62,16 +72,16 @@ def signs(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | Non
 def elementwise(
     title: str, outputs: Tensor, targets: Tensor | None, class_dim: int | None
 ) -> Standard:
-    """Bring outputs that each have a label of their own into the form that all share.
+    """Convert outputs that each have their own label to the common form.
 
     Args:
-        title: Of the likelihood.
+        title: Name of the likelihood.
         outputs: ``(batch, ...)``.
         targets: In the same shape, or without a last dimension of 1.
         class_dim: Must be None.
 
     Returns:
-        The form, with one class.
+        The common form, with one class.
 
     Raises:
         ValueError: If the targets do not fit the outputs.
@@ -79,7 +89,7 @@ def elementwise(
     if class_dim is not None:
         raise ValueError(f"class_dim is for categorical outputs; likelihood is {title!r}")
     shape = outputs.shape
-    column = len(shape) > 1 and shape[-1] == 1  # one output, whose dimension labels often lack
+    column = len(shape) > 1 and shape[-1] == 1  # one output; labels often lack its dimension
     if (
         targets is not None
         and targets.shape != shape
@@ -94,7 +104,14 @@ def elementwise(
 
 
 def diagonal_factors(deviation: Tensor) -> Iterator[Tensor]:
-    """Yield the factors of a diagonal covariance: the standard deviation at one position each."""
+    """Yield the factors of a diagonal covariance: the standard deviation at one class each.
+
+    Args:
+        deviation: Standard deviations ``(batch, position, class)``.
+
+    Yields:
+        Factors in the same shape.
+    """
     for position in range(deviation.shape[1]):
         vector = torch.zeros_like(deviation)
         vector[:, position] = deviation[:, position]

@@ -4,7 +4,7 @@ One outcome, declared in params.yaml before the runs, is the primary one; its co
 adjusted for their number. All others are exploratory: they raise questions for further runs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from wpl.evaluation import (
 )
 from wpl_lab.arm_choice import in_order
 from wpl_lab.search.judging.keys import CASE
-from wpl_lab.search.judging.outcomes import OUTCOMES
+from wpl_lab.search.judging.outcomes import OUTCOMES, Outcome
 from wpl_lab.search.judging.sweep import swept
 
 LEVEL = 0.05
@@ -29,13 +29,20 @@ CONTROL = "slow"
 """A second baseline for WPL: a smaller learning rate, which also forgets less."""
 
 
-def summaries(runs: pd.DataFrame, diverged: pd.DataFrame, primary: str) -> pd.DataFrame:
+def summaries(
+    runs: pd.DataFrame,
+    diverged: pd.DataFrame,
+    primary: str,
+    *,
+    outcomes: Mapping[str, Outcome] = OUTCOMES,
+) -> pd.DataFrame:
     """Average every outcome of every arm over seeds.
 
     Args:
         runs: As returned by ``outcomes.outcomes``.
         diverged: The searches that diverged, as returned by ``errors.split_diverged``.
         primary: The primary outcome, declared before the runs.
+        outcomes: By name, those of the runs.
 
     Returns:
         One row per space, method, arm and outcome: whether it is the primary outcome, number of
@@ -45,7 +52,7 @@ def summaries(runs: pd.DataFrame, diverged: pd.DataFrame, primary: str) -> pd.Da
     lost = diverged.groupby([*CASE, "arm"]).size()
     rows = []
     for key, of_arm in runs.groupby([*CASE, "arm"], sort=False):
-        for name, outcome in OUTCOMES.items():
+        for name, outcome in outcomes.items():
             values = of_arm[name].dropna()
             if values.empty:
                 continue
@@ -57,16 +64,32 @@ def summaries(runs: pd.DataFrame, diverged: pd.DataFrame, primary: str) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def comparisons(runs: pd.DataFrame, primary: str) -> pd.DataFrame:
+def _against_none_and_control(arm: str, other: str) -> bool:
+    """Tell whether a comparison of the primary outcome decides."""
+    return other == "none" or (arm, other) == ("wpl", CONTROL)
+
+
+def comparisons(
+    runs: pd.DataFrame,
+    primary: str,
+    *,
+    outcomes: Mapping[str, Outcome] = OUTCOMES,
+    rivals: Sequence[str] = (CONTROL, "l2"),
+    decides: Callable[[str, str], bool] = _against_none_and_control,
+) -> pd.DataFrame:
     """Compare arms, paired by seed.
 
-    Every arm is compared with ``none`` and with random search; WPL also with ``slow`` and ``l2``;
-    and an arm with WPL added, with the arm itself. The primary comparisons are those of the primary
-    outcome in the small space with ``none``, and of WPL with ``slow``: one family over all methods.
+    Every arm is compared with ``none`` and with random search; WPL also with its rivals; and an arm
+    with WPL added, with the arm itself. Some comparisons of the primary outcome in the small space
+    are the primary ones: one family over all methods.
 
     Args:
         runs: As returned by ``outcomes.outcomes``; each case must hold the arm ``none``.
         primary: The primary outcome, declared before the runs.
+        outcomes: By name, those of the runs.
+        rivals: The arms that WPL is compared with besides ``none``.
+        decides: Whether the comparison of an arm with another one is a primary one; by default
+            those with ``none``, and of WPL with ``slow``.
 
     Returns:
         One row per space, method, outcome and pair: the mean difference ``value`` with its 95 %
@@ -78,11 +101,10 @@ def comparisons(runs: pd.DataFrame, primary: str) -> pd.DataFrame:
     for key, of_case in runs[~swept(runs["arm"])].groupby(CASE, sort=False):
         case = dict(zip(CASE, key, strict=True))
         arms = {arm: of_arm.set_index("seed") for arm, of_arm in of_case.groupby("arm")}
-        for name, outcome in OUTCOMES.items():
-            for arm, other in _pairs(list(arms)):
-                decides = name == primary and case["space"] == "small"
-                decides &= other == "none" or (arm, other) == ("wpl", CONTROL)
-                row = case | {"outcome": name, "arm": arm, "against": other, "primary": decides}
+        for name, outcome in outcomes.items():
+            for arm, other in _pairs(list(arms), rivals):
+                one = name == primary and case["space"] == "small" and decides(arm, other)
+                row = case | {"outcome": name, "arm": arm, "against": other, "primary": one}
                 rows.append(row | {"pair": arms[arm][name] - arms[other][name]})
             for arm in in_order(arms) if outcome.chance else ():
                 row = case | {"outcome": name, "arm": arm, "against": RANDOM, "primary": False}
@@ -91,10 +113,10 @@ def comparisons(runs: pd.DataFrame, primary: str) -> pd.DataFrame:
     return _tested([row for row in rows if len(row["pair"])])
 
 
-def _pairs(arms: list[str]) -> Iterator[tuple[str, str]]:
+def _pairs(arms: list[str], rivals: Sequence[str]) -> Iterator[tuple[str, str]]:
     """List the pairs of arms that are compared."""
     for arm in in_order(arms):
-        others = {"none", arm.removesuffix("_wpl")} | ({CONTROL, "l2"} if arm == "wpl" else set())
+        others = {"none", arm.removesuffix("_wpl")} | ({*rivals} if arm == "wpl" else set())
         yield from ((arm, other) for other in in_order(others & {*arms} - {arm}))
 
 
@@ -146,15 +168,15 @@ def headline(runs: pd.DataFrame, primary: str) -> dict[str, dict[str, dict[str, 
 
 
 def mean_curve(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """Average a quantity over seeds, of the first method in the small space, a column per arm.
+    """Average a quantity over seeds, of the first method in the small space.
 
     Args:
         table: As returned by ``errors.forgetting`` or ``agreement.ranking``.
         quantity: One of its columns.
 
     Returns:
-        Columns epoch and the arms.
+        Columns arm, epoch and the quantity.
     """
     rows = table[(table["space"] == "small") & (table["method"] == table["method"].iloc[0])]
     rows = rows[~swept(rows["arm"])]
-    return rows.pivot_table(index="epoch", columns="arm", values=quantity, sort=False).reset_index()
+    return rows.groupby(["arm", "epoch"], sort=False, as_index=False)[quantity].mean()

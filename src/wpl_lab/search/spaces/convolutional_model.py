@@ -1,13 +1,20 @@
 """Image classifiers with any cells of a space, all sharing one set of weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wpl_lab.search.protocol import Tensors
-from wpl_lab.search.spaces.convolutional import OPERATIONS, ConvolutionalGenotype, Operation
-from wpl_lab.search.spaces.convolutional_pass import Layout, Norm, Pass, Statistics, Weights
+from wpl_lab.search.spaces.convolutional import (
+    OPERATIONS,
+    ConvolutionalGenotype,
+    ConvolutionalSpace,
+    Operation,
+)
+from wpl_lab.search.spaces.convolutional_pass import Layout, Pass
+from wpl_lab.search.spaces.network import Weights
+from wpl_lab.search.spaces.normalisation import Norm
 
 KERNELS = {"sep3": 3, "sep5": 5}
 """Kernel sizes of the separable convolutions."""
@@ -120,61 +127,58 @@ def used_weights(made: Layout, genotype: ConvolutionalGenotype) -> list[str]:
     return [*names, *_CLASSIFIER]
 
 
-def side_by_side(weights: Mapping[str, Tensor]) -> Weights:
-    """Merge the weights of several runs into the form that a pass takes.
-
-    Args:
-        weights: By name, ``(run, ...)``.
-
-    Returns:
-        The weights, with the dimensions run and out of convolutions merged.
-    """
-    return Weights(
-        {name: w.flatten(0, 1) for name, w in weights.items() if name not in _CLASSIFIER},
-        weights["classifier"].unbind(),
-        weights["bias"].unbind(),
-    )
-
-
-class ConvolutionalChild(nn.Module):
-    """One architecture with the weights of one run, as a module for ``diagonal_fisher``.
-
-    The names of its parameters are those of the weights, with "/" in place of ".".
-    """
+class ConvolutionalNetwork:
+    """The network of cells of the convolutional space."""
 
     def __init__(
         self,
         made: Layout,
-        weights: Mapping[str, Tensor],
-        genotype: ConvolutionalGenotype,
-        statistics: Statistics,
+        *,
+        nodes: int,
+        alike: bool,
+        operations: Sequence[Operation],
+        width: int,
     ) -> None:
-        """Register the weights as parameters.
+        """Lay it out.
 
         Args:
-            made: The layout of the network.
-            weights: By name, those that the architecture uses, in the shapes of one run.
-            genotype: The architecture.
-            statistics: Mean and variance ``(channel)`` for each normalisation.
+            made: What it is made of, beside its cells.
+            nodes: As in ``ConvolutionalSpace``, like ``alike`` and ``operations``.
+            alike: See there.
+            operations: See there.
+            width: Channels of the first stage.
         """
-        super().__init__()
-        self._layout, self._genotype, self._statistics = made, genotype, statistics
-        for name, weight in weights.items():
-            self.register_parameter(name.replace(".", "/"), nn.Parameter(weight))
+        self.space = ConvolutionalSpace(nodes, alike=alike, operations=operations)
+        self._made, self._nodes, self._width = made, nodes, width
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Compute logits; the result for an image does not depend on the others.
+    def initial_weights(
+        self, channels: int, classes: int, *, generator: torch.Generator
+    ) -> Tensors:
+        """Draw the shared weights: see the function of this name; as in ``initial_weights``."""
+        return initial_weights(
+            self._made,
+            channels,
+            classes,
+            nodes=self._nodes,
+            width=self._width,
+            operations=self.space.operations,
+            generator=generator,
+        )
 
-        Args:
-            images: ``(batch, channel, height, width)``.
+    def used(self, genotype: ConvolutionalGenotype) -> list[str]:
+        """Name the weights that an architecture uses, each once."""
+        return used_weights(self._made, genotype)
 
-        Returns:
-            Logits ``(batch, class)``.
-        """
-        own = {name.replace("/", "."): p for name, p in self.named_parameters()}
-        weights = Weights(own, [own["classifier"]], [own["bias"]])
-        (logits,) = Pass(self._layout, weights, Norm(self._statistics))(images, self._genotype)
-        return logits
+    def logits(
+        self,
+        weights: Weights,
+        images: Tensor,
+        genotype: ConvolutionalGenotype,
+        norm: Norm,
+        randoms: Sequence[torch.Generator] | None = None,
+    ) -> list[Tensor]:
+        """Classify images with the weights of several runs, as in ``Network``."""
+        return Pass(self._made, weights, norm, randoms)(images, genotype)
 
 
 def _edges(cell: int, node: int, operations: Sequence[Operation]) -> list[str]:

@@ -4,7 +4,7 @@ The channels of all runs lie side by side in one tensor, ``(batch, run · channe
 convolutions have a group per run; all other operations act on each channel separately.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,43 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wpl_lab.search.spaces.convolutional import Branch, Cell, ConvolutionalGenotype
-
-Statistics = list[tuple[Tensor, Tensor]]
-"""Mean and variance of the channels, ``(run · channel)`` each, for each normalisation."""
-
-
-class Norm:
-    """Batch normalisation without affine parameters, for one layer after the other."""
-
-    def __init__(self, statistics: Statistics | None = None, *, keep: bool = False) -> None:
-        """Choose what to normalise with.
-
-        Args:
-            statistics: Mean and variance ``(run · channel)`` for each layer in turn; by default,
-                those of the batch.
-            keep: Whether to collect the statistics of the batch in ``kept``.
-        """
-        self._statistics, self._keep = statistics, keep
-        self.kept: Statistics = []
-        self._number = 0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Normalise the next layer.
-
-        Args:
-            x: ``(batch, run · channel, height, width)``.
-
-        Returns:
-            The normalised values, in the same shape.
-        """
-        if self._statistics is not None:
-            mean, variance = self._statistics[self._number]
-            self._number += 1
-            return F.batch_norm(x, mean, variance)
-        if self._keep:
-            variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
-            self.kept.append((mean, variance))
-        return F.batch_norm(x, None, None, training=True)
+from wpl_lab.search.spaces.network import Weights
+from wpl_lab.search.spaces.normalisation import Norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,21 +32,6 @@ class Layout:
     repeats: int
     dropout: float
     drop_path: float
-
-
-@dataclass(frozen=True)
-class Weights:
-    """The weights of several runs, in the form that a pass takes.
-
-    Attributes:
-        convolutions: By name, ``(run · out, in, height, width)``.
-        classifiers: For each run, ``(class, channel)``.
-        biases: For each run, ``(class)``.
-    """
-
-    convolutions: Mapping[str, Tensor]
-    classifiers: Sequence[Tensor]
-    biases: Sequence[Tensor]
 
 
 class Pass:

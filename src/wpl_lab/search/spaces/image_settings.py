@@ -16,7 +16,7 @@ class ImageSpace(Space):
     """A space of convolutional cells, and the arms that search it."""
 
     alike: bool
-    """Whether the reduction cell is built like the normal one."""
+    """Whether the reduction cell has the same architecture as the normal cell."""
     operations: Annotated[tuple[Operation, ...], MinLen(1)]
     """Operations of the nodes: identity, sep3, sep5 (separable convolutions), avg3, max3
     (pooling)."""
@@ -30,20 +30,21 @@ class ImageSpace(Space):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageModel:
-    """The classifier that is made of convolutional cells, and the images it is given."""
+    """The classifier made of convolutional cells, and its batches of images."""
 
     width: Count
     """Channels of the first stage; each further stage has twice as many, at half the resolution."""
     stages: Count
     """Number of stages; all but the first begin with a reduction cell."""
     stacked: CountOrZero
-    """Normal cells of a stage."""
+    """Normal cells in a stage."""
     repeats: Count
-    """How often a separable convolution is applied in a row."""
+    """How many times a separable convolution is applied in sequence."""
     batch_size: Several
-    """Images of a training batch."""
+    """Batch size: images of a training batch."""
     measured: Several
-    """Training images on which batch normalisation is measured before a child is scored."""
+    """Training images from which the batch-norm statistics of a child are computed before
+    scoring."""
     shift: CountOrZero
     """Largest shift of training images, in pixels."""
     flip: bool

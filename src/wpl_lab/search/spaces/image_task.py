@@ -1,178 +1,20 @@
 """Image classification with cells of the convolutional space."""
 
-import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from wpl.fisher.estimate import diagonal_fisher
-from wpl.kinds import Kind
 from wpl_lab.data.data_needs import check_images
 from wpl_lab.data.images import Images, load_images
-from wpl_lab.data.parts import Part as ImagePart
-from wpl_lab.search.protocol import Part, Score, Tensors
-from wpl_lab.search.spaces.convolutional import ConvolutionalGenotype, ConvolutionalSpace, Operation
-from wpl_lab.search.spaces.convolutional_model import (
-    ConvolutionalChild,
-    initial_weights,
-    layout,
-    side_by_side,
-    used_weights,
-)
-from wpl_lab.search.spaces.convolutional_pass import Norm, Pass, Statistics
-from wpl_lab.seeding import generator
+from wpl_lab.search.spaces.classification import Classification
+from wpl_lab.search.spaces.convolutional import Operation
+from wpl_lab.search.spaces.convolutional_model import ConvolutionalNetwork, layout
 
 
-class ConvolutionalChildren:
-    """Classifiers side by side; those of one architecture share a forward pass."""
-
-    def __init__(
-        self,
-        task: "ImageTask",
-        weights: Mapping[str, Tensor],
-        children: Sequence[tuple[int, ConvolutionalGenotype]],
-    ) -> None:
-        """Group the children by architecture.
-
-        Args:
-            task: The task.
-            weights: By name, ``(run, ...)``. Later changes of them take effect.
-            children: The run and the architecture of each.
-        """
-        self._task, self._weights = task, weights
-        self._runs = [run for run, _ in children]
-        self._groups: dict[ConvolutionalGenotype, list[int]] = {}
-        for child, (_, genotype) in enumerate(children):
-            self._groups.setdefault(genotype, []).append(child)
-
-    def gradients(
-        self, inputs: Tensor, targets: Tensor, randoms: Sequence[torch.Generator]
-    ) -> tuple[Tensor, Tensors]:
-        """Differentiate the mean cross-entropy, with batch normalisation by the batch's statistics.
-
-        Returns:
-            As in ``Children.gradients``.
-        """
-        losses = targets.new_empty(len(self._runs), dtype=inputs.dtype)
-        total: Tensors = {}
-        for genotype, children in self._groups.items():
-            runs = [self._runs[child] for child in children]
-            leaves = {n: w.requires_grad_() for n, w in self._of(genotype, runs).items()}
-            logits = Pass(
-                self._task.layout, side_by_side(leaves), Norm(), [randoms[run] for run in runs]
-            )(_beside(inputs[runs]), genotype)
-            found = torch.stack(
-                [F.cross_entropy(own, targets[run]) for own, run in zip(logits, runs, strict=True)]
-            )
-            losses[children] = found.detach()
-            shares = torch.tensor([1 / self._runs.count(run) for run in runs]).to(found)
-            gradients = torch.autograd.grad((found * shares).sum(), list(leaves.values()))
-            at = torch.tensor(runs, device=found.device)
-            for name, gradient in zip(leaves, gradients, strict=True):
-                if name not in total:
-                    total[name] = torch.zeros_like(self._weights[name])
-                total[name].index_add_(0, at, gradient)
-        return losses, total
-
-    def fisher(
-        self, inputs: Tensor, targets: Tensor, *, kind: Kind, randoms: Sequence[torch.Generator]
-    ) -> Tensors:
-        """Estimate the Fisher information of one child after the other; an image is a sample.
-
-        Returns:
-            As in ``Children.fisher``.
-        """
-        total: Tensors = {}
-        for genotype, children in self._groups.items():
-            for run in (self._runs[child] for child in children):
-                weights = self._of(genotype, [run])
-                statistics = self._measured(genotype, weights)
-                own = {name: weight[0] for name, weight in weights.items()}
-                child = ConvolutionalChild(self._task.layout, own, genotype, statistics)
-                fisher = diagonal_fisher(
-                    child, [(inputs[run], targets[run])], kind=kind, generator=randoms[run]
-                )
-                for name, weight in own.items():
-                    if name not in total:
-                        total[name] = torch.zeros_like(self._weights[name])
-                    total[name][run] = fisher[name.replace(".", "/")].view_as(weight)
-        return total
-
-    @torch.no_grad()
-    def rewards(self, inputs: Tensor, targets: Tensor) -> list[float]:
-        """Compute the accuracy of each child on its batch; as in ``Children.rewards``.
-
-        Returns:
-            One accuracy per child.
-        """
-        found = dict[int, float]()
-        for genotype, children in self._groups.items():
-            runs = [self._runs[child] for child in children]
-            weights = self._of(genotype, runs)
-            predict = self._predictor(genotype, weights)
-            for child, run, logits in zip(children, runs, predict(inputs[runs]), strict=True):
-                found[child] = float((logits.argmax(1) == targets[run]).double().mean())
-        return [found[child] for child in range(len(self._runs))]
-
-    @torch.no_grad()
-    def scores(self, part: Part) -> list[Score]:
-        """Score each child on a part: nats per image, and the percentage of errors.
-
-        Returns:
-            One score per child.
-        """
-        count = self._task.predictions(part)
-        total = torch.zeros(len(self._runs), 2, dtype=torch.float64, device=self._task.device)
-        for genotype, children in self._groups.items():
-            runs = [self._runs[child] for child in children]
-            predict = self._predictor(genotype, self._of(genotype, runs))
-            for inputs, targets in self._task.part(part):
-                each = predict(inputs.expand(len(runs), *inputs.shape))
-                for child, logits in zip(children, each, strict=True):
-                    total[child, 0] += F.cross_entropy(logits, targets, reduction="sum")
-                    total[child, 1] += (logits.argmax(1) != targets).sum()
-        return [Score(nats / count, 100 * wrong / count) for nats, wrong in total.tolist()]
-
-    def _of(self, genotype: ConvolutionalGenotype, runs: Sequence[int]) -> Tensors:
-        """Copy the weights of some runs that an architecture uses."""
-        return {name: self._weights[name][runs] for name in self._task.used(genotype)}
-
-    def _measured(self, genotype: ConvolutionalGenotype, weights: Tensors) -> Statistics:
-        """Measure the statistics for batch normalisation with the current weights."""
-        runs = len(weights["bias"])
-        norm = Norm(keep=True)
-        images = self._task.measured
-        with torch.no_grad():
-            Pass(self._task.layout, side_by_side(weights), norm)(
-                _beside(images.expand(runs, *images.shape)), genotype
-            )
-        return norm.kept
-
-    def _predictor(
-        self, genotype: ConvolutionalGenotype, weights: Tensors
-    ) -> Callable[[Tensor], list[Tensor]]:
-        """Make a function from images ``(run, batch, ...)`` to the logits of each run."""
-        statistics, laid = self._measured(genotype, weights), side_by_side(weights)
-
-        def predict(images: Tensor) -> list[Tensor]:
-            norm = Norm(statistics)
-            return Pass(self._task.layout, laid, norm)(_beside(images), genotype)
-
-        return predict
-
-
-def _beside(images: Tensor) -> Tensor:
-    """(run, batch, channel, height, width) → (batch, run · channel, height, width)."""
-    return images.transpose(0, 1).flatten(1, 2)
-
-
-class ImageTask:
-    """Labelled images, standardised by the training part."""
+class ImageTask(Classification):
+    """Labelled images, and networks of convolutional cells."""
 
     def __init__(
         self,
@@ -193,7 +35,7 @@ class ImageTask:
         drop_path: float,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Split the validation images in two.
+        """Lay out the network.
 
         Args:
             images: The data.
@@ -215,123 +57,24 @@ class ImageTask:
         Raises:
             DataError: If there are too few images, or they are too small; names the key.
         """
-        channels, rows, columns = images.pixels["train"].shape[1:]
         sizes = {part: len(labels) for part, labels in images.labels.items()}
+        channels, rows, columns = images.pixels["train"].shape[1:]
         check_images(sizes, (channels, rows, columns), batch_size=batch_size, stages=stages)
-        self.space = ConvolutionalSpace(nodes, alike=alike, operations=operations)
-        self.layout = layout(
+        made = layout(
             stages=stages, stacked=stacked, repeats=repeats, dropout=dropout, drop_path=drop_path
         )
-        self._nodes, self._width, self._channels = nodes, width, channels
-        self.device = torch.device(device)
-        self.guessing = math.log(images.classes)
-        self._images = images
-        self._batch_size, self._shift, self._flip = batch_size, shift, flip
-        # Shuffled, as the validation images of a source may be in the order of their classes.
-        count = len(images.labels["valid"])
-        order = torch.randperm(count, generator=generator(0, "image_task", "halves"))
-        self._halves = {"reward": order[: count // 2], "select": order[count // 2 :]}
-        random = generator(0, "image_task", "measured")
-        chosen = torch.randperm(len(images.labels["train"]), generator=random)[:measured]
-        self.measured = self._batch("train", chosen)[0]
-
-    def weights(self, seed: int) -> Tensors:
-        """Draw the initial weights of a run; as in ``Task.weights``."""
-        made = initial_weights(
-            self.layout,
-            self._channels,
-            self._images.classes,
-            nodes=self._nodes,
-            width=self._width,
-            operations=self.space.operations,
-            generator=generator(seed, "image_task", "init"),
+        network = ConvolutionalNetwork(
+            made, nodes=nodes, alike=alike, operations=operations, width=width
         )
-        return {name: weight.to(self.device) for name, weight in made.items()}
-
-    def used(self, genotype: ConvolutionalGenotype) -> list[str]:
-        """Name the shared weights that an architecture uses."""
-        return used_weights(self.layout, genotype)
-
-    def children(
-        self, weights: Mapping[str, Tensor], children: Sequence[tuple[int, ConvolutionalGenotype]]
-    ) -> ConvolutionalChildren:
-        """Make the classifiers of architectures; as in ``Task.children``.
-
-        Returns:
-            The classifiers.
-        """
-        return ConvolutionalChildren(self, weights, children)
-
-    def batches(self, start: int, seeds: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield training batches, shuffled again in each epoch; as in ``Task.batches``.
-
-        Yields:
-            Images ``(run, batch, channel, height, width)`` and labels ``(run, batch)``.
-        """
-        each = [self._stream(start, seed) for seed in seeds]
-        while True:
-            inputs, labels = zip(*map(next, each), strict=True)
-            yield torch.stack(inputs), torch.stack(labels)
-
-    def sample(self, randoms: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
-        """Draw a batch of the part ``reward`` for each run; as in ``Task.sample``."""
-        half = self._halves["reward"]
-        drawn = [
-            half[torch.randperm(len(half), generator=random)[: self._batch_size]]
-            for random in randoms
-        ]
-        inputs, labels = zip(*(self._batch("valid", chosen) for chosen in drawn), strict=True)
-        return torch.stack(inputs), torch.stack(labels)
-
-    def part(self, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield all of a part.
-
-        Yields:
-            Images ``(batch, channel, height, width)`` and labels ``(batch)``.
-        """
-        for chosen in self._all(part).split(4 * self._batch_size):
-            yield self._batch("test" if part == "test" else "valid", chosen)
-
-    def predictions(self, part: Part) -> int:
-        """Count the images of a part."""
-        return len(self._all(part))
-
-    def _all(self, part: Part) -> Tensor:
-        if part == "test":
-            return torch.arange(len(self._images.labels["test"]))
-        return self._halves[part]
-
-    def _stream(self, start: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of one run."""
-        count = len(self._images.labels["train"])
-        around, order = -1, torch.empty(0)
-        for number in itertools.count(start):
-            if around != (around := number // (count // self._batch_size)):
-                random = generator(seed, "image_task", "order", str(around))
-                order = torch.randperm(count, generator=random)
-            first = number % (count // self._batch_size) * self._batch_size
-            inputs, labels = self._batch("train", order[first : first + self._batch_size])
-            random = generator(seed, "image_task", "alter", str(number))
-            yield self._altered(inputs, random), labels
-
-    def _batch(self, part: ImagePart, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Read images of a part, and standardise them."""
-        mean, deviation = (s[:, None, None].to(self.device) for s in self._images.scale)
-        pixels = self._images.pixels[part][chosen].to(self.device).float()
-        return (pixels - mean) / deviation, self._images.labels[part][chosen].to(self.device)
-
-    def _altered(self, images: Tensor, random: torch.Generator) -> Tensor:
-        """Shift all images of a batch by the same random offset, and mirror some at random."""
-        if self._shift:
-            down, right = torch.randint(2 * self._shift + 1, (2,), generator=random).tolist()
-            height, width = images.shape[2:]
-            padded = F.pad(images, [self._shift] * 4)
-            images = padded[:, :, down : down + height, right : right + width]
-        if self._flip:
-            mirrored = torch.rand(len(images), generator=random) < 0.5
-            where = mirrored.to(images.device)[:, None, None, None]
-            images = torch.where(where, images.flip(3), images)
-        return images
+        super().__init__(
+            images,
+            network,
+            batch_size=batch_size,
+            measured=measured,
+            shift=shift,
+            flip=flip,
+            device=device,
+        )
 
 
 def make_task(data: Path | str, *, device: torch.device | str, **model: Any) -> ImageTask:

@@ -15,12 +15,12 @@ class Space(ABC):
     nodes: Count
     """Nodes of a cell."""
     enas: tuple[str, ...]
-    """Arms of the searches in which a controller learns which children to train; default: those
-    which the table of arms marks for it (src/wpl_lab/arms.py)."""
+    """Arms of the searches by ENAS, in which a controller learns which children to train; default:
+    those that the table of arms (src/wpl_lab/arms.py) marks for it."""
     uniform: tuple[str, ...]
-    """Arms of the searches in which all children are equally likely."""
+    """Arms of the searches by uniform sampling, in which all children are equally likely."""
     nao: tuple[str, ...]
-    """Arms of the searches in which a network learns to improve architectures."""
+    """Arms of the searches by NAO, in which a network learns to improve architectures."""
 
     @property
     @abstractmethod
@@ -31,7 +31,7 @@ class Space(ABC):
         """Check the arms.
 
         Raises:
-            ValueError: If one is unknown, or nothing is there to compare with.
+            ValueError: If an arm is unknown, or the baseline is missing.
         """
         for method in METHOD_NAMES:
             check_arms(method, getattr(self, method), method)

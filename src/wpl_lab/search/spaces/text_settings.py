@@ -23,23 +23,23 @@ class TextSpace(Space):
 
 @dataclass(frozen=True, kw_only=True)
 class TextModel:
-    """The language model around a recurrent cell, and the text it is given."""
+    """The language model around a recurrent cell, and its batches of text."""
 
     hidden: Count
     """Units of the hidden state and of the embedding."""
     dropout: Probability
-    """Probability of dropping a unit of the embedded input and of the output, the same at all time
+    """Probability of dropping a unit of the embedded input or of the output, the same at all time
     steps."""
     weight_drop: Probability
     """Probability of dropping a recurrent weight."""
     drop_path: Probability
     """In the arm drop_path, the probability that a node passes its input on unchanged."""
     batch_size: Count
-    """Rows of text that are read side by side."""
+    """Batch size: rows of text that are read side by side."""
     steps: Count
-    """Time steps through which gradients flow back."""
+    """Time steps of back-propagation through time."""
     score_rows: Count
-    """Rows into which validation and test text is cut to be scored."""
+    """Rows into which validation and test text is split for scoring."""
     reward_scale: Positive
     """c of the reward c/perplexity."""
 

@@ -24,15 +24,15 @@ class Policy:
     hidden: Count
     """Units of its LSTM."""
     temperature: Positive
-    """Divisor of its logits."""
+    """Temperature: divisor of its logits."""
     tanh_constant: Positive
-    """Bound of its logits."""
+    """Bound c of its logits, c · tanh(…)."""
     learning_rate: Positive
     """Learning rate of Adam."""
     entropy: NonNegative
     """Weight of the entropy in the objective."""
     baseline_decay: Probability
-    """Decay of the moving average of rewards that is subtracted as a baseline."""
+    """Decay of the moving average of rewards that serves as the baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +40,22 @@ class Population:
     """How NAO scores and renews the architectures that it trains."""
 
     population: Several
-    """Architectures trained in an epoch, from which children are drawn; in a space that has fewer,
-    all of them."""
+    """Size of the population from which the children of an epoch are drawn; at most that of the
+    space."""
     samples: Count
-    """Rewards of which the score of an architecture is the mean."""
+    """Number of rewards that are averaged to the score of an architecture."""
     top: Count
     """Number of best architectures that are improved."""
     new: Count
     """Largest number of architectures that are replaced in an epoch."""
     largest_step: Count
-    """Largest step along the gradient of the predictor; improving tries 1, 2, … up to it."""
+    """Largest step size along the gradient of the predictor; 1, 2, … up to it are tried."""
     hidden: Count
     """Units of the layers of encoder, predictor and decoder."""
     steps: Count
     """Steps of Adam in an epoch."""
     batch: Count
-    """Scored architectures in each step."""
+    """Architectures with scores in each step."""
     drawn: CountOrZero
     """Architectures without scores in each step, drawn uniformly to train the decoder."""
     learning_rate: Positive
@@ -64,7 +64,7 @@ class Population:
     """λ, the weight of the predictor's loss; that of the decoder's is 1 − λ."""
 
     def __post_init__(self) -> None:
-        """Check that an epoch keeps some architectures.
+        """Check that some architectures of the population are kept.
 
         Raises:
             ValueError: If all would be replaced.

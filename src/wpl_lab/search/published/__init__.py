@@ -1,0 +1,1 @@
+"""Searches judged by a published truth: what others measured of every architecture."""

@@ -1,0 +1,150 @@
+"""What every measure of a search is read against: scores that need no search, and random search."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+
+from wpl.ranking import kendall, spearman
+from wpl_lab.search.judging.truth import CEILING, CHANCE, spearman_brown
+from wpl_lab.search.published.measures import MEASURES, errors_of, measures
+from wpl_lab.search.spaces.nasbench201 import Nasbench201Genotype
+from wpl_lab.seeding import generator
+
+PARAMETERS = "number of parameters"
+PRODUCTS = "multiplications"
+CONVOLUTIONS = "number of 3×3 convolutions"
+MOST_DRAWN = 256
+"""Up to how many trainings random search is followed."""
+_REPEATS = 2000
+
+
+def yardsticks(truth: pd.DataFrame, genotypes: list[str]) -> pd.DataFrame:
+    """Measure what scores that need no search reach, on each data set.
+
+    Args:
+        truth: As from ``truth_files``.
+        genotypes: The architectures that are ranked.
+
+    Returns:
+        One row per data set and score: the truth made again, the number of parameters where it is
+        known, two counts of the genotype, and chance; and the measures.
+    """
+    rows = []
+    for data in truth["data"].unique():
+        errors = errors_of(truth, data)
+        best = errors.min()
+        judged = errors[genotypes]
+        own = truth[truth["data"] == data].drop_duplicates("genotype").set_index("genotype")
+        parsed = {genotype: Nasbench201Genotype.parse(genotype) for genotype in genotypes}
+        scores = {
+            PARAMETERS: -own.loc[genotypes, "parameters"].astype(float),
+            PRODUCTS: -pd.Series({g: float(products(own)) for g, own in parsed.items()}),
+            CONVOLUTIONS: -pd.Series(
+                {g: float(own.operations.count("nor_conv_3x3")) for g, own in parsed.items()}
+            ),
+        }
+        reached = {CEILING: made_again(truth, data, genotypes)}
+        reached |= {
+            name: measures(score, judged, best=best)
+            for name, score in scores.items()
+            if score.notna().all()
+        }
+        nothing = measures(pd.Series(0.0, index=genotypes), judged, best=best)
+        reached[CHANCE] = nothing | {"tau": 0.0, "tau_top": 0.0, "rho": 0.0}
+        rows += [{"data": data, "score": score} | of for score, of in reached.items()]
+    return pd.DataFrame(rows)
+
+
+def products(genotype: Nasbench201Genotype) -> int:
+    """Count the multiplications of a cell, for a channel in, a channel out and a pixel.
+
+    Those on ways that lead nowhere count as well: they are computed in the benchmark, too.
+
+    Returns:
+        1 for each 1×1 convolution, 9 for each 3×3 convolution.
+    """
+    sizes = {"nor_conv_1x1": 1, "nor_conv_3x3": 9}
+    return sum(sizes.get(operation, 0) for operation in genotype.operations)
+
+
+def made_again(truth: pd.DataFrame, data: str, genotypes: list[str]) -> dict[str, float]:
+    """Estimate how well the truth would agree with another one, made with as many other seeds.
+
+    Only seeds with which every architecture was trained count. τ and ρ between two of them are
+    taken to the mean over all of them, as in ``judging.truth.made_again``. The other measures hold
+    one seed against the mean of the others: a little low.
+
+    Args:
+        truth: As from ``truth_files``.
+        data: The data set.
+        genotypes: The architectures that are ranked.
+
+    Returns:
+        The measures; NaN with a single seed.
+    """
+    own = truth[(truth["data"] == data) & truth["genotype"].isin(genotypes)]
+    errors = 100 - own.pivot_table(index="genotype", columns="seed", values="accuracy")
+    errors = errors.loc[genotypes].dropna(axis="columns")
+    count = errors.shape[1]
+    if count < 2:
+        return dict.fromkeys(MEASURES, math.nan)
+    pairs = [(errors[a], errors[b]) for a, b in itertools.combinations(errors, 2)]
+    tau = np.mean([kendall(a, b) for a, b in pairs])
+    rho = np.mean([spearman(a, b) for a, b in pairs])
+    held = []
+    for seed in errors:
+        others = errors.drop(columns=seed).mean(axis="columns")
+        held.append(measures(errors[seed], others, best=others.min()))
+    means: dict[str, float] = pd.DataFrame(held).mean().to_dict()
+    return means | {
+        "tau": 2 / math.pi * math.asin(spearman_brown(math.sin(math.pi * tau / 2), count)),
+        "rho": 6 / math.pi * math.asin(spearman_brown(2 * math.sin(math.pi * rho / 6), count) / 2),
+    }
+
+
+def random_search(truth: pd.DataFrame, data: str) -> pd.Series:
+    """Estimate the regret of random search, which trains k architectures and takes the best.
+
+    It takes the best by the accuracy with its first seed; the regret is that of the mean over
+    seeds. Means over 2,000 orders of the architectures, always the same ones.
+
+    Args:
+        truth: As from ``truth_files``.
+        data: The data set.
+
+    Returns:
+        By k, from 1 on, the expected regret in points.
+    """
+    own = truth[truth["data"] == data]
+    errors = errors_of(truth, data)
+    first = 100 - own.drop_duplicates("genotype").set_index("genotype")["accuracy"]
+    regret, seen = (errors - errors.min()).to_numpy(), first[errors.index].to_numpy()
+    most = min(MOST_DRAWN, len(errors))
+    random = np.random.default_rng(generator(0, "published", "random search").initial_seed())
+    drawn = np.stack([random.permutation(len(errors))[:most] for _ in range(_REPEATS)])
+    of_drawn = seen[drawn]  # (repeat, k)
+    lowest = np.minimum.accumulate(of_drawn, axis=1)
+    new = np.where(of_drawn == lowest, np.arange(most), 0)
+    taken = np.take_along_axis(drawn, np.maximum.accumulate(new, axis=1), axis=1)
+    return pd.Series(regret[taken].mean(0), index=pd.RangeIndex(1, most + 1, name="k"))
+
+
+def trainings_worth(work: float, truth: pd.DataFrame, data: str) -> float:
+    """Compute how many trainings of the benchmark cost as much as a search.
+
+    A search that has trained as many images as a training of the benchmark is taken to cost as
+    much as training the mean architecture: the benchmark's own times convert.
+
+    Args:
+        work: Number of predictions of the search, a trained one counting three.
+        truth: As from ``truth_files``.
+        data: The data set.
+
+    Returns:
+        The number, which may be below 1; NaN where seconds or images are not known.
+    """
+    own = truth[truth["data"] == data]
+    per_image = (own["seconds"] / own["images"]).mean()
+    return float(work / 3 * per_image / own["seconds"].mean())

@@ -1,0 +1,43 @@
+"""Which searches a published truth judges: from parameters to files."""
+
+# The tables of what they are judged by, and the figures with the tables that they show.
+PUBLISHED_TABLES = [
+    *("runs", "arms", "verdicts", "diverged", "forgetting", "later", "ranking"),
+    *("yardsticks", "found", "random"),
+]
+PUBLISHED_FIGURES = {
+    "budget": ["ranking", "yardsticks"],
+    "transfer": ["found", "random", "yardsticks"],
+    "errors": ["runs"],
+    "search_forgetting": ["forgetting", "later"],
+}
+
+
+def own_truth(wc):
+    """A CSV of one's own, whose content may change; the benchmark's files are fixed."""
+    given = SEARCH[wc.task]["truth"]
+    if given is None:
+        return []
+    return existing(f"search.{wc.task}.truth", [os.path.expanduser(given)])
+
+
+def searches(pattern, task):
+    """The files of all searches of the space."""
+    files = runs(pattern, task, ["small"])
+    if not files:
+        raise SystemExit(
+            f"error: params: search.{task}.small: no arm searches it; add some, or take "
+            f"--configfile config/{task}.yaml"
+        )
+    return files
+
+
+def published(wc):
+    """Every file that the searches leave, and what judges and shows them."""
+    task = "nasbench201"
+    return [
+        *(f for output in rules.search_cells.output for f in searches(output, task)),
+        *expand(rules.prepare_truth.output, task=task),
+        *expand(rules.evaluate_published.output, task=task),
+        *expand(rules.plot_published.output, task=task, figure=PUBLISHED_FIGURES),
+    ]
