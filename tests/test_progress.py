@@ -123,3 +123,14 @@ def test_a_run_in_a_pipe_is_a_line_for_each_finished_job(folder, ci):
     assert lines[-1] == "three lines"
     assert any(line.startswith("Error in rule bad") for line in lines)
     assert len(lines) < 40
+
+
+def test_a_dry_run_lists_jobs_and_no_banner_and_no_wall_of_targets(folder):
+    (folder / "Snakefile").write_text(SNAKEFILE)
+    command = ["snakemake", "--cores", "1", "--logger", "progress", "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    printed = done.stdout + done.stderr
+    assert "Making a" in printed
+    assert "Failing" in printed
+    for needless in ("SNAKEMAKE", "Workflow ID", "input: a.txt", "unrestricted shared filesystem"):
+        assert needless not in printed, needless

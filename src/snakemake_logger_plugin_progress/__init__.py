@@ -123,7 +123,10 @@ def _tell_plainly(record: LogRecord) -> None:
 
 
 def _is_needless(record: LogRecord) -> bool:
-    """Whether a record is the banner of a run, or one of the notes that repeat for each job."""
-    if getattr(record, "event", None) is LogEvent.WORKFLOW_STARTED:
+    """Whether a record is the banner of a run, a note that repeats for each job, or a target."""
+    event = getattr(record, "event", None)
+    if event is LogEvent.WORKFLOW_STARTED:
         return True
+    if event is LogEvent.JOB_INFO and not getattr(record, "rule_msg", None):
+        return True  # a target, a rule without a message, lists every result as its input
     return any(part in str(record.msg) for part in NEEDLESS)
