@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from fisher_models import Block, LanguageModel
+from fisher_cases import Block, LanguageModel
 from torch import Tensor, nn
 
 CLASSES, WORDS, TIME, SAMPLES = 10, 300, 24, 32

@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from statistics import median, quantiles
 
-import fisher_models
+import fisher_cases
 import torch
 from fisher_peers import METHODS, loop, plain, prepare
 from torch.profiler import ProfilerActivity, profile
@@ -34,7 +34,7 @@ def relative_error(found, expected):
 
 def reference(case):
     """The loop in double precision."""
-    model, x, y = fisher_models.build(case)
+    model, x, y = fisher_cases.build(case)
     x = x.double() if x.is_floating_point() else x
     return {name: f.float() for name, f in loop(model.double(), x, y)().items()}
 
@@ -75,10 +75,10 @@ def interleave(runs, seconds):
 
 def measure(case, seconds):
     expected = reference(case)
-    model, x, y = fisher_models.build(case)
+    model, x, y = fisher_cases.build(case)
     runs, rows = {"plain": plain(model, x, y)}, []
     for name in METHODS:
-        run, result = prepare(name, *fisher_models.build(case))
+        run, result = prepare(name, *fisher_cases.build(case))
         row = dict.fromkeys(COLUMNS, "") | {"case": case, "method": name}
         if run is None:
             row["note"] = result
@@ -133,11 +133,11 @@ def draw(rows, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="for each case")
-    parser.add_argument("--case", action="append", choices=list(fisher_models.CASES))
+    parser.add_argument("--case", action="append", choices=list(fisher_cases.CASES))
     parser.add_argument("--output", type=Path, default=HERE / "fisher.csv")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    cases = options.case or list(fisher_models.CASES)
+    cases = options.case or list(fisher_cases.CASES)
     rows = []
     for case in cases:
         for row in measure(case, options.seconds):

@@ -291,7 +291,7 @@ DATA = {
         "data",
         "folder",
         {"kind": "zip"},
-        "{root} unpacks to more than 80167664 bytes, 100 times its own size",
+        "{root} unpacks to more than 80167664 bytes (100 times its own size and 64 MiB)",
     ),
     "images larger than the memory": (
         fill,

@@ -1,5 +1,6 @@
 """What every script does around its one call of the library."""
 
+import json
 import os
 import signal
 import subprocess
@@ -44,9 +45,10 @@ def test_a_job_runs_on_one_thread_and_says_so_in_its_log(tmp_path):
     """Sums round differently on another number of threads, which is no part of a job's identity."""
     code, shown, log = run(tmp_path, "pass")
     assert (code, shown) == (0, "")
-    first, printed, last = log.splitlines()
+    first, printed, done, used = log.splitlines()
     assert (first, printed) == ("train_it arm=wpl", "threads 1")
-    assert last.startswith("done in ")
+    assert done.startswith("done in ")
+    assert json.loads(used).keys() == {"seconds", "processor_seconds", "peak_mb"}
 
 
 def test_what_a_user_can_mend_is_one_line(tmp_path):

@@ -179,7 +179,7 @@ def test_yardsticks_know_what_the_truth_was_made_of(truth):
     genotypes = [str(cell) for cell in ranked(SMALL, 100)]
     held = yardsticks(truth, genotypes).set_index(["data", "score"])
     assert held.loc[("one", PARAMETERS), "tau"] > 0.9
-    assert 0.9 < held.loc[("one", "truth made again"), "tau"] <= 1
+    assert 0.9 < held.loc[("one", "repeated truth"), "tau"] <= 1
     assert held.loc[("two", "chance"), "precision"] == pytest.approx(0.1)
     unknown = yardsticks(truth.assign(parameters=None), genotypes)
     assert PARAMETERS not in set(unknown["score"])

@@ -1,46 +1,6 @@
 """Two models in sequence that share their first layers, from data to figures."""
 
 
-def strengths(arm, alpha, alphas):
-    """How strongly an arm is run: at its own α, and at those of a trade-off."""
-    entry = ARMS[arm]
-    if entry.importance is None:
-        return {"alpha": 0.0, "alphas": [0.0]}
-    numbers = {name: config[entry.section][name] for name in entry.numbers}
-    return {"alpha": alpha, "alphas": sorted({alpha, *alphas}), "numbers": numbers}
-
-
-def of_two_models(arm, shared):
-    """The same where two models share layers: at the headline number of them, over the trade-off."""
-    alpha = config[ARMS[arm].section]["alpha"] if ARMS[arm].section else 0.0
-    return strengths(
-        arm, alpha, config["tradeoff"]["alphas"] if shared == HEADLINE else []
-    )
-
-
-def of_second(pattern):
-    """The files of all second models."""
-    return [
-        file
-        for shared, arm in SECOND
-        for file in expand(pattern, shared=shared, arm=arm, first=SEEDS)
-    ]
-
-
-def estimates(arm, first):
-    """The files of what an arm's anchor takes, by estimate, for the seeds of a job."""
-    made = {
-        **rules.estimate_importance.output,
-        "fisher": rules.estimate_fisher.output.fisher,
-        "fall": rules.train_first.output.fall,
-        "moved": rules.train_first.output.moved,
-    }
-    return {
-        estimate: expand(made[estimate], first=first)[0]
-        for estimate in ARMS[arm].estimates
-    }
-
-
 rule train_first:
     input:
         images=images("data"),

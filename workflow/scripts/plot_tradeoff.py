@@ -4,7 +4,6 @@ import math
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patheffects import withStroke
 
 from figure import save
 from job import job
@@ -83,8 +82,10 @@ def label_strengths(axes, rows):
         place = axes.transData.transform(xy)
         if last is None or np.hypot(*(place - last)) > NEAR:
             text = f"α = $10^{{{math.log10(alpha):.0f}}}$" if alpha else "α = 0"
-            label = axes.annotate(text, xy, (4, 4), textcoords="offset points", size=6, zorder=4)
-            label.set_path_effects([withStroke(linewidth=2, foreground="white")])
+            white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
+            axes.annotate(
+                text, xy, (4, 4), textcoords="offset points", size=6, zorder=4, bbox=white
+            )
             last = place
 
 

@@ -28,7 +28,7 @@ def yardsticks(truth: pd.DataFrame, genotypes: list[str]) -> pd.DataFrame:
         genotypes: The architectures that are ranked.
 
     Returns:
-        One row per data set and score: the truth made again, the number of parameters where it is
+        One row per data set and score: the repeated truth, the number of parameters where it is
         known, two counts of the genotype, and chance; and the measures.
     """
     rows = []
