@@ -25,6 +25,11 @@ settings.load_profile("project")
 torch.set_num_threads(1)
 
 
+def pytest_runtest_setup():
+    """Draw the same numbers whichever tests this process has run before."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory):
     """A working copy in which everything has run and is recorded by DVC and git; do not change.

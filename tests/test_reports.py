@@ -16,6 +16,7 @@ import yaml
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from in_process import SCRIPTS, execute, plan
+from matplotlib.figure import Figure
 from pydantic import TypeAdapter, ValidationError
 from snakemake.exceptions import WorkflowError
 from workspace import ROOT, overlay
@@ -37,6 +38,7 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 REPORTS = ("evaluate_forgetting", "evaluate_search", "plot_two_models", "plot_search")
 # What is read, and on what it is computed: not what is reported.
 FIXED = ("data", "images", "text", "search.device", "first.stops")
+SAVE = Figure.savefig
 VALUES = (None, False, True, 0, 1, 2, 3, 5, 0.0, 0.01, 0.5, 1.0, 3.0, 1e6)
 
 
@@ -96,27 +98,37 @@ def nested(changed):
     return made
 
 
+def draw_once(figure, file, **how):
+    """Save a figure as PNG only, in place of the method of Matplotlib, with less care."""
+    content = io.BytesIO()
+    if how["format"] == "png":
+        SAVE(figure, content, format="png")
+    Path(file).write_bytes(content.getvalue())
+
+
 @pytest.fixture(scope="module")
 def workflow(tmp_path_factory):
-    """The surroundings of a job; the data, which is prepared once."""
+    """The surroundings of a job; the data, and other jobs that have finished."""
     with pytest.MonkeyPatch.context() as patch:
         interrupt = signal.getsignal(signal.SIGINT)
         handlers, level = logging.root.handlers[:], logging.root.level
         patch.syspath_prepend(SCRIPTS)
         patch.setenv("WORKFLOW_PID", str(os.getpid()))
         patch.setattr("job._end_with", lambda pid: None)
+        patch.setattr(Figure, "savefig", draw_once)
+        finished = {}
         folder = tmp_path_factory.mktemp("data")
         (folder / ".snakemake").mkdir()
         for job in plan(SMALL, "all", folder):
             if job.rule.name.startswith("prepare"):
-                execute(job, folder)
-        yield folder
+                execute(job, folder, finished)
+        yield folder, finished
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
         signal.signal(signal.SIGINT, interrupt)
 
 
-def report(config, stage, data):
+def report(config, stage, workflow):
     """Run a stage.
 
     Returns:
@@ -126,6 +138,7 @@ def report(config, stage, data):
         validate(config)
     except WorkflowError as error:
         return str(error)
+    data, finished = workflow
     with tempfile.TemporaryDirectory() as folder:
         jobs = plan(config, stage, Path(folder))
         shutil.copytree(data, folder, dirs_exist_ok=True)
@@ -134,7 +147,7 @@ def report(config, stage, data):
                 continue
             with contextlib.redirect_stderr(io.StringIO()) as printed:
                 try:
-                    execute(job, folder)
+                    execute(job, folder, finished)
                 except SystemExit:
                     assert job.rule.name not in REPORTS, printed.getvalue()
                     assert "Traceback" not in printed.getvalue(), printed.getvalue()
