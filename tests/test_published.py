@@ -12,6 +12,7 @@ from tiny_search import plasticity, run
 from wpl_lab.data.data_files import DataError
 from wpl_lab.io.files import DamagedError
 from wpl_lab.io.plain_pickle import read_plain
+from wpl_lab.search.judging.truth import CEILING, CHANCE
 from wpl_lab.search.protocol import ranked
 from wpl_lab.search.published import truth_files
 from wpl_lab.search.published.judge import judge
@@ -19,6 +20,7 @@ from wpl_lab.search.published.measures import measures
 from wpl_lab.search.published.truth_files import read_benchmark, read_csv
 from wpl_lab.search.published.yardsticks import (
     PARAMETERS,
+    PRODUCTS,
     random_search,
     trainings_worth,
     yardsticks,
@@ -179,11 +181,11 @@ def test_yardsticks_know_what_the_truth_was_made_of(truth):
     genotypes = [str(cell) for cell in ranked(SMALL, 100)]
     held = yardsticks(truth, genotypes).set_index(["data", "score"])
     assert held.loc[("one", PARAMETERS), "tau"] > 0.9
-    assert 0.9 < held.loc[("one", "repeated truth"), "tau"] <= 1
-    assert held.loc[("two", "chance"), "precision"] == pytest.approx(0.1)
+    assert 0.9 < held.loc[("one", CEILING), "tau"] <= 1
+    assert held.loc[("two", CHANCE), "precision"] == pytest.approx(0.1)
     unknown = yardsticks(truth.assign(parameters=None), genotypes)
     assert PARAMETERS not in set(unknown["score"])
-    assert {"multiplications", "chance"} <= set(unknown["score"])
+    assert {PRODUCTS, CHANCE} <= set(unknown["score"])
 
 
 def test_random_search_gets_better_with_every_training(truth):
