@@ -95,6 +95,8 @@ class Workspace:
 
     def begin(self, command):
         """Start a shell command here, in a session of its own; its output can be read."""
+        # A shell starts what runs in the background with Ctrl-C ignored, tests included.
+        ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
         run = subprocess.Popen(
             f"exec {command}",
             shell=True,
@@ -105,6 +107,7 @@ class Workspace:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        signal.signal(signal.SIGINT, ignored)
         self.begun.append(run)
         return run
 
