@@ -103,4 +103,4 @@ def test_a_run_that_is_not_done_is_not_compared(checked, tmp_path):
     (tmp_path / "results/evaluate_search/text/verdicts.csv").unlink()
     done = checked(None)
     assert done.returncode == 2
-    assert "is it done?" in done.stderr
+    assert "has it finished?" in done.stderr

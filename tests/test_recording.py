@@ -85,7 +85,7 @@ def test_a_run_that_was_killed_is_not_recorded_before_it_is_finished(project):
 def test_a_stage_is_run_alone(project):
     before = project.results()
     project.set("search.text.standalone.random", 2)
-    project("snakemake --cores all --quiet all search_text")
+    project("snakemake search_text --cores all --quiet all")
     printed = project("dvc repro --single-item search_text")
     assert rules(project.ran()) == {"retrain_random", "evaluate_search", "plot_search"}
     assert "didn't change" in project("dvc repro two_models search_images")

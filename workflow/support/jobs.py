@@ -20,7 +20,7 @@ def complete(workflow: Any, root: Path) -> None:
     """
     own = root / "workflow/rules"  # another workflow that uses this one has rules of its own
     for rule in workflow.rules:
-        if Path(rule.snakefile).parent == own and rule.script and not rule.log:
+        if Path(rule.snakefile).parent == own and rule.script and rule.output and not rule.log:
             rule.conda_env = "../envs/wpl.yaml"
             rule.log_modifier = PathModifier(None, None, workflow)  # the results' paths have theirs
             rule.set_log(_log(path_of(rule.output[0], workflow)))
