@@ -1,10 +1,9 @@
 """The closing lines of a run: headline results, where the figures are, how to open the report."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from support.receipts import read_json
 from wpl_lab.arms import ARMS
 from wpl_lab.search.search_names import METHOD_NAMES
 from wpl_lab.two_models.stops import stop_title
@@ -30,7 +29,7 @@ def lines(root: Path) -> list[str]:
 
 def _two_models(root: Path) -> Iterator[str]:
     """Describe the forgetting of A, the share that the studied arm removes, and the cost to B."""
-    stops = _read(root / HEADLINE.format("evaluate_forgetting"))
+    stops = read_json(root / HEADLINE.format("evaluate_forgetting"))
     for stop, arms in list(stops.items())[:1]:  # the first stop is enough for one line
         lost, own = arms.get("none", {}).get("forgetting"), arms.get(STUDIED, {})
         if lost is None:
@@ -45,7 +44,7 @@ def _two_models(root: Path) -> Iterator[str]:
 def _searches(root: Path) -> Iterator[str]:
     """Describe the forgetting in a search on each task, without and with the studied arm."""
     for file in sorted(root.glob(HEADLINE.format("evaluate_search/*"))):
-        for method, metrics in _read(file).items():
+        for method, metrics in read_json(file).items():
             of_arm = metrics.get("forgetting", {})
             if of_arm.get("none") is None or of_arm.get(STUDIED) is None:
                 continue
@@ -54,11 +53,3 @@ def _searches(root: Path) -> Iterator[str]:
                 f"{of_arm[STUDIED]:.3f} ({METHOD_NAMES[method]} on {file.parent.name})"
             )
             break  # the first method is enough, too
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    return found

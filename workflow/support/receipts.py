@@ -25,9 +25,9 @@ def remove_changed(root: Path) -> list[str]:
     Returns:
         The files removed.
     """
-    before, seen, removed = _read(SEEN), {}, []
+    before, seen, removed = read_json(SEEN), {}, []
     for stage in sorted(set(outputs(root).values())):
-        for path, receipt in _read(records_of(stage) / NAME).items():
+        for path, receipt in read_json(records_of(stage) / NAME).items():
             if not Path(path).is_file():
                 continue
             seen[path] = _checksum(path, before.get(path))
@@ -45,7 +45,7 @@ def keep_before(jobs: Iterable[Any], root: Path) -> None:
     changed = [str(output) for job in jobs for output in job.output]
     for stage, paths in _by_stage(changed, root).items():
         file = records_of(stage) / NAME
-        receipts = _read(file)
+        receipts = read_json(file)
         for path in receipts.keys() & paths:
             kept = finished / receipts.pop(path)["kept"]
             if Path(path).is_file() and not is_sound(kept):
@@ -64,7 +64,7 @@ def write(workflow: Any, root: Path) -> None:
             names |= workflow.async_run(cache.names(job))
     for stage, paths in _by_stage(names, root).items():
         file = records_of(stage) / NAME
-        receipts = {path: r for path, r in _read(file).items() if Path(path).is_file()}
+        receipts = {path: r for path, r in read_json(file).items() if Path(path).is_file()}
         for path in sorted(paths - receipts.keys()):
             receipts[path] = {"kept": names[path], "sha256": sha256(Path(path))}
         _write(file, receipts)
@@ -88,7 +88,8 @@ def _checksum(path: str, before: list[Any] | None) -> list[Any]:
     return [*now, sha256(Path(path))]
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON object; one without a file is empty."""
     try:
         found: dict[str, Any] = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:

@@ -6,16 +6,21 @@ from typing import Annotated, Literal
 from annotated_types import MinLen
 
 from wpl_lab.arm_choice import check_arms
-from wpl_lab.constraints import Count, Positive, Probability, Seed
+from wpl_lab.constraints import Count, Positive, Probability
 from wpl_lab.search.published.plan import Nasbench201
 from wpl_lab.search.search_names import METHOD_NAMES
-from wpl_lab.search.settings import PlasticitySettings, Remedies, Sweep, Training
+from wpl_lab.search.settings import (
+    PlasticitySettings,
+    Remedies,
+    Seeds,
+    Sweep,
+    Training,
+    check_searches,
+)
 from wpl_lab.search.spaces.image_settings import ImageModel, ImagePlasticity, ImageSpace
 from wpl_lab.search.spaces.space_settings import Space
 from wpl_lab.search.spaces.text_settings import TextModel, TextPlasticity, TextSpace
 from wpl_lab.search.strategies.strategy_settings import Policy, Population
-
-Seeds = Annotated[tuple[Seed, ...], MinLen(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,10 +137,14 @@ def check_cells(task: str, cells: Cells) -> None:
     Raises:
         ValueError: If they contradict each other; names the key.
     """
-    if unknown := {*cells.other_seeds} - {*cells.seeds}:
-        raise ValueError(
-            f"{task}.other_seeds: {min(unknown)} is not one of seeds, {[*cells.seeds]}"
-        )
+    check_searches(
+        seeds=cells.seeds,
+        other_seeds=cells.other_seeds,
+        training=cells.training,
+        plasticity=cells.plasticity,
+        remedies=cells.remedies,
+        prefix=f"{task}.",
+    )
     if not any(getattr(cells.small, method) for method in METHOD_NAMES):
         methods = ", ".join(METHOD_NAMES)
         raise ValueError(f"{task}.small: expected arms of one of the methods {methods}; got none")
@@ -145,14 +154,3 @@ def check_cells(task: str, cells: Cells) -> None:
             f"{task}.small.nodes: {cells.small.size} cells are more than training.exhaustive, "
             f"{most}"
         )
-    if cells.training.children % cells.remedies.together:
-        raise ValueError(
-            f"{task}.training.children: {cells.training.children} is not a multiple of "
-            f"remedies.together, {cells.remedies.together}"
-        )
-    epochs = cells.training.epochs
-    for name in ("warmup", "decay_from"):
-        if (epoch := getattr(cells.plasticity, name) or 0) >= epochs:
-            raise ValueError(
-                f"{task}.plasticity.{name}: {epoch} is not less than training.epochs, {epochs}"
-            )

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Gt
+from annotated_types import Gt, MinLen
 
 from wpl.kinds import Kind
-from wpl_lab.constraints import Count, CountOrZero, Factor, NonNegative, Positive, Several
+from wpl_lab.constraints import Count, CountOrZero, Factor, NonNegative, Positive, Seed, Several
+
+Seeds = Annotated[tuple[Seed, ...], MinLen(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,3 +170,40 @@ class Plasticity(PlasticitySettings):
         if self.decay_from is None:
             return self.alpha
         return self.alpha * min(1.0, (epochs - epoch) / (epochs - self.decay_from))
+
+
+def check_searches(
+    *,
+    seeds: Seeds,
+    other_seeds: Seeds,
+    training: SharedTraining,
+    plasticity: PlasticitySettings,
+    remedies: Remedies,
+    prefix: str = "",
+) -> None:
+    """Check settings of the searches of a task against each other.
+
+    Args:
+        seeds: Root seeds.
+        other_seeds: Those of some of the searches.
+        training: How the shared weights are trained.
+        plasticity: How they are protected.
+        remedies: Numbers of the other arms.
+        prefix: What the keys begin with in messages.
+
+    Raises:
+        ValueError: If they contradict each other; names the key.
+    """
+    if unknown := {*other_seeds} - {*seeds}:
+        raise ValueError(f"{prefix}other_seeds: {min(unknown)} is not one of seeds, {[*seeds]}")
+    if training.children % remedies.together:
+        raise ValueError(
+            f"{prefix}training.children: {training.children} is not a multiple of "
+            f"remedies.together, {remedies.together}"
+        )
+    for name in ("warmup", "decay_from"):
+        if (epoch := getattr(plasticity, name) or 0) >= training.epochs:
+            raise ValueError(
+                f"{prefix}plasticity.{name}: {epoch} is not less than training.epochs, "
+                f"{training.epochs}"
+            )

@@ -9,12 +9,13 @@ from wpl_lab.search.judging.keys import BEST, RUN
 MEASURES = ("tau", "tau_top", "rho", "precision")
 
 
-def agreement(score: pd.Series, truth: pd.Series) -> dict[str, float]:
+def agreement(score: pd.Series, truth: pd.Series, *, best: int = BEST) -> dict[str, float]:
     """Measure how well a score agrees with the ground truth.
 
     Args:
         score: By genotype; lower is better.
-        truth: By genotype, in nats, for at least the architectures that have a score.
+        truth: By genotype; lower is better, for at least the architectures that have a score.
+        best: The k of the precision.
 
     Returns:
         Kendall's τ over all architectures and over the better half by the truth, Spearman's ρ, and
@@ -26,7 +27,7 @@ def agreement(score: pd.Series, truth: pd.Series) -> dict[str, float]:
         "tau": kendall(of_score, of_truth),
         "tau_top": kendall(of_score[top], of_truth[top]),
         "rho": spearman(of_score, of_truth),
-        "precision": precision_at(min(BEST, len(of_truth)), of_score, of_truth),
+        "precision": precision_at(min(best, len(of_truth)), of_score, of_truth),
     }
 
 

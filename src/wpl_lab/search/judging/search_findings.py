@@ -1,11 +1,13 @@
 """Write the findings of the searches, for and against each remedy, as tables with short text."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from wpl_lab.arm_choice import TITLES, in_order
 from wpl_lab.search.judging.comparison import RANDOM
 from wpl_lab.search.judging.keys import CASE
-from wpl_lab.search.judging.outcomes import OUTCOMES
+from wpl_lab.search.judging.outcomes import OUTCOMES, Outcome
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE, LONGER, PAIR
 from wpl_lab.search.judging.wording import estimate, number, p_value, table, verdict
@@ -80,17 +82,25 @@ def findings(
     return "\n\n".join(sections) + "\n"
 
 
-def decisions(verdicts: pd.DataFrame) -> str:
-    """Tabulate the primary comparisons."""
+def decisions(verdicts: pd.DataFrame, outcomes: Mapping[str, Outcome] = OUTCOMES) -> str:
+    """Tabulate the primary comparisons.
+
+    Args:
+        verdicts: As returned by ``comparison.comparisons``, of these only.
+        outcomes: By name, those of the rows.
+
+    Returns:
+        A table in Markdown.
+    """
     rows = [
         [
             METHOD_NAMES[row["method"]],
             _pair(row),
             str(row["n"]),
-            estimate(row, signed=True),
+            estimate(row, signed=True, outcomes=outcomes),
             p_value(row["p"]),
             p_value(row["holm"]),
-            verdict(row),
+            verdict(row, outcomes),
         ]
         for _, row in verdicts.iterrows()
     ]
@@ -118,13 +128,14 @@ def arms(summaries: pd.DataFrame, yardsticks: pd.DataFrame) -> str:
     for arm in in_order(summaries["arm"]):
         of_arm = [cells.get((arm, name)) for name in names]
         told = ["–" if row is None else estimate(row) for row in of_arm]
-        rows.append([TITLES[arm], _seeds(summaries[summaries["arm"] == arm]), *told])
+        rows.append([TITLES[arm], seeds(summaries[summaries["arm"] == arm]), *told])
     random = summaries.groupby("outcome")["random"].mean()
     rows += _held_against(names, yardsticks.set_index("score"), random)
     return table(["arm", "n", *(OUTCOMES[name].title for name in names)], rows)
 
 
-def _seeds(of_arm: pd.DataFrame) -> str:
+def seeds(of_arm: pd.DataFrame) -> str:
+    """Print how many seeds of an arm were run to the end, and how many diverged."""
     lost = of_arm["diverged"].max()
     return f"{of_arm['n'].max()}" + (f" and {lost} diverged" if lost else "")
 

@@ -100,14 +100,23 @@ def made_again(alone: pd.DataFrame) -> dict[str, float]:
         held.append(agreement(tests[seed], others) | {"regret": regret(tests[seed], others)})
     count = len(seeds)
     means: dict[str, float] = pd.DataFrame(held).mean().to_dict()
-    tau, rho = (
-        spearman_brown(math.sin(math.pi * single["tau"] / 2), count),
-        spearman_brown(2 * math.sin(math.pi * single["rho"] / 6), count),
-    )
-    return means | {
-        "tau": 2 / math.pi * math.asin(tau),
-        "rho": 6 / math.pi * math.asin(rho / 2),
-    }
+    return means | of_means(single["tau"], single["rho"], count)
+
+
+def of_means(tau: float, rho: float, count: int) -> dict[str, float]:
+    """Extrapolate rank correlations of single repetitions to those of means; see ``made_again``.
+
+    Args:
+        tau: Kendall's τ between single repetitions.
+        rho: Spearman's ρ between them.
+        count: Number of repetitions in each mean.
+
+    Returns:
+        ``tau`` and ``rho`` between two means.
+    """
+    of_tau = spearman_brown(math.sin(math.pi * tau / 2), count)
+    of_rho = spearman_brown(2 * math.sin(math.pi * rho / 6), count)
+    return {"tau": 2 / math.pi * math.asin(of_tau), "rho": 6 / math.pi * math.asin(of_rho / 2)}
 
 
 def spearman_brown(correlation: float, count: int) -> float:

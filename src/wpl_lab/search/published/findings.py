@@ -8,9 +8,10 @@ import pandas as pd
 from wpl_lab.arm_choice import TITLES, in_order
 from wpl_lab.search.judging.keys import CASE
 from wpl_lab.search.judging.outcomes import Outcome
+from wpl_lab.search.judging.search_findings import decisions, seeds
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.judging.truth import CEILING
-from wpl_lab.search.judging.wording import estimate, number, p_value, table, verdict
+from wpl_lab.search.judging.wording import estimate, number, table, verdict
 from wpl_lab.search.search_names import METHOD_NAMES
 
 DATA_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet-16-120"}
@@ -92,23 +93,6 @@ def conclusion(verdicts: pd.DataFrame, known: Mapping[str, Outcome], primary: st
     return f"By {known[primary].title}, which was declared beforehand: " + " ".join(said)
 
 
-def decisions(rows: pd.DataFrame, known: Mapping[str, Outcome]) -> str:
-    """Table the comparisons that decide."""
-    told = [
-        [
-            METHOD_NAMES[row["method"]],
-            f"{TITLES[row['arm']]} against {TITLES[row['against']]}",
-            str(row["n"]),
-            estimate(row, signed=True, outcomes=known),
-            p_value(row["p"]),
-            p_value(row["holm"]),
-            verdict(row, known),
-        ]
-        for _, row in rows.iterrows()
-    ]
-    return table(["search", "comparison", "n", "difference", "p", "p, Holm", "verdict"], told)
-
-
 def held_against(yardsticks: pd.DataFrame, known: Mapping[str, Outcome]) -> str:
     """Table what the truth itself and scores without a search reach."""
     names = ["tau", "tau_top", "rho", "precision", "regret"]
@@ -126,12 +110,9 @@ def arms(summaries: pd.DataFrame, known: Mapping[str, Outcome]) -> str:
     names = [name for name in known if name in set(summaries["outcome"])]
     rows = []
     for arm in in_order(summaries["arm"]):
-        own = summaries[summaries["arm"] == arm]
-        lost = own["diverged"].max()
-        seeds = f"{own['n'].max()}" + (f" and {lost} diverged" if lost else "")
         of_arm = [cells.get((arm, name)) for name in names]
         told = ["–" if row is None else estimate(row, outcomes=known) for row in of_arm]
-        rows.append([TITLES[arm], seeds, *told])
+        rows.append([TITLES[arm], seeds(summaries[summaries["arm"] == arm]), *told])
     return table(["arm", "n", *(known[name].title for name in names)], rows)
 
 

@@ -1,9 +1,8 @@
 """How well a score ranks architectures, and how good the one is that it takes for the best."""
 
-import numpy as np
 import pandas as pd
 
-from wpl.ranking import kendall, precision_at, spearman
+from wpl_lab.search.judging.agreement import agreement
 
 MEASURES = ("tau", "tau_top", "rho", "precision", "regret")
 TOP_SHARE = 0.1
@@ -23,15 +22,9 @@ def measures(score: pd.Series, errors: pd.Series, *, best: float) -> dict[str, f
         precision in the top 10 %, and the regret in points: how much worse than the best of the
         space the one is that the score takes for the best, in expectation where scores are equal.
     """
-    of_score, truth = score.to_numpy(), errors[score.index].to_numpy()
-    top = truth <= np.median(truth)
-    return {
-        "tau": kendall(of_score, truth),
-        "tau_top": kendall(of_score[top], truth[top]),
-        "rho": spearman(of_score, truth),
-        "precision": precision_at(max(1, round(TOP_SHARE * len(truth))), of_score, truth),
-        "regret": float(truth[of_score == of_score.min()].mean()) - best,
-    }
+    top = max(1, round(TOP_SHARE * len(score)))
+    taken = errors[score.index[score == score.min()]]
+    return agreement(score, errors, best=top) | {"regret": float(taken.mean()) - best}
 
 
 def errors_of(truth: pd.DataFrame, data: str) -> pd.Series:

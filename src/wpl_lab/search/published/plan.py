@@ -5,41 +5,30 @@ from typing import Annotated, Literal
 
 from annotated_types import MinLen
 
-from wpl_lab.arm_choice import check_arms
-from wpl_lab.constraints import Count, CountOrZero, Probability, Seed, Several
-from wpl_lab.search.search_names import METHOD_NAMES
-from wpl_lab.search.settings import PlasticitySettings, Remedies, SharedTraining, Sweep
+from wpl_lab.constraints import Count
+from wpl_lab.search.settings import (
+    PlasticitySettings,
+    Remedies,
+    Seeds,
+    SharedTraining,
+    Sweep,
+    check_searches,
+)
+from wpl_lab.search.spaces.image_settings import Classifier
 from wpl_lab.search.spaces.nasbench201 import Operation
-
-Seeds = Annotated[tuple[Seed, ...], MinLen(1)]
+from wpl_lab.search.spaces.space_settings import SearchArms
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nasbench201Arms:
+class Nasbench201Arms(SearchArms):
     """The space of NAS-Bench-201, and the arms that search it; none by default."""
 
     operations: Annotated[tuple[Operation, ...], MinLen(1)]
     """Operations of the edges: none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3."""
-    enas: tuple[str, ...]
-    """Arms of the searches in which a controller learns which children to train; default: those
-    which the table of arms marks for it (src/wpl_lab/arms.py)."""
-    uniform: tuple[str, ...]
-    """Arms of the searches in which all children are equally likely."""
-    nao: tuple[str, ...]
-    """Arms of the searches in which a network learns to improve architectures."""
-
-    def __post_init__(self) -> None:
-        """Check the arms.
-
-        Raises:
-            ValueError: If one is unknown, or nothing is there to compare with.
-        """
-        for method in METHOD_NAMES:
-            check_arms(method, getattr(self, method), method)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nasbench201Model:
+class Nasbench201Model(Classifier):
     """The classifier that is made of the cells, and the images it is given."""
 
     width: Count
@@ -49,18 +38,6 @@ class Nasbench201Model:
     """Number of stages (benchmark: 3)."""
     stacked: Count
     """Cells of a stage (benchmark: 5)."""
-    batch_size: Several
-    """Images of a training batch."""
-    measured: Several
-    """Training images on which batch normalisation is measured before a child is scored."""
-    shift: CountOrZero
-    """Largest shift of training images, in pixels."""
-    flip: bool
-    """Whether half of the training images are mirrored."""
-    dropout: Probability
-    """Probability of dropping a feature before the classifier."""
-    drop_path: Probability
-    """In the arm drop_path, the probability that the result of an operation is dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +71,7 @@ class Nasbench201:
     seeds: Seeds
     """Root seeds of the searches by ENAS and by uniform sampling."""
     other_seeds: Seeds
-    """Root seeds of the searches by NAO, a part of seeds."""
+    """Root seeds of the searches by NAO, a subset of seeds."""
     seeds_per_job: Count
     """Searches of one arm that run side by side in one job."""
     small: Nasbench201Arms
@@ -110,16 +87,10 @@ class Nasbench201:
         Raises:
             ValueError: If they do not fit; names the key.
         """
-        if unknown := {*self.other_seeds} - {*self.seeds}:
-            raise ValueError(f"other_seeds: {min(unknown)} is not one of seeds, {[*self.seeds]}")
-        if self.training.children % self.remedies.together:
-            raise ValueError(
-                f"training.children: {self.training.children} is not a multiple of "
-                f"remedies.together, {self.remedies.together}"
-            )
-        for name in ("warmup", "decay_from"):
-            if (epoch := getattr(self.plasticity, name) or 0) >= self.training.epochs:
-                raise ValueError(
-                    f"plasticity.{name}: {epoch} is not less than training.epochs, "
-                    f"{self.training.epochs}"
-                )
+        check_searches(
+            seeds=self.seeds,
+            other_seeds=self.other_seeds,
+            training=self.training,
+            plasticity=self.plasticity,
+            remedies=self.remedies,
+        )

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from wpl.ranking import kendall, spearman
-from wpl_lab.search.judging.truth import CEILING, CHANCE, spearman_brown
+from wpl_lab.search.judging.truth import CEILING, CHANCE, of_means
 from wpl_lab.search.published.measures import MEASURES, errors_of, measures
 from wpl_lab.search.spaces.nasbench201 import Nasbench201Genotype
 from wpl_lab.seeding import generator
@@ -98,10 +98,7 @@ def made_again(truth: pd.DataFrame, data: str, genotypes: list[str]) -> dict[str
         others = errors.drop(columns=seed).mean(axis="columns")
         held.append(measures(errors[seed], others, best=others.min()))
     means: dict[str, float] = pd.DataFrame(held).mean().to_dict()
-    return means | {
-        "tau": 2 / math.pi * math.asin(spearman_brown(math.sin(math.pi * tau / 2), count)),
-        "rho": 6 / math.pi * math.asin(spearman_brown(2 * math.sin(math.pi * rho / 6), count) / 2),
-    }
+    return means | of_means(float(tau), float(rho), count)
 
 
 def random_search(truth: pd.DataFrame, data: str) -> pd.Series:

@@ -29,8 +29,8 @@ class ImageSpace(Space):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageModel:
-    """The classifier made of convolutional cells, and its batches of images."""
+class Classifier:
+    """A classifier of images made of cells, and its batches of images."""
 
     width: Count
     """Channels of the first stage; each further stage has twice as many, at half the resolution."""
@@ -38,8 +38,6 @@ class ImageModel:
     """Number of stages; all but the first begin with a reduction cell."""
     stacked: CountOrZero
     """Normal cells in a stage."""
-    repeats: Count
-    """How many times a separable convolution is applied in sequence."""
     batch_size: Several
     """Batch size: images of a training batch."""
     measured: Several
@@ -53,6 +51,14 @@ class ImageModel:
     """Probability of dropping a feature before the classifier."""
     drop_path: Probability
     """In the arm drop_path, the probability that the result of an operation is dropped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageModel(Classifier):
+    """The classifier made of convolutional cells, and its batches of images."""
+
+    repeats: Count
+    """How many times a separable convolution is applied in sequence."""
 
 
 @dataclass(frozen=True, kw_only=True)

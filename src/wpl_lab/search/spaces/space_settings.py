@@ -9,11 +9,9 @@ from wpl_lab.search.search_names import METHOD_NAMES
 
 
 @dataclass(frozen=True, kw_only=True)
-class Space(ABC):
-    """A space of cells, and the arms that search it."""
+class SearchArms:
+    """The arms that search a space, by method."""
 
-    nodes: Count
-    """Nodes of a cell."""
     enas: tuple[str, ...]
     """Arms of the searches by ENAS, in which a controller learns which children to train; default:
     those that the table of arms (src/wpl_lab/arms.py) marks for it."""
@@ -21,11 +19,6 @@ class Space(ABC):
     """Arms of the searches by uniform sampling, in which all children are equally likely."""
     nao: tuple[str, ...]
     """Arms of the searches by NAO, in which a network learns to improve architectures."""
-
-    @property
-    @abstractmethod
-    def size(self) -> int:
-        """Number of architectures."""
 
     def __post_init__(self) -> None:
         """Check the arms.
@@ -35,3 +28,16 @@ class Space(ABC):
         """
         for method in METHOD_NAMES:
             check_arms(method, getattr(self, method), method)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space(SearchArms, ABC):
+    """A space of cells, and the arms that search it."""
+
+    nodes: Count
+    """Nodes of a cell."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of architectures."""
