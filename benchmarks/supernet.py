@@ -24,7 +24,7 @@ from wpl_lab.data.images import Images
 from wpl_lab.search.descent import clip_, step_, used_by
 from wpl_lab.search.protocol import draw
 from wpl_lab.search.spaces.nasbench201 import OPERATIONS
-from wpl_lab.search.spaces.nasbench201_task import Nasbench201Task
+from wpl_lab.search.spaces.nasbench201_task import nasbench201_task
 from wpl_lab.seeding import generator
 
 RATE, NORM = 0.1, 5.0
@@ -156,7 +156,7 @@ def main():
         for part in ("train", "valid", "test")
     }
     labels = {part: torch.randint(10, (200,), generator=random) for part in pixels}
-    task = Nasbench201Task(
+    task = nasbench201_task(
         Images(pixels, labels, {}),
         operations=OPERATIONS,
         width=8,

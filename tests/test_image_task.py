@@ -11,7 +11,7 @@ from tiny_search import plasticity, policy, run
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.images import Images
 from wpl_lab.data.parts import PARTS
-from wpl_lab.search.spaces.image_task import ImageTask
+from wpl_lab.search.spaces.image_task import image_task
 from wpl_lab.search.spaces.network import side_by_side
 from wpl_lab.search.spaces.normalisation import Norm
 from wpl_lab.search.standalone import train_alone
@@ -33,11 +33,11 @@ def squares(counts=(60, 40, 30), size=6):
     return Images(pixels, labels, {})
 
 
-def image_task(images=None, **changed):
+def task_of(images=None, **changed):
     settings = {"nodes": 1, "alike": True, "operations": ["identity", "sep3", "max3"], "width": 4}
     settings |= {"stages": 2, "stacked": 1, "repeats": 1, "batch_size": 10, "measured": 30}
     settings |= {"shift": 0, "flip": False, "dropout": 0.0, "drop_path": 0.0}
-    return ImageTask(images or squares(), **settings | changed)
+    return image_task(images or squares(), **settings | changed)
 
 
 def cell_of(task, number=8):
@@ -57,7 +57,7 @@ def score(task, part):
 
 
 def test_batches_go_around_all_images_in_an_order_of_the_seed():
-    task = image_task()
+    task = task_of()
     both = list(itertools.islice(task.batches(0, [0, 1]), 12))
     inputs, labels = zip(*((x[0], y[0]) for x, y in both), strict=True)
     for around in (inputs[:6], inputs[6:]):
@@ -71,7 +71,7 @@ def test_batches_go_around_all_images_in_an_order_of_the_seed():
 
 def test_inputs_are_standardised_by_the_training_part():
     images = squares()
-    x = torch.cat([x for x, _ in itertools.islice(image_task(images).batches(0, [0]), 6)])
+    x = torch.cat([x for x, _ in itertools.islice(task_of(images).batches(0, [0]), 6)])
     assert x.mean().item() == pytest.approx(0, abs=1e-5)
     assert x.std().item() == pytest.approx(1, abs=1e-2)
 
@@ -80,7 +80,7 @@ def test_validation_images_are_cut_in_two_disjoint_halves():
     rewarded = {}
     for part in ("reward", "select"):
         images = squares()
-        task = image_task(images)
+        task = task_of(images)
         before = score(task, "select")
         inputs, _ = task.sample([generator(s) for s in range(20)])
         drawn = {tuple(x.flatten().tolist()) for x in inputs.flatten(0, 1)}
@@ -101,7 +101,7 @@ def logits_of(task, images, *, measured, change=lambda weights: None):
 
 
 def test_scores_are_those_of_each_image_alone():
-    task = image_task()
+    task = task_of()
     x, y = task._batch("test", torch.arange(30))
     logits = torch.cat([logits_of(task, image[None], measured=task.measured) for image in x])
     nats, error = score(task, "test")
@@ -113,7 +113,7 @@ def test_scores_are_those_of_each_image_alone():
 
 
 def test_a_child_is_measured_with_the_weights_it_has_now():
-    task = image_task()
+    task = task_of()
 
     def change(weights):
         weights["stem"][0, 0] *= 3
@@ -135,7 +135,7 @@ def stacked(task, runs):
 
 def test_children_side_by_side_are_those_of_each_alone():
     """Of several architectures, some of them alike, and with all that is dropped."""
-    task = image_task(dropout=0.3, drop_path=0.3)
+    task = task_of(dropout=0.3, drop_path=0.3)
     weights, cells = stacked(task, 5), [cell_of(task, number) for number in CELLS]
     inputs, targets = next(task.batches(0, range(5)))
     both = task.children(weights, list(enumerate(cells)))
@@ -159,7 +159,7 @@ def test_children_side_by_side_are_those_of_each_alone():
 
 
 def test_the_gradient_of_a_run_is_of_the_mean_over_its_children():
-    task = image_task()
+    task = task_of()
     weights, cells = stacked(task, 1), [cell_of(task, number) for number in (8, 3, 8)]
     batch = next(task.batches(0, [0]))
     _, mean = task.children(weights, [(0, c) for c in cells]).gradients(*batch, [generator(0)])
@@ -171,12 +171,12 @@ def test_the_gradient_of_a_run_is_of_the_mean_over_its_children():
 
 def test_images_are_shifted_and_mirrored_and_nothing_else():
     images = squares((60, 40, 30))
-    plain = next(image_task(images).batches(0, [0]))[0][0]
-    shifted = next(image_task(images, shift=2).batches(0, [0]))[0][0]
+    plain = next(task_of(images).batches(0, [0]))[0][0]
+    shifted = next(task_of(images, shift=2).batches(0, [0]))[0][0]
     padded = F.pad(plain, [2] * 4)
     windows = [padded[:, :, i : i + 6, j : j + 6] for i in range(5) for j in range(5)]
     assert any(torch.equal(shifted, window) for window in windows)
-    mirrored = next(image_task(images, flip=True).batches(0, [0]))[0][0]
+    mirrored = next(task_of(images, flip=True).batches(0, [0]))[0][0]
     same = [torch.equal(a, b) for a, b in zip(mirrored, plain, strict=True)]
     turned = [torch.equal(a, b.flip(2)) for a, b in zip(mirrored, plain, strict=True)]
     assert all(a or b for a, b in zip(same, turned, strict=True))
@@ -184,7 +184,7 @@ def test_images_are_shifted_and_mirrored_and_nothing_else():
 
 
 def test_an_architecture_learns_alone():
-    task = image_task()
+    task = task_of()
     before = score(task, "test")
     (row,) = train_alone(
         task,
@@ -204,7 +204,7 @@ def test_the_loop_searches_images_as_it_searches_text(tmp_path):
     saved = []
     for name in ("one", "other"):
         tables = run(
-            image_task(),
+            task_of(),
             tmp_path / name,
             protect=plasticity(protect=PROTECT, alpha=1.0),
             learn=policy(),
@@ -230,4 +230,4 @@ def test_the_loop_searches_images_as_it_searches_text(tmp_path):
 )
 def test_too_few_or_too_small_images_are_named(changed, message):
     with pytest.raises(DataError, match=message):
-        image_task(**changed)
+        task_of(**changed)

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny_nasbench201 import nasbench201_task
+from tiny_nasbench201 import tiny_task
 
 from wpl_lab.search.protocol import draw, ranked
 from wpl_lab.search.spaces.nasbench201 import EDGES, Nasbench201Space
@@ -125,7 +125,7 @@ def test_the_network_is_the_plain_one(digits):
 
 
 def test_every_used_weight_has_a_gradient_and_no_other():
-    task = nasbench201_task()
+    task = tiny_task()
     inputs, targets = next(task.batches(0, [0]))
     random = generator(3)
     for genotype in [SPACE.parse("000000"), *(draw(SPACE, random) for _ in range(8))]:
@@ -137,7 +137,7 @@ def test_every_used_weight_has_a_gradient_and_no_other():
 
 
 def test_runs_side_by_side_are_as_alone():
-    task = nasbench201_task()
+    task = tiny_task()
     weights, cells = stacked(task, (0, 1)), [SPACE.parse("313304"), SPACE.parse("120334")]
     lanes = [(run, cell) for cell in cells for run in range(2)]
     inputs, targets = next(task.batches(0, [0, 1]))
@@ -153,7 +153,7 @@ def test_runs_side_by_side_are_as_alone():
 
 @pytest.mark.parametrize("digits", ["313304", "012340", "000000"])
 def test_the_fisher_information_is_of_single_images(digits):
-    task, genotype = nasbench201_task(), SPACE.parse(digits)
+    task, genotype = tiny_task(), SPACE.parse(digits)
     weights = stacked(task)
     inputs, targets = task.sample([generator(0)])
     children = task.children(weights, [(0, genotype)])
@@ -170,7 +170,7 @@ def test_the_fisher_information_is_of_single_images(digits):
 
 
 def test_what_is_dropped_is_dropped_in_training_only():
-    task = nasbench201_task(dropout=0.5, drop_path=0.5)
+    task = tiny_task(dropout=0.5, drop_path=0.5)
     inputs, targets = next(task.batches(0, [0]))
     children = task.children(stacked(task), [(0, SPACE.parse("333333"))])
     losses = {float(children.gradients(inputs, targets, [generator(seed)])[0]) for seed in range(5)}

@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pandas as pd
 import pytest
-from tiny_nasbench201 import nasbench201_task
+from tiny_nasbench201 import tiny_task
 from tiny_search import plasticity, run
 
 from wpl_lab.data.data_files import DataError
@@ -206,7 +206,7 @@ def test_a_search_costs_what_its_images_cost(truth):
 def given(tmp_path_factory):
     """Tables that two searches leave with no remedy, and two with WPL."""
     tables = {"children": [], "scores": []}
-    task = nasbench201_task(operations=SMALL.operations)
+    task = tiny_task(operations=SMALL.operations)
     folder = tmp_path_factory.mktemp("searches")
     for arm in ("none", "wpl"):
         protect = plasticity(protect=("stem", "edge"), warmup=1) if arm == "wpl" else None

@@ -5,7 +5,7 @@ import torch
 from wpl_lab.data.images import Images
 from wpl_lab.data.parts import PARTS
 from wpl_lab.search.spaces.nasbench201 import OPERATIONS
-from wpl_lab.search.spaces.nasbench201_task import Nasbench201Task
+from wpl_lab.search.spaces.nasbench201_task import nasbench201_task
 from wpl_lab.seeding import generator
 
 
@@ -20,7 +20,7 @@ def noise(counts=(40, 24, 12), size=5):
     return Images(pixels, labels, {})
 
 
-def nasbench201_task(**changed):
+def tiny_task(**changed):
     settings = {"operations": OPERATIONS, "width": 3, "stages": 2, "stacked": 2}
     settings |= {"batch_size": 8, "measured": 8, "shift": 0, "flip": False}
-    return Nasbench201Task(noise(), **settings | {"dropout": 0.0, "drop_path": 0.0} | changed)
+    return nasbench201_task(noise(), **settings | {"dropout": 0.0, "drop_path": 0.0} | changed)

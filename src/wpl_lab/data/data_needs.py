@@ -1,7 +1,7 @@
 """Checks that the data suffice for the settings in params.yaml; errors name the key."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.parts import Part
@@ -89,11 +89,11 @@ def check_text(sizes: Mapping[Part, int], *, batch_size: int, steps: int, score_
 
 def check_images(
     sizes: Mapping[Part, int],
-    shape: tuple[int, int, int],
+    size: Sequence[int],
     *,
     batch_size: int,
     stages: int,
-    model: str = "search.images.model",
+    section: str = "search.images.model",
 ) -> None:
     """Check that there are enough images for a search, and that they are large enough.
 
@@ -101,19 +101,19 @@ def check_images(
 
     Args:
         sizes: Number of images of each part.
-        shape: Their channels, height and width.
+        size: Their height and width.
         batch_size: Images of a training batch, and of a batch for rewards.
         stages: Stages of the model, each but the first at half the resolution.
-        model: The section of params.yaml that they are of.
+        section: The section of params.yaml that declares the model.
 
     Raises:
         DataError: If there are too few, or they are too small; names the key.
     """
-    _, height, width = shape
+    height, width = size
     if min(height, width) < 2 ** (stages - 1):
         raise DataError(
-            f"images: {model}.stages: {stages} halves images of {height}×{width} to nothing; take "
-            f"fewer stages or a larger images.size"
+            f"images: {section}.stages: {stages} halves images of {height}×{width} to nothing; "
+            f"take fewer stages or a larger images.size"
         )
     for part, found in (
         ("the training part", sizes["train"]),
@@ -121,5 +121,5 @@ def check_images(
     ):
         if found < batch_size:
             raise DataError(
-                f"images: {part} has {found} images; {model}.batch_size needs {batch_size}"
+                f"images: {part} has {found} images; {section}.batch_size needs {batch_size}"
             )

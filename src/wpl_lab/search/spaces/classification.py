@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from wpl.fisher.estimate import diagonal_fisher
 from wpl.kinds import Kind
+from wpl_lab.data.data_needs import check_images
 from wpl_lab.data.images import Images
 from wpl_lab.data.parts import Part as ImagePart
 from wpl_lab.search.protocol import Genotype, Part, Score, Tensors
@@ -208,23 +209,20 @@ class Classifiers:
 
 
 class Classification:
-    """Labelled images, standardised by the training part.
-
-    Attributes:
-        memory_format: In which the numbers of an image lie, where many are classified at once.
-    """
-
-    memory_format = torch.contiguous_format
+    """Labelled images, standardised by the training part."""
 
     def __init__(
         self,
         images: Images,
         network: Network,
         *,
+        section: str,
+        stages: int,
         batch_size: int,
         measured: int,
         shift: int,
         flip: bool,
+        memory_format: torch.memory_format = torch.contiguous_format,
         device: torch.device | str = "cpu",
     ) -> None:
         """Split the validation images in two.
@@ -232,13 +230,28 @@ class Classification:
         Args:
             images: The data.
             network: What classifies them.
+            section: The section of params.yaml that errors name.
+            stages: Stages of the network, each but the first at half the resolution.
             batch_size: Images of a training batch, and of a batch of ``reward``.
             measured: Number of training images for the statistics of batch normalisation.
             shift: Largest random shift of training images, in pixels.
             flip: Whether training images are mirrored with probability 1/2.
+            memory_format: The memory layout of images that are classified side by side.
             device: Where the model and the batches are.
+
+        Raises:
+            DataError: If there are too few images, or they are too small; names the key.
         """
+        sizes = {part: len(labels) for part, labels in images.labels.items()}
+        check_images(
+            sizes,
+            images.pixels["train"].shape[2:],
+            batch_size=batch_size,
+            stages=stages,
+            section=section,
+        )
         self.network, self.space = network, network.space
+        self.memory_format = memory_format
         self.device = torch.device(device)
         self.guessing = math.log(images.classes)
         self._images = images

@@ -1,4 +1,4 @@
-"""Classification of images with the cells of NAS-Bench-201."""
+"""Image classification with the cells of NAS-Bench-201."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,84 +6,61 @@ from typing import Any
 
 import torch
 
-from wpl_lab.data.data_needs import check_images
 from wpl_lab.data.images import Images, load_images
 from wpl_lab.search.spaces.classification import Classification
 from wpl_lab.search.spaces.nasbench201 import Nasbench201Space, Operation
 from wpl_lab.search.spaces.nasbench201_network import Layout, Nasbench201Network
 
 
-class Nasbench201Task(Classification):
-    """Labelled images, and networks of the cells of NAS-Bench-201."""
+def nasbench201_task(
+    images: Images,
+    *,
+    operations: Sequence[Operation],
+    width: int,
+    stages: int,
+    stacked: int,
+    dropout: float,
+    drop_path: float,
+    **batches: Any,
+) -> Classification:
+    """Lay out networks of the cells of NAS-Bench-201 that classify images.
 
-    memory_format = torch.channels_last
+    Args:
+        images: The data.
+        operations: As in ``Nasbench201Space``.
+        width: As in ``Layout``.
+        stages: As in ``Layout``.
+        stacked: As in ``Layout``.
+        dropout: As in ``Layout``.
+        drop_path: As in ``Layout``.
+        **batches: The other arguments of ``Classification``.
 
-    def __init__(
-        self,
-        images: Images,
-        *,
-        operations: Sequence[Operation],
-        width: int,
-        stages: int,
-        stacked: int,
-        batch_size: int,
-        measured: int,
-        shift: int,
-        flip: bool,
-        dropout: float,
-        drop_path: float,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        """Lay out the network.
+    Returns:
+        The task.
 
-        Args:
-            images: The data.
-            operations: As in ``Nasbench201Space``.
-            width: As in ``Layout``, like ``stages``, ``stacked``, ``dropout`` and ``drop_path``.
-            stages: See there.
-            stacked: See there.
-            batch_size: As in ``Classification``, like ``measured``, ``shift``, ``flip`` and
-                ``device``.
-            measured: See there.
-            shift: See there.
-            flip: See there.
-            dropout: See ``width``.
-            drop_path: See ``width``.
-            device: See ``batch_size``.
-
-        Raises:
-            DataError: If there are too few images, or they are too small; names the key.
-        """
-        sizes = {part: len(labels) for part, labels in images.labels.items()}
-        channels, rows, columns = images.pixels["train"].shape[1:]
-        check_images(
-            sizes,
-            (channels, rows, columns),
-            batch_size=batch_size,
-            stages=stages,
-            model="search.nasbench201.model",
-        )
-        layout = Layout(
-            width=width, stages=stages, stacked=stacked, dropout=dropout, drop_path=drop_path
-        )
-        super().__init__(
-            images,
-            Nasbench201Network(layout, Nasbench201Space(operations)),
-            batch_size=batch_size,
-            measured=measured,
-            shift=shift,
-            flip=flip,
-            device=device,
-        )
+    Raises:
+        DataError: If there are too few images, or they are too small; names the key.
+    """
+    layout = Layout(
+        width=width, stages=stages, stacked=stacked, dropout=dropout, drop_path=drop_path
+    )
+    return Classification(
+        images,
+        Nasbench201Network(layout, Nasbench201Space(operations)),
+        section="search.nasbench201.model",
+        stages=stages,
+        memory_format=torch.channels_last,
+        **batches,
+    )
 
 
-def make_task(data: Path | str, *, device: torch.device | str, **model: Any) -> Nasbench201Task:
-    """Read the data and lay it out.
+def make_task(data: Path | str, *, device: torch.device | str, **model: Any) -> Classification:
+    """Make the task from a data file.
 
     Args:
         data: File of the images.
         device: Where weights and batches are.
-        model: What else the task is made of, as in ``Nasbench201Task``.
+        **model: The other arguments of ``nasbench201_task``.
 
     Returns:
         The task.
@@ -91,4 +68,4 @@ def make_task(data: Path | str, *, device: torch.device | str, **model: Any) -> 
     Raises:
         ArtifactError: If the file is missing, damaged or of another kind.
     """
-    return Nasbench201Task(load_images(data), device=device, **model)
+    return nasbench201_task(load_images(data), device=device, **model)
