@@ -1,4 +1,4 @@
-# `make` runs everything, `make test` passes the tests; both install into .venv what is missing.
+# `make` runs everything, `make test` runs the tests; both install missing packages into .venv.
 PYTHON ?= python3
 ACTIVATE = . .venv/bin/activate
 
@@ -8,19 +8,19 @@ ACTIVATE = . .venv/bin/activate
 run: .venv/installed
 	$(ACTIVATE) && snakemake --cores all
 
-# The searches at greater length, each configuration in a clone of its own under .study/, where a
-# study that was ended goes on; what it shows is copied to docs/study/.
+# Longer searches, each configuration in a clone of its own under .study/, where an interrupted study
+# resumes; its results are copied to docs/study/.
 study: .venv/installed
 	$(ACTIVATE) && workflow/support/study.sh study text study/text
 	$(ACTIVATE) && workflow/support/study.sh study images study/images
 	$(ACTIVATE) && workflow/support/study.sh study_ptb text study/ptb
 
-# Searches of NAS-Bench-201, judged by its published tables, likewise; copied to docs/nasbench201/.
+# Searches of NAS-Bench-201, evaluated with its published tables; copied to docs/nasbench201/.
 # Needs pip install '.[nasbench]' and data/cifar10.tar.xz.
 nasbench201: .venv/installed
 	$(ACTIVATE) && workflow/support/study.sh nasbench201 nasbench201 nasbench201 published
 
-# With an overlay, as `make experiment OVERLAY=config/smoke.yaml OPTIONS="--name smoke"`.
+# A DVC experiment with an overlay: `make experiment OVERLAY=config/smoke.yaml OPTIONS="--name smoke"`.
 experiment: .venv/installed
 	$(ACTIVATE) && python workflow/support/experiment.py $(OVERLAY) $(OPTIONS)
 
@@ -32,7 +32,8 @@ test: .venv/installed
 test-long: .venv/installed
 	$(ACTIVATE) && pytest -m long
 
-# On a Slurm of one node that it starts; needs root and `apt-get install slurm-wlm munge`.
+# Runs the workflow on a Slurm cluster of one node, which it starts; needs root and
+# `apt-get install slurm-wlm munge`.
 test-slurm: .venv/installed
 	$(ACTIVATE) && tests/cluster/slurm.sh
 
@@ -60,19 +61,19 @@ usage: .venv/installed
 crate: .venv/installed
 	$(ACTIVATE) && PYTHONPATH=workflow:src python -m support.crate
 
-# Holds it against the profiles. The validator, which does not go with other packages of .venv, has
-# an environment of its own; it fetches the vocabulary from the net.
+# Validates it against the profiles. The validator conflicts with other packages in .venv and has an
+# environment of its own; it downloads the vocabulary.
 check-crate: crate
 	$(PYTHON) -m venv .venv/crate
 	.venv/crate/bin/pip install --quiet --disable-pip-version-check 'roc-validator>=0.13'
 	.venv/crate/bin/rocrate-validator validate --no-paging --verbose \
 		--profile-identifier workflow-run-crate --requirement-severity REQUIRED crate.zip
 
-# What a finished run says, against the committed results; an error if a primary verdict changed.
+# Compares a finished run with the committed results; an error if a primary verdict changed.
 check: .venv/installed
 	$(ACTIVATE) && python workflow/support/check.py
 
-# Puts what the results say into README.md and REPRODUCIBILITY.md.
+# Inserts the results into README.md and REPRODUCIBILITY.md.
 claims: .venv/installed
 	$(ACTIVATE) && python workflow/support/claims.py
 
@@ -80,11 +81,11 @@ claims: .venv/installed
 docs: .venv/installed
 	$(ACTIVATE) && mkdocs build --strict
 
-# Names and removes damaged objects in DVC's cache.
+# Lists and removes damaged objects in DVC's cache.
 verify: .venv/installed
 	$(ACTIVATE) && python workflow/support/verify.py
 
-# New pins, after a change of the ranges in pyproject.toml.
+# Pins new versions, after a change of the ranges in pyproject.toml.
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 		--extra workflow --extra cluster --extra s3 --extra transformers --extra lightning --extra docs --extra nasbench --extra dev \

@@ -1,8 +1,8 @@
-"""Which inputs libraries take for a diagonal empirical Fisher, how exactly, and at what cost.
+"""Compare libraries that compute a diagonal empirical Fisher: accepted inputs, errors and costs.
 
 Writes comparison.csv and, from it and comparison_page.md, the page docs/comparison.md. The
-libraries are installed with ``pip install .[comparison]``; one that is missing or fails has the
-reason in its rows.
+libraries are installed with ``pip install .[comparison]``; for one that is missing or fails, the
+table has the reason.
 
     python benchmarks/comparison.py [--seconds 4] [--only "GPT-2"]... [--render]
 """
@@ -30,7 +30,7 @@ EXACT = 1e-3
 
 
 def reference(name):
-    """The loop in double precision."""
+    """Compute F by the loop in double precision."""
     given = inputs.build(name)
     batch = given.batch
     names = list(batch) if isinstance(batch, dict) else range(len(batch))
@@ -47,10 +47,11 @@ def _double(value):
 
 
 def largest_error(found, expected):
-    """The largest over parameters of ‖F − F_loop‖ / ‖F_loop‖.
+    """Compute the maximum over parameters of ‖F − F_loop‖ / ‖F_loop‖.
 
-    What is nothing but rounding, such as the gradient of a key's bias, is measured against 1e-9 of
-    the largest norm. A library's own layers may go by other names: these are left out.
+    The denominator is at least 1e-9 of the largest norm, for gradients that are only rounding, such
+    as that of the bias of the keys in attention. Parameters that a library has renamed are left
+    out.
     """
     least = 1e-9 * max(f.norm() for f in expected.values())
     return max(
@@ -61,13 +62,17 @@ def largest_error(found, expected):
 
 
 def attempt(name, given):
-    """Try a library: what computes F, or None; and F, or what the library says."""
+    """Try a library.
+
+    Returns:
+        A function that computes F, and F; or None and the error message.
+    """
     try:
         run = ready(name, given)
         found = run()
     except ImportError as error:
         return None, f"not installed: {error}"
-    except Exception as error:  # of their code
+    except Exception as error:  # anything that a library raises
         lines = str(error).strip().splitlines() or [""]
         return None, f"{type(error).__name__}: {lines[0][:160]}"
     missing = left_out(wanted(given.model), found)
@@ -75,7 +80,7 @@ def attempt(name, given):
 
 
 def left_out(parameters, found):
-    """Names of parameters without F, beyond those that a library's own layers call otherwise."""
+    """List the parameters without F, except where a library's own layers have renamed them."""
     missing = [name for name in parameters if name not in found]
     others = sum(f.numel() for name, f in found.items() if name not in parameters)
     return missing if sum(parameters[name].numel() for name in missing) > others else []
@@ -113,7 +118,7 @@ def version(package):
 
 
 def read(path):
-    """The rows of a table, none if there is no file."""
+    """Return the rows of a table; none if there is no file."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -121,7 +126,7 @@ def read(path):
 
 
 def render(table):
-    """The page: tables of costs and errors, what libraries say, and how they are called."""
+    """Render the page: tables of costs and errors, error messages, and calls."""
     said = list(dict.fromkeys(says(row) for row in table if _refused(row)))
     cells = {(row["input"], row["library"]): cell(row, said) for row in table}
     return Template(TEXT.read_text("utf-8")).substitute(
@@ -168,7 +173,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4, help="for each input")
     parser.add_argument("--only", action="append", help="part of an input's name")
-    parser.add_argument("--render", action="store_true", help="make the page of the table there is")
+    parser.add_argument("--render", action="store_true", help="only render the page from the table")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")

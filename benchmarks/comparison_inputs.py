@@ -1,4 +1,4 @@
-"""Small models and batches as people have them, for benchmarks/comparison.py; data is random."""
+"""Small models and batches of common kinds, for benchmarks/comparison.py; the data is random."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,10 +17,10 @@ class Input(NamedTuple):
     Attributes:
         model: In eval mode.
         batch: A dictionary with ``labels``, or a tuple that ends with the targets.
-        criterion: Sums −log p over the batch, from outputs with the classes second; a MSELoss, 2
-            · −log p.
-        settings: What ``wpl.diagonal_fisher`` is told beside the model and the batch.
-        ahead: Whether the labels at a position belong to the outputs one position before.
+        criterion: Sums −log p over the batch, or 2 · −log p if it is a MSELoss. Its first argument
+            has the classes in the second dimension.
+        settings: Further arguments of ``wpl.diagonal_fisher``.
+        ahead: Whether the outputs at a position predict the label at the next one.
     """
 
     model: nn.Module
@@ -30,7 +30,7 @@ class Input(NamedTuple):
     ahead: bool = False
 
     def arguments(self, batch):
-        """What the model is called with, by order or by name, without the targets."""
+        """Return the positional and the keyword arguments of the model, without the targets."""
         if isinstance(batch, dict):
             return (), {name: value for name, value in batch.items() if name != "labels"}
         return batch[:-1], {}
@@ -40,20 +40,20 @@ class Input(NamedTuple):
         return y[:, 1:] if self.ahead else y
 
     def outputs(self, result):
-        """The outputs in the layout of torch's losses: classes second."""
+        """Return the outputs in the layout of torch's losses, with the classes second."""
         z = result if isinstance(result, Tensor) else result.logits
         z = z[:, :-1] if self.ahead else z
         return z.movedim(-1, 1) if z.ndim == 3 and _has_classes(self.criterion) else z
 
     def loss(self, model, batch):
-        """−log p, summed over the batch."""
+        """Compute −log p, summed over the batch."""
         ordered, named = self.arguments(batch)
         found = self.criterion(self.outputs(model(*ordered, **named)), self.targets(batch))
         return found / 2 if isinstance(self.criterion, nn.MSELoss) else found
 
 
 def rows(batch, some):
-    """Some samples of a batch, as a batch."""
+    """Return some samples of a batch, as a batch."""
     if isinstance(batch, dict):
         return {name: value[some] for name, value in batch.items()}
     return tuple(part[some] for part in batch)
@@ -99,7 +99,7 @@ def some_parameters():
 
 
 def used(model, x):
-    """A model whose batch norms have seen data."""
+    """Return a model after a forward pass that sets the running statistics of its batch norms."""
     with torch.no_grad():
         model.train()(x)
     return model
@@ -124,7 +124,7 @@ def tied():
 
 
 def padded(y):
-    """Hide the targets behind each row's end."""
+    """Mask the targets after a random end of each row."""
     ends = torch.randint(TIME // 2, TIME, (len(y), 1))
     return y.masked_fill(torch.arange(y.shape[1]) >= ends, -100)
 
@@ -199,7 +199,7 @@ def smoothed():
 
 
 class Views(nn.Module):
-    """One minus the cosine between the two views of a sample: no targets are used."""
+    """One minus the cosine similarity of the two views of a sample; targets are not used."""
 
     reduction = "sum"
 
@@ -230,7 +230,7 @@ def two_inputs():
 
 
 class Softsign(torch.autograd.Function):
-    """As people write one: with no rule for torch.vmap."""
+    """A typical autograd.Function: without a rule for torch.vmap."""
 
     @staticmethod
     def forward(ctx, x):
@@ -254,7 +254,7 @@ def own_function():
 
 
 class Recurrent(nn.Module):
-    """A cell written with parameters of its own, and a loop over time."""
+    """A recurrent cell written with plain parameters and a loop over time."""
 
     def __init__(self, width=64):
         super().__init__()
@@ -312,18 +312,18 @@ INPUTS: dict[str, Callable[[], Input]] = {
     "an autograd.Function": own_function,
     "a recurrent cell of one's own": own_cell,
 }
-"""Each sample has a gradient of its own, and F is the mean of its squares."""
+"""Inputs whose samples have gradients of their own: F is the mean of their squares."""
 
 REFUSE: dict[str, Callable[[], Input]] = {
     "batch norm on the batch's statistics": batch_statistics,
     "one logit as a classifier": one_logit,
     "an LSTM that takes time first": time_first,
 }
-"""There is no such gradient, or it says nothing: an error is the right answer."""
+"""Inputs without such gradients, or with gradients that carry no information: an error is right."""
 
 
 def build(name: str) -> Input:
-    """Make an input, the same at each call."""
+    """Make an input; it is the same at each call."""
     torch.manual_seed(0)
     made = (INPUTS | REFUSE)[name]()
     made.model.eval()

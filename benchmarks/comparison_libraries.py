@@ -1,7 +1,7 @@
-"""The diagonal empirical Fisher information by each library's documented way.
+"""The diagonal empirical Fisher information with each library, used as its documentation says.
 
-Each function takes an ``Input`` and returns what computes F by name of the parameter: the mean over
-samples of the squared gradient of −log p.
+For each library, a function takes an ``Input`` and returns a function that computes F, by name of
+the parameter: the mean over samples of the squared gradient of −log p.
 """
 
 import copy
@@ -23,7 +23,7 @@ def wanted(model):
 
 
 def plain(given):
-    """One forward and backward pass, what all are compared with."""
+    """Return one plain forward and backward pass, the unit of all costs."""
 
     def run():
         given.model.zero_grad()
@@ -39,7 +39,8 @@ def wpl(given):
 def loop(given, copies=1):
     """Square the gradient of each sample.
 
-    Torch 2.15 differentiates a batch norm wrongly for a batch of one: the reference takes two.
+    The reference uses two copies of a sample, because torch 2.15 computes wrong gradients of batch
+    norm for a batch of one.
     """
     parameters = wanted(given.model)
 
@@ -71,7 +72,7 @@ def torch_func(given):
 
 
 class InForm(nn.Module):
-    """What libraries want that take a criterion: outputs in its layout, from one argument."""
+    """A model with one argument, and outputs in the layout that a criterion takes."""
 
     def __init__(self, given):
         super().__init__()
@@ -89,7 +90,7 @@ class InForm(nn.Module):
 
 
 def in_form(given):
-    """Module, inputs and targets: the model itself, or behind ``InForm`` where that is needed."""
+    """Return module, inputs and targets: the model, wrapped in ``InForm`` where necessary."""
     y, batch = given.targets(given.batch), given.batch
     if isinstance(batch, tuple) and len(batch) == 2:
         ready = given.outputs(result := given.model(batch[0])) is result
@@ -100,19 +101,19 @@ def in_form(given):
 
 
 def by_name(module, flat):
-    """Cut a vector into the shapes of a module's parameters."""
+    """Split a vector into tensors with the shapes of a module's parameters."""
     parameters = {name.removeprefix("model."): p for name, p in wanted(module).items()}
     parts = flat.split([p.numel() for p in parameters.values()])
     return {n: f.view_as(p) for (n, p), f in zip(parameters.items(), parts, strict=True)}
 
 
 def factor(given):
-    """A MSELoss is 2 · −log p, and its squared gradient 4 times as large."""
+    """Return the factor that turns squared gradients into F: a MSELoss is 2 · −log p."""
     return 0.25 if isinstance(given.criterion, nn.MSELoss) else 1.0
 
 
 def samples_of(x, y):
-    """A data set of pairs, or of dictionaries with labels."""
+    """Return a data set of pairs, or of dictionaries with labels."""
     if isinstance(x, dict):
         return [{**rows(x, k), "labels": y[k]} for k in range(len(y))]
     return TensorDataset(x, y)
@@ -171,11 +172,11 @@ def opacus(given):
 
     model = given.model
     if any(isinstance(m, nn.LSTM | nn.MultiheadAttention) for m in model.modules()):
-        model = ModuleValidator.fix(model)  # layers of its own for these
+        model = ModuleValidator.fix(model)  # replaces them by layers of Opacus
         if hasattr(model, "decoder"):
             model.decoder.weight = model.embedding.weight  # tied again
     wrapped = GradSampleModule(model.train(), loss_reduction="sum", strict=False)
-    for module in wrapped.modules():  # it records in train mode only
+    for module in wrapped.modules():  # gradients are recorded in train mode only
         if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.Dropout):
             module.eval()
 
@@ -254,14 +255,14 @@ def avalanche(given, batch_size=None):
     data = [(rows(x, k) if isinstance(x, dict) else x[k], y[k], 0) for k in range(len(y))]
     criterion = copy.deepcopy(given.criterion)
     if batch_size is None:
-        criterion.reduction = "mean"  # as people train
+        criterion.reduction = "mean"  # as is usual in training
     optimizer = torch.optim.SGD(module.parameters(), 0.1)
 
     def run():
         found = EWCPlugin(1.0).compute_importances(
             module, criterion, optimizer, data, "cpu", batch_size or len(y)
         )
-        module.eval()  # it leaves it in train mode
+        module.eval()  # Avalanche leaves it in train mode
         return {n.removeprefix("model."): factor(given) * f.data for n, f in found.items()}
 
     return run
@@ -283,30 +284,30 @@ LIBRARIES = {
     "torch.func": (torch_func, "torch"),
     "loop": (loop, "torch"),
 }
-"""By the name in the table: what makes the method ready, and the package that it is part of."""
+"""By the name in the table: the function that prepares the method, and the package."""
 
 CALLS = {
-    "wpl": "`diagonal_fisher(model, [batch])`, with `likelihood=` or `loss=` where it is not a "
+    "wpl": "`diagonal_fisher(model, [batch])`, with `likelihood=` or `loss=` if the model is not a "
     "classifier",
     "laplace-torch": '`Laplace(model, likelihood, subset_of_weights="all", '
-    'hessian_structure="diag", backend=CurvlinopsEF).fit(loader)`, of which `H`; for dictionaries '
-    "`AsdlEF`, as its error says",
+    'hessian_structure="diag", backend=CurvlinopsEF).fit(loader)`, attribute `H`; for dictionaries '
+    "`AsdlEF`, as its error message recommends",
     "curvlinops": "`hutchinson_diag(EFLinearOperator(model, criterion, parameters, data), "
-    f"{MATVECS})`: an estimate from random vectors, there being no diagonal of its own; each "
-    "position of a sequence or of an image counts as a sample",
-    "Opacus": "`GradSampleModule(model, strict=False)`, of which `p.grad_sample`; LSTM and "
-    "attention replaced by `ModuleValidator.fix`; in train mode, without which it records nothing, "
-    "but dropout and batch norm in eval mode",
+    f"{MATVECS})`: an estimate from random vectors, as there is no method for the diagonal itself; "
+    "each position of a sequence or of an image counts as a sample",
+    "Opacus": "`GradSampleModule(model, strict=False)`, then `p.grad_sample`; LSTM and attention "
+    "are replaced by `ModuleValidator.fix`; the model is in train mode, as Opacus records nothing "
+    "in eval mode, but its dropout and batch norm layers are in eval mode",
     "BackPACK": "`with backpack(SumGradSquared()): loss.backward()`, model and criterion extended, "
-    "with `use_converter=True` if it is no `Sequential`",
+    "with `use_converter=True` if the model is not a `Sequential`",
     "nngeometry": "`PMatDiag(TorchHooksJacobianBackend(model, log_likelihood), loader).get_diag()`",
-    "Avalanche": "`EWCPlugin.compute_importances`, criterion a mean, on the batch",
+    "Avalanche": "`EWCPlugin.compute_importances` on the batch, with a mean as criterion",
     "Avalanche, one by one": "the same with batches of one sample",
     "torch.func": "`vmap(grad(loss))`, squared",
-    "loop": "`torch.autograd.grad` for one sample at a time, squared",
+    "loop": "`torch.autograd.grad` of one sample at a time, squared",
 }
 
 
 def ready(name: str, given: Input):
-    """Make a method ready on a copy of the model."""
+    """Prepare a method on a copy of the model."""
     return LIBRARIES[name][0](given._replace(model=copy.deepcopy(given.model)))

@@ -1,6 +1,6 @@
-"""The empirical Fisher information, ours and others', against a plain forward and backward pass.
+"""Time the empirical Fisher information of several libraries, relative to a plain training pass.
 
-All run interleaved in one process on one thread: what else the machine does meets all alike.
+All methods run in turn in one process on one thread, so that other processes disturb all equally.
 
     python benchmarks/fisher.py [--seconds 20] [--case "LeNet, 128"]...
 """
@@ -23,26 +23,26 @@ COLUMNS = ["case", "method", "ratio", "low", "high", "ms", "error", "memory", "n
 
 
 def relative_error(found, expected):
-    """The largest over parameters of ‖F − F_loop‖ / ‖F_loop‖."""
+    """Compute the maximum over parameters of ‖F − F_loop‖ / ‖F_loop‖."""
     errors = [
         float((found[name] - f).norm() / f.norm().clamp(min=1e-30))
         for name, f in expected.items()
-        if name in found  # some rename what they replace
+        if name in found  # some libraries rename parameters
     ]
     return max(errors)
 
 
 def reference(case):
-    """The loop in double precision."""
+    """Compute F by the loop in double precision."""
     model, x, y = fisher_cases.build(case)
     x = x.double() if x.is_floating_point() else x
     return {name: f.float() for name, f in loop(model.double(), x, y)().items()}
 
 
 def timed(run):
-    """Processor time: other processes that interrupt do not count.
+    """Measure processor time, which does not count interruptions by other processes.
 
-    A run before, not timed, brings its model back into the caches: the others ran meanwhile.
+    An untimed run before brings the model back into the caches, as other methods ran meanwhile.
     """
     run()
     start = time.process_time()
@@ -51,7 +51,7 @@ def timed(run):
 
 
 def interleave(runs, seconds):
-    """Time all in turn, the slow ones less often; ratios are of neighbours in time."""
+    """Time all methods in turn, slow ones less often, relative to the plain passes around each."""
     spent = dict.fromkeys(runs, 0.0)
     ratios = {name: [] for name in runs}
     times = {name: [] for name in runs}
@@ -101,7 +101,7 @@ def measure(case, seconds):
 
 
 def peak(run):
-    """The most memory in tensors, in bytes, beyond what there was before."""
+    """Measure the peak memory of new tensors, in bytes."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         kept = run()
     del kept

@@ -1,4 +1,4 @@
-"""The models of benchmarks/fisher.py, with a batch of random data each."""
+"""Models for benchmarks/fisher.py, each with a batch of random data."""
 
 from itertools import pairwise
 
@@ -47,7 +47,7 @@ def pointwise(inputs, channels):
 
 
 class Cell(nn.Module):
-    """Four nodes, each the sum of two operations on earlier states, as a search finds them."""
+    """A cell as found by a search: four nodes, each the sum of two operations on earlier states."""
 
     def __init__(self, first, second, channels):
         super().__init__()
@@ -65,7 +65,7 @@ class Cell(nn.Module):
 
 
 class Searched(nn.Module):
-    """Three cells with poolings between them."""
+    """A network of three cells with pooling layers between them."""
 
     def __init__(self, channels=20):
         super().__init__()
@@ -86,7 +86,7 @@ class Searched(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """An LSTM whose embedding is also its decoder."""
+    """An LSTM language model with a tied decoder."""
 
     def __init__(self, vocabulary=10_000, width=200):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The empirical Fisher information as others compute it: by name, the mean of squared gradients."""
+"""The empirical Fisher information with several libraries: mean squared gradients, by name."""
 
 import copy
 import warnings
@@ -15,7 +15,7 @@ def loss_sum(logits, y):
 
 
 def plain(model, x, y):
-    """One forward and backward pass, what all are compared with."""
+    """Return one plain forward and backward pass, the unit of all times."""
 
     def run():
         model.zero_grad()
@@ -90,7 +90,7 @@ def opacus(model, x, y):
     if _has_lstm(model):
         model.decoder.weight = model.embedding.weight
     wrapped = GradSampleModule(model.train(), loss_reduction="sum", strict=False)
-    for module in wrapped.modules():  # it records in train mode only
+    for module in wrapped.modules():  # gradients are recorded in train mode only
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.eval()
 
@@ -150,7 +150,7 @@ LIMIT = 1.5e9  # bytes
 
 
 def prepare(name, model, x, y):
-    """Make a method ready and try it: its result, or why there is none."""
+    """Prepare a method and try it; return a function and its result, or None and the reason."""
     size = 4 * len(x) * sum(p.numel() for p in model.parameters())
     if name in {"Opacus", "torch.func"} and size > LIMIT:
         return None, f"skipped: keeps {size / 1e9:.0f} GB of gradients"

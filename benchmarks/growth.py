@@ -1,10 +1,10 @@
-"""What Snakemake and DVC cost for each job, and how long a run takes that has nothing to do.
+"""Time the overhead of Snakemake and DVC per job, and runs that have nothing to do.
 
     python benchmarks/growth.py [jobs ...]
 
-Makes a workflow of so many trivial jobs (10, 100 and 1,000) from the project's own parts (checks,
-digests, locks, profile, DVC stage) in a temporary folder, and times it there. A job does nothing,
-as a script of the project does it: it costs Python's start and the imports that every script has.
+Makes a workflow of many trivial jobs (10, 100 and 1,000) with the project's checks, digests, locks,
+profile and DVC stage in a temporary folder, and times it there. The script of a job only starts
+Python and imports the modules that every script of the project imports.
 """
 
 import os
@@ -118,7 +118,7 @@ def run(command: str, folder: Path) -> float:
 
 
 def alone(folder: Path) -> float:
-    """Seconds of a job's own process, the median of 9."""
+    """Time the process of a job alone, in seconds: the median of 9."""
     command = f"PYTHONPATH=src:workflow/scripts {sys.executable} -c 'import job, wpl_lab.io.files'"
     return sorted(run(command, folder) for _ in range(9))[4]
 

@@ -1,10 +1,10 @@
-"""How long the main job takes, and how long a run that has nothing to do.
+"""Time the main job, and runs that have nothing to do.
 
     python benchmarks/main_job.py
 
-Copies the project as git knows it into a temporary folder and times, there: the first run of each
-stage and of all; a second one; one after a change of `wpl.alpha`; `dvc repro`, which then records
-what is there; a second one.
+Clones the project into a temporary folder and times there: the first run of each stage and their
+sum; a run with nothing to do; a run after a change of `wpl.alpha`; `dvc repro`, which records the
+results; and a second `dvc repro`.
 """
 
 import shutil

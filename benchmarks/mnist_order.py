@@ -1,12 +1,13 @@
-"""Does A forget more the more layers it shares? Two models on MNIST, over many settings.
+"""Test in many settings whether A forgets more the more layers it shares, on MNIST.
 
-    python benchmarks/mnist_order.py data        # trains what order.csv lacks; data has MNIST/raw
-    python benchmarks/mnist_order.py             # renders docs/mnist/order.md from its table again
+    python benchmarks/mnist_order.py data        # trains settings missing in order.csv; MNIST/raw
+                                                 # is in the folder data
+    python benchmarks/mnist_order.py             # only renders docs/mnist/order.md from order.csv
 
-Without a remedy, the paper's A keeps .81, .75 and .64 with 1, 2 and 3 shared layers: an order that
-the default experiment does not show. Here width, optimiser, initial weights, convergence of A and
-length of B's training vary, all of a setting's runs side by side. All settings take 25 minutes of a
-processor, width 100 most of it.
+Without a remedy, A of the paper keeps .81, .75 and .64 with 1, 2 and 3 shared layers, an order that
+the default experiment does not show. The settings vary the width, the optimiser, the initial
+weights, the end of A's training, and the length of B's. All runs of a setting are trained side by
+side. All settings take 25 minutes on one core, most of it for width 100.
 """
 
 import argparse
@@ -40,9 +41,9 @@ OPTIMISERS = {
     "SGD 0.01, momentum 0.9": lambda weights: torch.optim.SGD(weights, 0.01, momentum=0.9),
 }
 INITIAL = ("uniform", "He")
-"""Weights of layers as torch makes them, ±1/√fan-in; or √6 times that, with biases of 0."""
+"""Initial weights: uniform in ±1/√fan-in, torch's default, or √6 times that, with biases of 0."""
 STOPS = (0.89, "converged")
-"""The validation accuracy at which A is taken, the paper's; or after all its iterations."""
+"""End of A's training: at the validation accuracy of the paper, or after all its iterations."""
 SETTINGS = tuple(itertools.product(WIDTHS, OPTIMISERS, INITIAL))
 PLANNED = len(SETTINGS) * len(STOPS)
 """The number of settings, counting both stops of A."""
@@ -54,7 +55,7 @@ TESTED = 2000
 
 
 def train_setting(images: Images, width: int, optimiser: str, initial: str) -> pd.DataFrame:
-    """Train A of all seeds, then B from both stops and all numbers of shared layers.
+    """Train A for all seeds, then B for both stops of A and all numbers of shared layers.
 
     Args:
         images: MNIST.
@@ -63,8 +64,8 @@ def train_setting(images: Images, width: int, optimiser: str, initial: str) -> p
         initial: One of ``INITIAL``, for both models.
 
     Returns:
-        A row per stop, number of shared layers, seed and record: iterations of B, test accuracy of
-        A before and after, and of B.
+        One row per stop, number of shared layers, seed and record: iterations of B, test accuracy
+        of A before and after, and that of B.
     """
     first = initialise(images, "first", width, initial)
     stopped = {name: torch.empty_like(p) for name, p in first.items()}
@@ -76,7 +77,7 @@ def train_setting(images: Images, width: int, optimiser: str, initial: str) -> p
             for name, p in first.items():
                 stopped[name][now] = p.detach()[now]
             never &= ~now
-    if never.any():  # too narrow or too slow to get there: as far as it came
+    if never.any():  # the accuracy was not reached: take the last weights
         for name, p in first.items():
             stopped[name][never] = p.detach()[never]
 
@@ -114,7 +115,7 @@ def train_setting(images: Images, width: int, optimiser: str, initial: str) -> p
 
 
 def initialise(images: Images, model: str, width: int, initial: str) -> mlp.Parameters:
-    """Draw the initial weights of all seeds: by name, ``(seed, ...)``."""
+    """Draw the initial weights for all seeds, by name: ``(seed, ...)``."""
     features = images.pixels["train"][0].numel()
     widths = [features, *[width] * (LAYERS[model] - 1), images.classes]
     theta = mlp.init(widths, [generator(s, f"train_{model}", "init") for s in SEEDS])
@@ -125,7 +126,7 @@ def initialise(images: Images, model: str, width: int, initial: str) -> mlp.Para
 
 
 def descend(theta: mlp.Parameters, images: Images, model: str, optimiser: str) -> Iterator[int]:
-    """Train weights ``(run, ...)`` in place, and yield the number of steps after each of them."""
+    """Train weights ``(run, ...)`` in place, and yield the number of steps done after each step."""
     optimise = OPTIMISERS[optimiser]([p.requires_grad_() for p in theta.values()])
     stream: Iterable[tuple[Tensor, Tensor]] = batches(
         *images.flat("train"),
@@ -146,7 +147,7 @@ def descend(theta: mlp.Parameters, images: Images, model: str, optimiser: str) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", type=Path, nargs="?", help="folder of MNIST/raw")
+    parser.add_argument("root", type=Path, nargs="?", help="folder with MNIST/raw")
     root = parser.parse_args().root
     torch.set_num_threads(1)
     table = FOLDER / "order.csv"

@@ -1,4 +1,4 @@
-"""The page about the order of forgetting on MNIST, made from its table."""
+"""Render the page about the order of forgetting on MNIST from its table."""
 
 import pandas as pd
 
@@ -11,21 +11,23 @@ SETTING = ["width", "optimiser", "initial", "stop"]
 LEVEL = 0.05
 PAGE = """# Does A forget more the more layers it shares?
 
-In figure 1 of the paper A, a perceptron of four layers on MNIST, keeps about {paper} with 1, 2 and
-3 shared layers when B is trained without a remedy. Here {settings} of {planned} settings are
-trained with {seeds} seeds each: the width of the hidden layers, the optimiser of both models, their
-initial weights (`uniform` in ±1/√fan-in, as torch makes them, or He's, √6 times as wide, biases 0),
-and A taken when its validation accuracy reaches .89, as in the paper, or after all its steps. A is
-scored after several steps of B; the experiment ([findings](findings.md)) scores it after 1,500.
+In figure 1 of the paper, A, a perceptron of four layers on MNIST, keeps an accuracy of about
+{paper} with 1, 2 and 3 shared layers when B is trained without a remedy. Does this order appear
+here? {settings} of {planned} planned settings were trained, with {seeds} seeds each. They differ
+in the width of the hidden layers, the optimiser of both models, their initial weights (`uniform`
+in ±1/√fan-in, the default of torch, or He's, which are √6 times as wide, with biases of 0), and
+the end of A's training: when its validation accuracy reaches .89, as in the paper, or after all
+its steps. A is scored after several numbers of steps of B; in the experiment
+([findings](findings.md)), after 1,500.
 
-The order **appears** where the mean accuracy that A keeps falls from 1 to 2 to 3 shared layers, and
-the trend, 1 against 3, has p < {level} in a paired sign-flip test over seeds; it is **reversed**
-where all of that holds the other way round. The settings are a search for the order: by chance one
-in twenty shows a trend, so the tests that count are those of the means over settings, seed by seed.
-The steps of B at which A is scored, and this criterion, were chosen after the first settings had
-been trained: this page explores; it confirms nothing.
+The order **appears** in a setting if the mean accuracy that A keeps decreases from 1 to 2 to 3
+shared layers, and the trend, 1 against 3, has p < {level} in a paired sign-flip test over seeds;
+it is **reversed** if the accuracy increases, with the same test. As many settings are tested,
+about one in twenty shows a trend by chance; more reliable are the tests of the means over
+settings, seed by seed. The steps of B at which A is scored, and this criterion, were chosen after
+the first settings had been trained: the results are exploratory, not confirmatory.
 
-## Where it appears
+## Where the order appears
 
 {counts}
 
@@ -39,24 +41,24 @@ Means over seeds; {steps}.
 
 {table}
 
-Made by `python benchmarks/mnist_order.py` from [order.csv](order.csv): one row per setting, number
-of shared layers, seed and number of steps of B.
+Rendered by `python benchmarks/mnist_order.py` from [order.csv](order.csv), which has one row per
+setting, number of shared layers, seed and number of steps of B.
 """
-EXPLANATION = """An explanation that fits: the order belongs to the first steps of B. The shared
-layers are then pulled towards a network that has learnt nothing yet, and the more of them move, the
-more of A breaks. Later B solves the same task as A, on the same images: its layers become useful to
-A again, and more so the more of them are shared."""
+EXPLANATION = """A possible explanation is that the order is an effect of the first steps of B. They
+adapt the shared layers to a network that has not learnt anything yet, and A forgets more the more
+layers change. Later, B solves the same task as A on the same images: its layers become useful to A
+again, and more so the more of them are shared."""
 
 
 def report(runs: pd.DataFrame, planned: int) -> str:
-    """Write the page.
+    """Render the page.
 
     Args:
-        runs: The columns of order.csv.
-        planned: The number of settings that are to be trained.
+        runs: A table with the columns of order.csv.
+        planned: The number of planned settings.
 
     Returns:
-        Markdown.
+        The page in Markdown.
     """
     orders = runs.groupby([*SETTING, "iteration"], sort=False).apply(order).reset_index()
     there = orders[orders["order"] == "appears"]
@@ -68,7 +70,7 @@ def report(runs: pd.DataFrame, planned: int) -> str:
         seeds=runs["seed"].nunique(),
         level=LEVEL,
         counts=_counts(runs, orders),
-        closest=_closest(there.loc[distance.idxmin()]) if len(there) else "It appears in none.",
+        closest=_closest(there.loc[distance.idxmin()]) if len(there) else "It does not appear.",
         explanation=" ".join(EXPLANATION.split("\n")),
         steps=f"A after {' and '.join(map(str, _shown(orders)))} steps of B",
         table=_table(orders),
@@ -76,15 +78,15 @@ def report(runs: pd.DataFrame, planned: int) -> str:
 
 
 def order(runs: pd.DataFrame) -> pd.Series:
-    """Test whether A keeps less the more layers it shares, after some steps of B.
+    """Test whether A keeps less accuracy the more layers it shares, after some steps of B.
 
     Args:
         runs: Rows of one setting, or of several, which are averaged seed by seed.
 
     Returns:
-        The accuracy of A before, after with each number of shared layers, that of B with the most
-        of them, the p-value of the trend, and whether the order ``appears``, is ``reversed``, or
-        neither.
+        The accuracy of A before and, for each number of shared layers, after; the accuracy of B
+        with the largest number; the p-value of the trend; and the order: ``appears``, ``reversed``
+        or ``neither``.
     """
     kept = runs.pivot_table(index="seed", columns="shared", values="after")
     means = kept.mean()
@@ -116,17 +118,17 @@ def _counts(runs: pd.DataFrame, orders: pd.DataFrame) -> str:
                     *(f"{count.get(o, 0)} of {len(same)}" for o in ("appears", "reversed")),
                 ]
             )
-    head = ["settings", "steps of B", "A keeps, mean over them", "p of the trend"]
-    return _markdown([*head, "appears in", "reversed in"], rows)
+    head = ["settings", "steps of B", "mean accuracy of A", "p of the trend"]
+    return _markdown([*head, "order appears in", "reversed in"], rows)
 
 
 def _closest(row: pd.Series) -> str:
     stop = "stopped at .89" if row["stop"] != "converged" else "converged"
     return (
-        f"The setting closest to the paper in which it appears: width {row['width']}, "
-        f"{row['optimiser']}, initial weights {row['initial']}, A {stop} "
-        f"({_short(row['before'])}). After {row['iteration']} steps of B, A keeps "
-        f"{_kept({k: row[k] for k in PAPER})} (trend p = {row['p']:.3f}), and B has reached "
+        f"Among the settings in which the order appears, the closest to the paper is: width "
+        f"{row['width']}, {row['optimiser']}, initial weights {row['initial']}, A {stop} (accuracy "
+        f"{_short(row['before'])}). After {row['iteration']} steps of B, the accuracy of A is "
+        f"{_kept({k: row[k] for k in PAPER})} (trend p = {row['p']:.3f}) and that of B "
         f"{_short(row['second'])}."
     )
 

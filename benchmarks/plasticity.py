@@ -1,10 +1,10 @@
-"""What the weight plasticity loss adds to a training step, as a ratio to the plain SGD step.
+"""Time a training step with the weight plasticity loss, relative to a plain SGD step.
 
     python benchmarks/plasticity.py
 
-One thread. Each way and the plain step are timed in turn on copies of one model in one process,
-and the ratio is taken within each pair; printed are the median and the quartiles. The plain step
-against itself shows what a ratio is worth. All weights are anchored.
+On one thread, each variant and the plain step are timed in turn on copies of one model in one
+process; the ratio is computed for each pair. Prints median and quartiles. The ratio of the plain
+step to itself shows the precision of the measurement. All weights are anchored.
 """
 
 import copy
@@ -24,7 +24,7 @@ SECONDS = 10  # for each way and model
 
 
 class Words(nn.Module):
-    """A language model of ten million weights, its embedding tied to its decoder."""
+    """A language model with ten million weights and a tied decoder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def cases() -> dict[str, tuple[nn.Module, Tensor, Tensor]]:
 
 
 def steps(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Callable[[], None]]:
-    """One training step in each way, on models of their own."""
+    """Return a training step of each variant; each has its own copy of the model."""
 
     def prepare(way: str) -> Callable[[], None]:
         own = copy.deepcopy(model)
@@ -102,7 +102,7 @@ def steps(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Callable[[], None
 
 
 def seconds(step: Callable[[], None], times: int) -> float:
-    step()  # brings its model back into the caches
+    step()  # brings the model back into the caches
     start = time.perf_counter()
     for _ in range(times):
         step()

@@ -1,12 +1,12 @@
-"""What a search costs with the seeds side by side, against one seed after the other as before.
+"""Time searches with seeds side by side, compared with the earlier code, one seed after the other.
 
     python benchmarks/search.py
 
-The code before is that of the commit BEFORE, taken from git into a temporary folder. Both sides run
-in turn, each in a process of its own, on the same random text and with the same settings: searches
-of 16 units with WPL, and cells of the small space trained alone. Prints processor time per search
-and per cell, and median and range of the ratios over rounds; and whether the checkpoint of a seed
-has the same bytes beside fifteen others and alone.
+The earlier code is that of the commit BEFORE, extracted from git into a temporary folder. Both
+versions run in turn, each in a process of its own, on the same random text and with the same
+settings: searches of 16 units with WPL, and cells of the small space trained alone. Prints the
+processor time per search and per cell, median and range of the ratios over rounds, and whether the
+checkpoint of a seed is identical when it runs with fifteen others and alone.
 """
 
 import json
@@ -74,7 +74,7 @@ print(json.dumps([*times, (folder / "beside3").read_bytes() == (folder / "alone3
 
 
 def ran(code: str, source: Path, folder: Path) -> list[float]:
-    """Run a side in a process of its own, in a folder of its own; what it prints."""
+    """Run one version in a process and a folder of its own, and return what it prints."""
     with tempfile.TemporaryDirectory(dir=folder) as own:
         environment = os.environ | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
@@ -108,7 +108,7 @@ def main() -> None:
             f"{what:10} before {before:6.2f} s, now {now:6.2f} s, ratio "
             f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
         )
-    print(f"same bytes beside others and alone: {all(new[2] for _, new in rounds)}")
+    print(f"identical checkpoints with other seeds and alone: {all(new[2] for _, new in rounds)}")
     print(f"load {os.getloadavg()[0]:.1f}")
 
 

@@ -1,9 +1,9 @@
-"""What training many seeds side by side costs, against one seed.
+"""Time the training of 10 seeds side by side, compared with one seed.
 
     python benchmarks/seeds.py
 
-Trains the first model of the default experiment on random data in the shapes of digits and of
-MNIST, for 1 and for 10 seeds in turn, on one thread, and prints the median of the ratios.
+Trains the first model of the default experiment on random data with the shapes of the digits and of
+MNIST, with 1 and 10 seeds in turn, on one thread, and prints the median ratio of the times.
 """
 
 import statistics
@@ -51,7 +51,7 @@ def main() -> None:
         ratios = []
         for _ in range(7):
             start = time.perf_counter()
-            train_first(images, still, seeds=[0], width=WIDTH)  # reading and scoring, not training
+            train_first(images, still, seeds=[0], width=WIDTH)  # everything but the training
             fixed = time.perf_counter() - start
             one, ten = (seconds(images, n) - fixed for n in (1, 10))
             ratios.append(ten / one)

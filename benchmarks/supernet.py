@@ -1,13 +1,13 @@
-"""A step of the shared weights of NAS-Bench-201 against the same network written plainly.
+"""Time a training step of shared weights of NAS-Bench-201, compared with a plain PyTorch module.
 
     python benchmarks/supernet.py
 
-Both sides take the same steps of gradient descent, clipped, on the same images, in turn and in one
-process: an architecture of the shared weights, as a search trains it, and an `nn.Sequential` of
-that architecture with `torch.optim.SGD`. Prints images per second of processor time on one thread;
-the median of the ratios over architectures and rounds (1 is as fast as plain, more is faster), with
-the plain module in PyTorch's usual layout and in channels-last; and the share of a step that is
-spent in convolutions. Losses of the two sides must agree.
+Both take the same steps of gradient descent with clipping on the same images, in turn and in one
+process: an architecture with shared weights, as a search trains it, and the same architecture as
+an `nn.Sequential` with `torch.optim.SGD`. Prints images per second of processor time on one
+thread; the median speed relative to the plain module over architectures and rounds (larger than 1
+is faster), for PyTorch's default memory format and for channels-last; and the share of a step that
+is spent in convolutions and in batch normalisation. The losses must agree.
 """
 
 import argparse
@@ -31,7 +31,7 @@ RATE, NORM = 0.1, 5.0
 
 
 class Sum(nn.Module):
-    """A cell: nodes that are sums of operations on earlier nodes."""
+    """A cell, each node of which is the sum of operations on earlier nodes."""
 
     def __init__(self, operations):
         super().__init__()
@@ -79,7 +79,7 @@ def operation(name, weight):
 
 
 def plain(task, weights, genotype):
-    """The same network, of plain modules."""
+    """Build the same network from plain modules."""
     own, made = {name: weight[0] for name, weight in weights.items()}, task.network.layout
     layers = [convolved(own["stem"]), plain_norm(made.width)]
     for stage in range(made.stages):
@@ -144,7 +144,7 @@ def plain_step(model, inputs, targets):
 
 
 def main():
-    options = argparse.ArgumentParser(description="One step, shared against plain.")
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--architectures", type=int, default=6)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--steps", type=int, default=10)

@@ -1,9 +1,9 @@
-"""The empirical Fisher information of architectures that others wrote, against a plain pass.
+"""Time the empirical Fisher information of published architectures, relative to a plain pass.
 
-Each row: the time as a multiple of one forward and backward pass on the same batch, that of a loop
-over samples, the error against a loop in double precision, the share of weights with a closed form,
-and the peak of memory as a multiple of the plain pass's. ``--before`` names the folder ``src`` of
-another version of wpl, to be measured in the same process.
+A row has the time as a multiple of one forward and backward pass on the same batch, the time of a
+loop over samples likewise, the error compared with a loop in double precision, the share of weights
+with a closed form, and the peak memory as a multiple of that of the plain pass. ``--before`` is the
+folder ``src`` of another version of wpl, which is measured in the same process.
 
     python benchmarks/zoo.py [--only NAME]... [--part 1/4] [--rounds 5] [--before FOLDER]
 """
@@ -31,7 +31,7 @@ COLUMNS += ["error", "way"]
 
 
 def load(folder=None):
-    """Import wpl, from a folder if one is given, beside any other version of it."""
+    """Import wpl, from a folder if one is given; other versions may be loaded already."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "wpl"]:
         del sys.modules[name]
     sys.path.insert(0, folder or sys.path[0])
@@ -60,7 +60,7 @@ def plain(model, x, y):
 
 
 def loop(model, x, y, *, twice=False):
-    """Square the gradient of each sample; ``twice`` puts two copies of it into the batch."""
+    """Square the gradient of each sample; with ``twice``, from a batch of two copies of it."""
     parameters = [p for p in model.parameters() if p.requires_grad]
 
     def run():
@@ -86,7 +86,7 @@ def timed(run):
 
 
 def interleave(runs, rounds):
-    """Time all in turn; the median over rounds of each one's share of the plain passes."""
+    """Time all methods in turn; return median times relative to the plain pass, and its time."""
     for run in runs.values():
         run()
     ratios = {name: [] for name in runs}
@@ -101,7 +101,7 @@ def interleave(runs, rounds):
 
 
 def peak(run):
-    """The most memory in tensors, in bytes, beyond what there was before."""
+    """Measure the peak memory of new tensors, in bytes."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         kept = run()
     del kept
@@ -111,7 +111,7 @@ def peak(run):
 
 
 def error(model, x, y, package):
-    """The largest over parameters of ‖F − F_loop‖ / ‖F_loop‖, in double precision."""
+    """Compute the maximum over parameters of ‖F − F_loop‖ / ‖F_loop‖, in double precision."""
     model = model.double()
     x = x.double() if x.is_floating_point() else x
     wanted = {n: p for n, p in model.named_parameters() if p.requires_grad}
@@ -142,7 +142,7 @@ def measure(name, make, versions, rounds):
 
 
 def shares(model, ways):
-    """The share of weights that only have uses with a closed form; and what the others need."""
+    """Compute the share of weights with a closed form for all uses, and what the others need."""
     sizes = {name: p.numel() for name, p in model.named_parameters()}
     slow = {n: w for n, w in ways.items() if not all(u.startswith("closed") for u in w.split("; "))}
     closed = 1 - sum(sizes[n] for n in slow) / sum(sizes[n] for n in ways)
@@ -189,7 +189,7 @@ def main():
             continue
         try:
             row = measure(name, make, versions, options.rounds)
-        except Exception as error:  # of their code, or a package that is missing
+        except Exception as error:  # anything that a model raises, or a missing package
             row = dict.fromkeys(COLUMNS, "") | {"model": name}
             row["way"] = f"fails: {type(error).__name__}: {error}"[:300]
         rows.append(row)

@@ -1,7 +1,8 @@
-"""The architectures of benchmarks/zoo.py: random weights, nothing is downloaded.
+"""The architectures of benchmarks/zoo.py, with random weights; nothing is downloaded.
 
-Language models come tiny (2 layers of 64, 32 tokens), where the costs of calls dominate, and small
-(4 layers of 256, 128 tokens). Token 0 is padding: half of every other row, if ``padded``.
+Language models have two sizes: tiny (2 layers of 64, 32 tokens), where the overhead of calls
+dominates, and small (4 layers of 256, 128 tokens). Token 0 is padding: half of every other row, if
+``padded``.
 """
 
 from functools import partial
@@ -155,7 +156,7 @@ SEGMENTATION = ["Unet", "FPN", "Linknet", "PSPNet", "DeepLabV3Plus", "UnetPlusPl
 
 
 class Logits(nn.Module):
-    """A model of transformers that returns its logits, of token ids that are 0 where padded."""
+    """A model of transformers that takes token ids, 0 for padding, and returns logits."""
 
     def __init__(self, model, *, padded, both=False):
         super().__init__()
@@ -169,7 +170,7 @@ class Logits(nn.Module):
 
 
 class Uncached(nn.Module):
-    """A model that forgets what it keeps of its weights in eval mode, whose graph is gone."""
+    """A model without the cache of weights in eval mode, which refers to a freed graph."""
 
     def __init__(self, model):
         super().__init__()
@@ -183,7 +184,7 @@ class Uncached(nn.Module):
 
 
 class Pooled(nn.Module):
-    """A segmentation model's classes, averaged over the image."""
+    """A segmentation model whose logits are averaged over the image."""
 
     def __init__(self, model):
         super().__init__()
@@ -266,7 +267,7 @@ def segmentation(name):
 
 
 def zoo():
-    """List all: by name, kind and what makes model, inputs and targets."""
+    """List the architectures: by name, a function that makes model, inputs and targets."""
     found = {}
     for name, settings in TORCHVISION.items():
         found[f"torchvision {name}"] = partial(vision, name, settings)
@@ -290,6 +291,6 @@ def build(make):
     model, x, y = make()
     for parameter in model.parameters():
         if parameter.ndim <= 1 or not parameter.any():
-            with torch.no_grad():  # scales that start with 0 would hide what is behind them
+            with torch.no_grad():  # scales that start at 0 would make other gradients zero
                 parameter.add_(0.1 * torch.randn_like(parameter))
     return model.eval(), x, y

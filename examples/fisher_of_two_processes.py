@@ -1,7 +1,7 @@
-"""The Fisher information of one model, estimated by two processes on a half of the data each.
+"""Estimate the Fisher information of a model in two processes, each with half of the data.
 
-The two train the model with DistributedDataParallel first, over gloo. For more processes, or NCCL,
-start them with torchrun and leave out ``spawn``.
+Before that, both train the model with DistributedDataParallel and the backend gloo. For more
+processes, or NCCL, start them with torchrun instead of ``spawn``.
 """
 
 import argparse
@@ -27,13 +27,13 @@ def data():
 
 
 def batches(x, y, rank=0, processes=1):
-    """Return the batches that one of several processes works on."""
+    """Return the batches of one of several processes."""
     mine = torch.arange(rank, len(x), processes)
     return [(x[some], y[some]) for some in mine.split(32)]
 
 
 def run(rank, folder):
-    """Train in step with the other process, then estimate on the own half of the data."""
+    """Train together with the other process, then estimate on this process's half of the data."""
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=PROCESSES)
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -52,7 +52,7 @@ def run(rank, folder):
         alone = wpl.diagonal_fisher(model.module, batches(*data()))
         largest = max(float(f.max()) for f in alone.values())
         difference = max(float((fisher[name] - f).abs().max()) for name, f in alone.items())
-        print(f"{fisher.samples} samples by {PROCESSES} processes, {alone.samples} by one")
+        print(f"{fisher.samples} samples in {PROCESSES} processes, {alone.samples} in one")
         print(f"largest difference: {difference / largest:.6f} of the largest value")
     dist.destroy_process_group()
 
@@ -60,7 +60,9 @@ def run(rank, folder):
 def main():
     """Start the processes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, help="for the results; by default, a temporary one")
+    parser.add_argument(
+        "--folder", type=Path, help="of the results; by default, a temporary folder"
+    )
     folder = parser.parse_args().folder or Path(tempfile.mkdtemp())
     torch.multiprocessing.spawn(run, (folder,), nprocs=PROCESSES)
 

@@ -1,6 +1,7 @@
-"""An image classifier keeps upright digits while it learns inverted ones: Lightning's Trainer.
+"""Use WPL with Lightning's Trainer: a classifier learns inverted digits without forgetting others.
 
-One network with one head. Needs lightning, and scikit-learn for its digits.
+It is one network with one head, which is trained on digits first and then on the same digits with
+inverted colours. Needs lightning, and scikit-learn for its digits.
 """
 
 import argparse
@@ -44,14 +45,14 @@ class Classifier(lightning.LightningModule):
 
 
 def digits():
-    """Return images, upright and inverted, and their labels: training data, then test data."""
+    """Return training and test data of the digits as they are and with inverted colours."""
     x, y = map(torch.from_numpy, load_digits(return_X_y=True))
     x = (x.float() / 8 - 1).reshape(-1, 1, 8, 8)
-    upright, inverted = TensorDataset(x, y), TensorDataset(-x, y)
+    normal, inverted = TensorDataset(x, y), TensorDataset(-x, y)
     rows = range(len(x))
     return [
         tuple(TensorDataset(*data[rows[start:stop]]) for start, stop in ((400, None), (0, 400)))
-        for data in (upright, inverted)
+        for data in (normal, inverted)
     ]
 
 
@@ -71,13 +72,13 @@ def train(classifier, data, epochs, callbacks=()):
 
 @torch.no_grad()
 def accuracy(classifier, data):
-    """Compute the percentage of images that are told right."""
+    """Compute the percentage of images that are classified correctly."""
     x, y = data[:]
     return 100 * float((classifier.eval().model(x).argmax(1) == y).double().mean())
 
 
 def main():
-    """Print the accuracy on upright digits before and after the inverted ones."""
+    """Print the accuracy on normal digits before and after training on inverted ones."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=6, help="for each kind of images")
     parser.add_argument("--alpha", type=float, default=1000.0)
@@ -86,12 +87,12 @@ def main():
     warnings.filterwarnings("ignore", module="lightning")
 
     lightning.seed_everything(0, verbose=False)
-    (upright, upright_test), (inverted, inverted_test) = digits()
+    (normal, normal_test), (inverted, inverted_test) = digits()
     classifier = Classifier()
-    train(classifier, upright, options.epochs)
-    print(f"upright: {accuracy(classifier, upright_test):.0f} % before the inverted ones")
+    train(classifier, normal, options.epochs)
+    print(f"normal: {accuracy(classifier, normal_test):.0f} % before the inverted ones")
 
-    loader = DataLoader(upright, batch_size=128)
+    loader = DataLoader(normal, batch_size=128)
     fisher = wpl.diagonal_fisher(classifier.model, loader, kind="exact")
     anchor = dict(classifier.model.named_parameters())
     plasticity = wpl.WeightPlasticity(anchor, fisher, options.alpha)
@@ -101,7 +102,7 @@ def main():
         lightning.seed_everything(1, verbose=False)
         classifier.load_state_dict(before)
         train(classifier, inverted, options.epochs, callbacks)
-        print(f"upright: {accuracy(classifier, upright_test):.0f} % after them {arm} WPL;", end=" ")
+        print(f"normal: {accuracy(classifier, normal_test):.0f} % after them {arm} WPL;", end=" ")
         print(f"inverted: {accuracy(classifier, inverted_test):.0f} %")
 
 

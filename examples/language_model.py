@@ -1,8 +1,9 @@
-"""A small language model, fine-tuned on a second text, keeps the first: Hugging Face's Trainer.
+"""Use WPL with Hugging Face's Trainer: a model is fine-tuned on a text without forgetting another.
 
-The model reads characters. It learns Python's manual first, then the names of Unicode characters;
-with ``--lora``, in adapters of a base model that knows a little of the manual. Needs transformers,
-accelerate and, for LoRA, peft: ``pip install wpl[transformers]``.
+The small language model of characters is trained on Python's manual first, then on the names of
+Unicode characters. With ``--lora``, only adapters are trained, after a short training of the base
+model on the manual. Needs transformers, accelerate and, for LoRA, peft:
+``pip install wpl[transformers]``.
 """
 
 import argparse
@@ -21,7 +22,7 @@ LENGTH = 48
 
 
 def texts(text):
-    """Cut a text into training and test sequences of characters."""
+    """Split a text into training and test sequences of characters."""
     codes = torch.tensor([min(ord(letter), LETTERS - 1) for letter in text])
     rows = codes[: len(codes) // LENGTH * LENGTH].reshape(-1, LENGTH)
     rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))][:1100]
@@ -30,7 +31,7 @@ def texts(text):
 
 
 def batches(examples):
-    """Stack examples for an estimate, as the Trainer does for training."""
+    """Collate examples into batches for an estimate, as the Trainer does for training."""
     for start in range(0, len(examples), 50):
         rows = torch.stack([one["input_ids"] for one in examples[start : start + 50]])
         yield {"input_ids": rows, "labels": rows}
@@ -63,7 +64,7 @@ def perplexity(model, examples):
 
 
 def adapted(model):
-    """Freeze a model and add adapters to it."""
+    """Freeze a model and add LoRA adapters to it."""
     from peft import LoraConfig, get_peft_model  # noqa: PLC0415 - needed with --lora only
 
     targets = ["c_attn", "c_fc", "c_proj"]
@@ -71,7 +72,7 @@ def adapted(model):
 
 
 def main():
-    """Print the perplexity of the first text before and after the second, without and with WPL."""
+    """Print the perplexity of the first text before and after the second, with and without WPL."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=300, help="for the first text")
     parser.add_argument("--more-steps", type=int, default=100, help="for the second")
@@ -95,7 +96,7 @@ def main():
     )
     lr = 3e-3
     if options.lora:
-        train(model, manual[:200], options.steps // 4, lr)  # a base that knows a little
+        train(model, manual[:200], options.steps // 4, lr)  # the base model
         model = adapted(model)
     train(model, manual, options.steps, lr)
     print(f"manual: {perplexity(model, manual_test):.2f} before the names")

@@ -1,6 +1,7 @@
-"""WPL in a plain torchvision ResNet, trained on two tasks in turn: digits 0 to 4, then 5 to 9.
+"""Use WPL in a torchvision ResNet that is trained on two tasks in turn: digits 0 to 4, then 5 to 9.
 
-Each has a head of its own on the same body. Needs torchvision, and scikit-learn for its digits.
+Each task has a head of its own on the same body. Needs torchvision, and scikit-learn for its
+digits.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import wpl
 
 
 def task(low, images):
-    """Give training and test data of five digits: images in three channels, labels from 0."""
+    """Return training and test data of five digits: images with three channels, labels from 0."""
     x, y = map(torch.from_numpy, load_digits(return_X_y=True))
     x = (x.float() / 8 - 1).reshape(-1, 1, 8, 8).expand(-1, 3, -1, -1)
     mine = (y >= low) & (y < low + 5)
@@ -24,7 +25,7 @@ def task(low, images):
 
 
 def train(model, data, epochs, plasticity=None):
-    """Train a model in the mode that it is in, held by WPL or not."""
+    """Train a model with or without WPL, in its current mode (train or eval)."""
     x, y = data
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(epochs):
@@ -38,13 +39,13 @@ def train(model, data, epochs, plasticity=None):
 
 @torch.no_grad()
 def accuracy(model, data):
-    """Give the percentage of the test images that the model tells right."""
+    """Compute the percentage of images that the model classifies correctly."""
     x, y = data
     return 100 * (model(x).argmax(1) == y).double().mean().item()
 
 
 def main():
-    """Print the accuracy on the first task before and after the second, without and with WPL."""
+    """Print the accuracy on the first task before and after the second, with and without WPL."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=500, help="of each task")
     parser.add_argument("--epochs", type=int, default=3)
@@ -54,13 +55,13 @@ def main():
     torch.manual_seed(0)
     (old, old_test), (new, new_test) = (task(low, options.images) for low in (0, 5))
     body = resnet18()  # or with weights="DEFAULT"
-    body.layer4, body.fc = nn.Identity(), nn.Linear(256, 64)  # a stage less, for 8×8 pixels
+    body.layer4, body.fc = nn.Identity(), nn.Linear(256, 64)  # one stage less, for 8×8 pixels
     first = nn.Sequential(body, nn.Linear(64, 5))
     train(first, old, options.epochs)
 
-    # Eval mode from here on: batch norm keeps the first task's statistics. They are no weights, so
-    # nothing would hold them, and with others the first head would see something else. In training
-    # mode, moreover, no sample has a gradient of its own: all are scaled by those of the batch.
+    # Eval mode from here on, so that batch norm keeps the statistics of the first task. They are
+    # buffers, which WPL does not anchor, and other statistics would change the input of the first
+    # head. Moreover, in train mode samples have no gradients of their own: batch norm mixes them.
     first.eval()
     print(f"first task: {accuracy(first, old_test):.0f} % before the second")
     shared = {name: p for name, p in first.named_parameters() if name.startswith("0.")}

@@ -247,7 +247,7 @@ def test_architectures_without_a_truth_are_left_out(given, truth):
     genotypes = [str(cell) for cell in ranked(SMALL, 20)]
     some = truth[~truth["genotype"].isin(genotypes[:6])]
     assert (
-        "The ranking is that of 14 architectures"
+        "14 architectures, drawn once for all searches, are ranked"
         in judge(given, some, genotypes, primary="tau").findings
     )
     with pytest.raises(DataError, match="the truth has 5 of the 20 ranked architectures"):

@@ -1,4 +1,4 @@
-"""Searches that a published truth judges: NAS-Bench-201. They run with config/nasbench201.yaml only."""
+"""Evaluate searches of NAS-Bench-201 with its published accuracies; needs config/nasbench201.yaml."""
 
 
 rule prepare_truth:
@@ -7,7 +7,7 @@ rule prepare_truth:
     output:
         truth="results/prepare_truth/{task}.csv",
     message:
-        "Reading the published truth ({wildcards.task})"
+        "Reading the published ground truth ({wildcards.task})"
     script:
         "../scripts/prepare_truth.py"
 
@@ -27,7 +27,7 @@ rule evaluate_published:
         page=report(
             "results/evaluate_published/{task}/findings.html",
             caption="../report/evaluate_published.rst",
-            category="Architecture search, judged by a published truth",
+            category="Architecture search with a published ground truth",
             labels=labels.label("Findings"),
         ),
     params:
@@ -40,7 +40,7 @@ rule evaluate_published:
         operations=lambda wc: SEARCH[wc.task]["small"]["operations"],
         sampled=lambda wc: SEARCH[wc.task]["training"]["sampled"],
     message:
-        "Judging the searches by the published truth ({wildcards.task})"
+        "Evaluating the searches with the published ground truth ({wildcards.task})"
     script:
         "../scripts/evaluate_published.py"
 
@@ -58,7 +58,7 @@ rule plot_published:
         png=report(
             "results/plot_published/{task}/{figure}.png",
             caption="../report/plot_published.rst",
-            category="Architecture search, judged by a published truth",
+            category="Architecture search with a published ground truth",
             labels=labels.figure,
         ),
         svg="results/plot_published/{task}/{figure}.svg",

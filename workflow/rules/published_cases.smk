@@ -1,6 +1,6 @@
-"""Which searches a published truth judges: from parameters to files."""
+"""Searches with a published ground truth: from parameters to files."""
 
-# The tables of what they are judged by, and the figures with the tables that they show.
+# The tables of the evaluation, and the figures with the tables that they show.
 PUBLISHED_TABLES = [
     *("runs", "arms", "verdicts", "diverged", "forgetting", "later", "ranking"),
     *("yardsticks", "found", "random"),
@@ -14,7 +14,7 @@ PUBLISHED_FIGURES = {
 
 
 def own_truth(wc):
-    """A CSV of one's own, whose content may change; the benchmark's files are fixed."""
+    """The user's CSV, an input because its content may change; the benchmark's files are fixed."""
     given = SEARCH[wc.task]["truth"]
     if given is None:
         return []
@@ -33,7 +33,7 @@ def searches(pattern, task):
 
 
 def published(wc):
-    """Every file that the searches leave, and what judges and shows them."""
+    """Every output of the searches, of their evaluation and of the figures."""
     task = "nasbench201"
     return [
         *(f for output in rules.search_cells.output for f in searches(output, task)),

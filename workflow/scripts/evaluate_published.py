@@ -1,4 +1,4 @@
-"""Judge searches by a published truth, and write the tables behind the figures and the findings."""
+"""Evaluate searches with a published ground truth: tables behind the figures, and findings."""
 
 import pandas as pd
 from markdown_it import MarkdownIt

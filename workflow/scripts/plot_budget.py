@@ -1,4 +1,4 @@
-"""Plot how well shared weights rank architectures, by a published truth, over the budget."""
+"""Plot the agreement of shared-weight scores with a published ground truth over the epochs."""
 
 import matplotlib.pyplot as plt
 

@@ -1,4 +1,4 @@
-"""Read the published truth into one table, and hold it against the space."""
+"""Read the published ground truth into one table, and check that its genotypes are of the space."""
 
 from job import job
 from wpl_lab.io.files import save_table

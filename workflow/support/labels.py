@@ -10,8 +10,8 @@ FIGURES = {
     "ranking": "Figure: ranking by shared weights against the truth",
     "found": "Figure: what the searches found against random search",
     "cells": "Figure: cells that were found",
-    "budget": "Figure: ranking by shared weights against the published truth, over the budget",
-    "transfer": "Figure: what the searches found, on each data set, and random search",
+    "budget": "Figure: agreement of shared-weight scores with the published ground truth, by epoch",
+    "transfer": "Figure: found architectures on each data set, and random search",
 }
 
 

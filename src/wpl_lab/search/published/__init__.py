@@ -1,1 +1,1 @@
-"""Searches judged by a published truth: what others measured of every architecture."""
+"""Evaluate searches with a published ground truth: the accuracy of every architecture."""

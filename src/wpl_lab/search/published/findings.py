@@ -1,4 +1,4 @@
-"""Say what searches showed that a published truth judges: tables, and thin prose around them."""
+"""Write the findings of searches with a published ground truth, as tables with short text."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -33,33 +33,33 @@ def findings(
     """Write the findings as Markdown.
 
     Args:
-        names: The data sets, that which is searched on first.
+        names: The data sets of the truth; the first is that of the search.
         count: Number of ranked architectures.
-        primary: The outcome that decides.
+        primary: The primary outcome, declared before the runs.
         known: The outcomes, by name.
-        summaries: As from ``comparison.summaries``.
-        verdicts: As from ``comparison.comparisons``.
-        yardsticks: As from ``yardsticks.yardsticks``.
-        ranking: As from ``judge.ranking``.
-        found: As from ``judge.found_in_truth``.
-        diverged: As from ``errors.split_diverged``.
+        summaries: As returned by ``comparison.summaries``.
+        verdicts: As returned by ``comparison.comparisons``.
+        yardsticks: As returned by ``yardsticks.yardsticks``.
+        ranking: As returned by ``judge.ranking``.
+        found: As returned by ``judge.found_in_truth``.
+        diverged: The searches that diverged, as returned by ``errors.split_diverged``.
 
     Returns:
-        A document.
+        The document.
     """
     sections = [
-        "# Findings of the searches judged by a published truth",
-        "Means over seeds with 95 % bootstrap intervals; with fewer than five seeds, the seeds. "
-        f"The ranking is that of {count} architectures, drawn once for all searches, by their "
-        f"cross-entropy with shared weights; the truth is their accuracy on {_named(names[0])} "
-        "when each is trained alone, as it was published. p-values are of paired sign-flip tests, "
-        "which with n seeds cannot fall below 2^(1 − n).",
+        "# Findings of the searches evaluated with a published ground truth",
+        "Means over seeds with 95 % bootstrap intervals; with fewer than five seeds, the value of "
+        f"each seed. {count} architectures, drawn once for all searches, are ranked by their "
+        "cross-entropy with shared weights; the ground truth is their published accuracy on "
+        f"{_named(names[0])}, each trained alone. p-values are from paired sign-flip tests; with n "
+        "seeds they are at least 2^(1 − n).",
         "## Does WPL rank better?",
         conclusion(verdicts, known, primary),
         decisions(verdicts[verdicts["primary"]], known),
-        "## What needs no search",
-        "Every measure below is to be read between chance and the ceiling, and beside the number "
-        "of parameters.",
+        "## Ground truth",
+        "Scores that need no search, compared with the ground truth. Read every measure below "
+        "between chance and the ceiling, and next to that of the number of parameters.",
         held_against(yardsticks, known),
     ]
     for key, of_case in summaries[~swept(summaries["arm"])].groupby(CASE, sort=False):
@@ -72,14 +72,14 @@ def findings(
             f"## {title[0].upper()}{title[1:]}, τ over the budget",
             budget(own[~swept(own["arm"])]),
         ]
-    sections += ["## What was found, and random search", cost(found, names[0])]
+    sections += ["## Found architectures and random search", cost(found, names[0])]
     if not diverged.empty:
         sections += ["## Searches that diverged", failures(diverged)]
     return "\n\n".join(sections) + "\n"
 
 
 def conclusion(verdicts: pd.DataFrame, known: Mapping[str, Outcome], primary: str) -> str:
-    """Say in a sentence for each rival whether WPL is better by the primary outcome."""
+    """State, in a sentence for each rival, whether WPL is better by the primary outcome."""
     rows = verdicts[verdicts["primary"]]
     if rows.empty:
         return "WPL was not compared with anything."
@@ -94,7 +94,7 @@ def conclusion(verdicts: pd.DataFrame, known: Mapping[str, Outcome], primary: st
 
 
 def held_against(yardsticks: pd.DataFrame, known: Mapping[str, Outcome]) -> str:
-    """Table what the truth itself and scores without a search reach."""
+    """Tabulate the yardsticks: repeated ground truth and scores that need no search."""
     names = ["tau", "tau_top", "rho", "precision", "regret"]
     rows = [
         [_named(row["data"]), f"{row['score']}{', the ceiling' * (row['score'] == CEILING)}"]
@@ -105,7 +105,7 @@ def held_against(yardsticks: pd.DataFrame, known: Mapping[str, Outcome]) -> str:
 
 
 def arms(summaries: pd.DataFrame, known: Mapping[str, Outcome]) -> str:
-    """Table every outcome of every arm of a case."""
+    """Tabulate every outcome of every arm of a case."""
     cells = {(row["arm"], row["outcome"]): row for _, row in summaries.iterrows()}
     names = [name for name in known if name in set(summaries["outcome"])]
     rows = []
@@ -117,7 +117,7 @@ def arms(summaries: pd.DataFrame, known: Mapping[str, Outcome]) -> str:
 
 
 def budget(ranking: pd.DataFrame) -> str:
-    """Table the mean τ of each arm, epoch by epoch."""
+    """Tabulate the mean τ of each arm, epoch by epoch."""
     means = ranking.pivot_table(index="arm", columns="epochs", values="tau")
     rows = [
         [TITLES[arm], *(number(value, 3) for value in means.loc[arm])]
@@ -127,7 +127,7 @@ def budget(ranking: pd.DataFrame) -> str:
 
 
 def cost(found: pd.DataFrame, data: str) -> str:
-    """Say what searches found, and what random search finds for the same cost."""
+    """Tabulate what the searches found, and what random search finds at the same cost."""
     own = found[~swept(found["arm"])]
     rows = []
     for (method, arm), of_arm in own.groupby(["method", "arm"], sort=False):
@@ -139,20 +139,21 @@ def cost(found: pd.DataFrame, data: str) -> str:
                 number(of_arm["found_regret"].mean(), 2),
                 number(of_arm["trainings"].mean(), 3),
                 number(of_arm["random_found_regret"].mean(), 2),
-                f"{needs:.0f}" if math.isfinite(needs) else "more than were followed",
+                f"{needs:.0f}" if math.isfinite(needs) else "beyond the computed range",
             ]
         )
-    header = ["search", "arm", "regret of the found, points", "cost in trainings"]
+    header = ["search", "arm", "regret of the found architecture, points", "cost in trainings"]
     header += ["regret of random search", "trainings that random search needs, median"]
     return (
-        f"On {_named(data)}. A search that has trained as many images as a training of the "
-        "benchmark counts as one training, of mean length by the benchmark's own times; random "
-        "search has as many trainings as the search costs, at least one.\n\n" + table(header, rows)
+        f"On {_named(data)}. A search that processes as many training images as a training of the "
+        "benchmark counts as one training, whose length is the mean of the benchmark's times; "
+        "random search is given as many trainings as the search costs, at least one.\n\n"
+        + table(header, rows)
     )
 
 
 def failures(diverged: pd.DataFrame) -> str:
-    """Name the searches that diverged, and where."""
+    """List the searches that diverged, and where."""
     return "\n".join(
         f"- {METHOD_NAMES[row['method']]}, {row['arm']}, seed {row['seed']}: epoch "
         f"{row['epoch']}, {row['genotype']}"

@@ -1,4 +1,4 @@
-"""Judge searches by a published truth: from the tables that jobs left to tables and findings."""
+"""Evaluate searches with a published ground truth: from the tables of the jobs to findings."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ from wpl_lab.search.published.outcomes import outcomes, outcomes_of
 from wpl_lab.search.published.yardsticks import random_search, trainings_worth, yardsticks
 
 FEWEST = 10
-"""Of fewer ranked architectures nothing can be said."""
+"""The smallest number of ranked architectures that is evaluated."""
 RIVALS = ("none", "slow", "replay")
-"""The arms that WPL must beat: the comparisons that decide are of it with them."""
+"""The arms that WPL is compared with in the primary comparisons."""
 
 
 class Judged(NamedTuple):
-    """What is known of the searches.
+    """The results of the evaluation.
 
     Attributes:
         tables: By name; each is written to a file.
@@ -38,13 +38,14 @@ class Judged(NamedTuple):
 def judge(
     given: Mapping[str, pd.DataFrame], truth: pd.DataFrame, ranked: Sequence[str], *, primary: str
 ) -> Judged:
-    """Judge searches.
+    """Evaluate searches.
 
     Args:
-        given: Rows that jobs left: ``children`` and ``scores`` of the searches.
-        truth: As from ``truth_files``.
-        ranked: The architectures whose ranking is judged; those that the truth lacks are left out.
-        primary: The outcome that decides.
+        given: The tables of the jobs: ``children`` and ``scores`` of the searches.
+        truth: As returned by ``truth_files``.
+        ranked: The architectures whose ranking is evaluated; those that are not in the truth are
+            left out.
+        primary: The primary outcome, declared before the runs.
 
     Returns:
         Tables and findings.
@@ -106,16 +107,17 @@ def judge(
 
 
 def ranking(scores: pd.DataFrame, truth: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Hold shared-weight scores against the truth, epoch by epoch, data set by data set.
+    """Compare shared-weight scores with the truth, by epoch and data set.
 
     Args:
         scores: Rows of ``score`` of the ranked architectures, with the columns of a run.
-        truth: As from ``truth_files``.
-        count: How many are ranked; other epochs scored some of them as candidates only.
+        truth: As returned by ``truth_files``.
+        count: Number of ranked architectures. Epochs with fewer scores are skipped: they scored
+            only candidates.
 
     Returns:
-        One row per run, epoch and data set: epochs done, the work up to then, the mean of the
-        scores in nats, and the measures.
+        One row per run, epoch and data set: the number of epochs done, the work so far, the mean
+        score in nats, and the measures.
     """
     errors = {data: errors_of(truth, data) for data in truth["data"].unique()}
     rows = []
@@ -133,17 +135,17 @@ def ranking(scores: pd.DataFrame, truth: pd.DataFrame, count: int) -> pd.DataFra
 
 
 def found_in_truth(winners: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Say how good the found architectures are, on every data set, and what random search finds.
+    """Look up the found architectures in the truth, and compare them with random search.
 
     Args:
-        winners: As from ``found.found``.
-        truth: As from ``truth_files``.
+        winners: As returned by ``found.found``.
+        truth: As returned by ``truth_files``.
 
     Returns:
-        ``winners`` with, on the first data set, rank (1 is best) and regret in points; the regret
-        on the others; how many trainings the search costs as much as; the expected regret of
-        random search with as many, at least one; and how many it needs for the regret of the
-        found one, infinite if more than were followed.
+        ``winners`` with the rank (1 is best) and the regret in points on the first data set; the
+        regret on the others; the cost of the search, in trainings; the expected regret of random
+        search with as many trainings, at least one; and the number of trainings with which random
+        search reaches the regret of the found architecture, infinite if none of those computed.
     """
     names = list(truth["data"].unique())
     errors = {data: errors_of(truth, data) for data in names}

@@ -1,4 +1,4 @@
-"""How well a score ranks architectures, and how good the one is that it takes for the best."""
+"""Measures of a score of architectures: how well it ranks them, and how good its best one is."""
 
 import pandas as pd
 
@@ -6,21 +6,21 @@ from wpl_lab.search.judging.agreement import agreement
 
 MEASURES = ("tau", "tau_top", "rho", "precision", "regret")
 TOP_SHARE = 0.1
-"""The share of the architectures whose precision is measured."""
+"""The precision is that of this share of the architectures, the best ones."""
 
 
 def measures(score: pd.Series, errors: pd.Series, *, best: float) -> dict[str, float]:
-    """Hold a score against a truth.
+    """Compare a score with the truth.
 
     Args:
         score: By genotype; lower is better.
-        errors: By genotype, the truth, in percent: of at least those that have a score.
+        errors: The truth by genotype, in percent, of at least the architectures with a score.
         best: The lowest error of the whole space.
 
     Returns:
-        Kendall's τ of all architectures and of the better half by the truth, Spearman's ρ, the
-        precision in the top 10 %, and the regret in points: how much worse than the best of the
-        space the one is that the score takes for the best, in expectation where scores are equal.
+        Kendall's τ over all architectures and over the better half by the truth, Spearman's ρ,
+        the precision in the top 10 %, and the regret in points: the error of the architecture with
+        the best score, or the mean error of those that share it, minus ``best``.
     """
     top = max(1, round(TOP_SHARE * len(score)))
     taken = errors[score.index[score == score.min()]]
@@ -28,6 +28,6 @@ def measures(score: pd.Series, errors: pd.Series, *, best: float) -> dict[str, f
 
 
 def errors_of(truth: pd.DataFrame, data: str) -> pd.Series:
-    """Average the errors of the architectures on a data set over seeds, by genotype, in percent."""
+    """Compute the error of each architecture on a data set: mean over seeds, in percent."""
     own = truth[truth["data"] == data]
     return 100 - own.groupby("genotype", sort=False)["accuracy"].mean()

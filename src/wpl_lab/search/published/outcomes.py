@@ -1,4 +1,4 @@
-"""The outcomes by which searches are compared that a published truth judges."""
+"""The outcomes by which searches with a published ground truth are compared."""
 
 from collections.abc import Sequence
 
@@ -21,18 +21,19 @@ OWN = {
     "found_regret": Outcome(title="regret of the found, points", digits=2, chance=True),
     "found_rank": Outcome(title="rank of the found", digits=0),
 }
-"""On the data set that is searched on. err1, err2 and forgetting are means over the second half of
-the epochs, as everywhere; the others are those after the last epoch."""
+"""Outcomes on the data set of the search. err1, err2 and forgetting are means over the second half
+of the epochs, as for all searches; the others are measured after the last epoch."""
 
 
 def outcomes_of(others: Sequence[str]) -> dict[str, Outcome]:
     """List the outcomes, by name.
 
     Args:
-        others: The data sets of the truth that are not searched on.
+        others: The further data sets of the truth.
 
     Returns:
-        Those of ``OWN``, and τ and the regret of the found architecture on each of the others.
+        Those of ``OWN``; for each of the other data sets, τ and the regret of the found
+        architecture.
     """
     carried = {}
     for data in others:
@@ -49,10 +50,10 @@ def outcomes(
     """Reduce each run to the numbers that are compared.
 
     Args:
-        forgetting: As from ``errors.forgetting``.
-        ranking: As from ``judge.ranking``.
-        found: As from ``judge.found_in_truth``.
-        names: Of the outcomes.
+        forgetting: As returned by ``errors.forgetting``.
+        ranking: As returned by ``judge.ranking``.
+        found: As returned by ``judge.found_in_truth``.
+        names: Names of the outcomes.
 
     Returns:
         One row per run: the columns of a run, one for each outcome, and ``random_found_regret``.

@@ -1,4 +1,4 @@
-"""Settings of the searches that a published truth judges."""
+"""Settings of the searches that are evaluated with a published ground truth."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -21,7 +21,7 @@ from wpl_lab.search.spaces.space_settings import SearchArms
 
 @dataclass(frozen=True, kw_only=True)
 class Nasbench201Arms(SearchArms):
-    """The space of NAS-Bench-201, and the arms that search it; none by default."""
+    """The space of NAS-Bench-201 and the arms with which it is searched; by default, none."""
 
     operations: Annotated[tuple[Operation, ...], MinLen(1)]
     """Operations of the edges: none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3."""
@@ -29,15 +29,15 @@ class Nasbench201Arms(SearchArms):
 
 @dataclass(frozen=True, kw_only=True)
 class Nasbench201Model(Classifier):
-    """The classifier that is made of the cells, and the images it is given."""
+    """The classifier that is made of the cells, and its input images."""
 
     width: Count
-    """Channels of the first stage (benchmark: 16); each further stage has twice as many, at half
-    the resolution, behind a residual block."""
+    """Channels of the first stage (benchmark: 16); a residual block before each further stage
+    doubles them and halves the resolution."""
     stages: Count
     """Number of stages (benchmark: 3)."""
     stacked: Count
-    """Cells of a stage (benchmark: 5)."""
+    """Cells per stage (benchmark: 5)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,8 @@ class SampledTraining(SharedTraining):
     """How the shared weights are trained, and how many architectures are ranked with them."""
 
     sampled: Count
-    """Architectures, drawn once for all searches, that are scored with shared weights after 1, 2,
-    4, 8, … epochs and the last: how well they are ranked is what is judged."""
+    """Number of architectures, drawn once for all searches, that are scored with the shared weights
+    after 1, 2, 4, 8, … epochs and after the last one; their ranking is evaluated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +61,13 @@ class Nasbench201Plasticity(PlasticitySettings):
 
 @dataclass(frozen=True, kw_only=True)
 class Nasbench201:
-    """Cells of NAS-Bench-201 on the images of section images, judged by published accuracies."""
+    """Cells of NAS-Bench-201 on the images of section images, with published accuracies."""
 
     truth: str | None
-    """CSV of genotype, accuracy and seed that judges; empty (null): the tables of the benchmark,
-    from the optional dependency nasbench."""
+    """CSV with the ground truth, columns genotype, accuracy and seed; empty (null): the tables of
+    the benchmark, from the optional dependency nasbench."""
     primary: Literal["tau", "tau_top", "rho", "precision", "regret"]
-    """The outcome that decides, declared before the runs: WPL against none, slow and replay."""
+    """The primary outcome, declared before the runs; it compares WPL with none, slow and replay."""
     seeds: Seeds
     """Root seeds of the searches by ENAS and by uniform sampling."""
     other_seeds: Seeds

@@ -1,8 +1,9 @@
-"""The truth as one table, from the benchmark's own files or from a CSV.
+"""Read the ground truth into one table, from the files of the benchmark or from a CSV.
 
 Columns: ``genotype``; ``data``, the data set; ``seed``; ``accuracy`` on validation data, in
-percent; ``parameters``, the number of weights; ``seconds`` that the training took; ``images`` that
-it saw. The last three may be empty. The first data set is the one that is searched on.
+percent; ``parameters``, the number of weights; ``seconds``, the duration of the training;
+``images``, the number of images that it processed. The last three may be empty. The first data set
+is that of the search.
 """
 
 from importlib import metadata
@@ -26,23 +27,23 @@ _FILES = {
     "imagenet": "59ac8d52a62a66d3df0fab19f7569d71fb2a1aa246eac811d56d550143a970b8",
 }
 _IMAGES = {"cifar10": 25_000, "cifar100": 50_000, "imagenet": 151_700}
-"""Training images of each data set (Dong and Yang, 2020, section 2.2): half of CIFAR-10, whose
-other half validates; ImageNet is ImageNet-16-120."""
+"""Number of training images of each data set (Dong and Yang, 2020, section 2.2). Of CIFAR-10, it is
+half, as the other half is validation data; ``imagenet`` is ImageNet-16-120."""
 _EPOCHS = 200
 
 
 def read_benchmark() -> pd.DataFrame:
     """Read the tables of NAS-Bench-201 (Dong and Yang, 2020) from the package that ships them.
 
-    The package is found by its metadata and not imported, and its pickles are read as plain values
-    of known content: nothing of it runs.
+    None of the package's code is run: it is located by its metadata, not imported, and its pickle
+    files are read as plain values after their checksums have been verified.
 
     Returns:
         The truth.
 
     Raises:
-        DataError: If the package is not installed in the version that is known.
-        DamagedError: If a file is not as it was published.
+        DataError: If the package is not installed, or in another version.
+        DamagedError: If the checksum of a file is wrong.
     """
     try:
         package = metadata.distribution(PACKAGE)
@@ -78,27 +79,27 @@ def read_benchmark() -> pd.DataFrame:
 def _by_genotype(
     table: dict[str, dict[str, list[float]]],
 ) -> list[tuple[str, dict[str, list[float]]]]:
-    """Sort the architectures, and write them as the space does."""
+    """Sort the architectures, and write their genotypes in the notation of the space."""
     return [(str(Nasbench201Genotype.parse(digits)), table[digits]) for digits in sorted(table)]
 
 
 def read_csv(path: Path | str, space: Space) -> pd.DataFrame:
-    """Read a truth of one's own.
+    """Read a user's ground truth.
 
     Args:
-        path: CSV with a column for each of ``NEEDED`` and, where they are known, the others of
-            ``COLUMNS``. Without ``data``, all rows are of one data set, ``truth``.
-        space: The architectures, which parses genotypes.
+        path: CSV with the columns ``NEEDED`` and, optionally, the others of ``COLUMNS``. Without
+            ``data``, all rows belong to one data set, ``truth``.
+        space: The space, which parses the genotypes.
 
     Returns:
-        The truth, genotypes as the space writes them.
+        The truth, with genotypes in the notation of the space.
 
     Raises:
-        DataError: If a column is missing, a genotype is not of the space, an accuracy is no
-            number, or a genotype has two rows of one data set and seed; names the row.
-        DamagedError: If it is no table.
+        DataError: If a column is missing, a genotype does not belong to the space, an accuracy is
+            not a number, or two rows have the same genotype, data set and seed; names the row.
+        DamagedError: If the file is not a table.
     """
-    table = load_table(path, dtype={"genotype": str})  # 000100 is no number
+    table = load_table(path, dtype={"genotype": str})  # 000100 must keep its zeros
     if missing := [name for name in NEEDED if name not in table]:
         raise DataError(f"{path}: expected columns {', '.join(NEEDED)}; {missing[0]} is missing")
     if table.empty:

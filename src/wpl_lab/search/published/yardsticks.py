@@ -1,4 +1,4 @@
-"""What every measure of a search is read against: scores that need no search, and random search."""
+"""Yardsticks for the measures of a search: scores that need no search, and random search."""
 
 import itertools
 import math
@@ -16,20 +16,20 @@ PARAMETERS = "number of parameters"
 PRODUCTS = "multiplications"
 CONVOLUTIONS = "number of 3×3 convolutions"
 MOST_DRAWN = 256
-"""Up to how many trainings random search is followed."""
+"""The largest number of trainings for which the regret of random search is computed."""
 _REPEATS = 2000
 
 
 def yardsticks(truth: pd.DataFrame, genotypes: list[str]) -> pd.DataFrame:
-    """Measure what scores that need no search reach, on each data set.
+    """Measure scores that need no search, on each data set.
 
     Args:
-        truth: As from ``truth_files``.
+        truth: As returned by ``truth_files``.
         genotypes: The architectures that are ranked.
 
     Returns:
-        One row per data set and score: the repeated truth, the number of parameters where it is
-        known, two counts of the genotype, and chance; and the measures.
+        One row per data set and score, with the measures. The scores are the repeated truth, the
+        number of parameters where it is known, two counts of operations, and chance.
     """
     rows = []
     for data in truth["data"].unique():
@@ -58,26 +58,26 @@ def yardsticks(truth: pd.DataFrame, genotypes: list[str]) -> pd.DataFrame:
 
 
 def products(genotype: Nasbench201Genotype) -> int:
-    """Count the multiplications of a cell, for a channel in, a channel out and a pixel.
+    """Count the multiplications of a cell per input channel, output channel and pixel.
 
-    Those on ways that lead nowhere count as well: they are computed in the benchmark, too.
+    Edges that are not on a path to the output count as well: the benchmark computes them, too.
 
     Returns:
-        1 for each 1×1 convolution, 9 for each 3×3 convolution.
+        The sum over the edges: 1 for a 1×1 convolution, 9 for a 3×3 convolution.
     """
     sizes = {"nor_conv_1x1": 1, "nor_conv_3x3": 9}
     return sum(sizes.get(operation, 0) for operation in genotype.operations)
 
 
 def made_again(truth: pd.DataFrame, data: str, genotypes: list[str]) -> dict[str, float]:
-    """Estimate how well the truth would agree with another one, made with as many other seeds.
+    """Estimate how well the truth would agree with a repetition with as many other seeds.
 
-    Only seeds with which every architecture was trained count. τ and ρ between two of them are
-    taken to the mean over all of them, as in ``judging.truth.made_again``. The other measures hold
-    one seed against the mean of the others: a little low.
+    Only seeds with which every architecture was trained are used. τ and ρ between pairs of seeds
+    are extrapolated to means over all seeds, as in ``judging.truth.made_again``. The other measures
+    compare each seed with the mean of the others, which underestimates them slightly.
 
     Args:
-        truth: As from ``truth_files``.
+        truth: As returned by ``truth_files``.
         data: The data set.
         genotypes: The architectures that are ranked.
 
@@ -102,17 +102,18 @@ def made_again(truth: pd.DataFrame, data: str, genotypes: list[str]) -> dict[str
 
 
 def random_search(truth: pd.DataFrame, data: str) -> pd.Series:
-    """Estimate the regret of random search, which trains k architectures and takes the best.
+    """Estimate the regret of random search, which trains k architectures and selects the best.
 
-    It takes the best by the accuracy with its first seed; the regret is that of the mean over
-    seeds. Means over 2,000 orders of the architectures, always the same ones.
+    It selects by the accuracy with the first seed; the regret is computed from the mean over
+    seeds. The estimate is the mean over 2,000 random orders of the architectures, with a fixed
+    random seed.
 
     Args:
-        truth: As from ``truth_files``.
+        truth: As returned by ``truth_files``.
         data: The data set.
 
     Returns:
-        By k, from 1 on, the expected regret in points.
+        The expected regret in points, by k, from 1 on.
     """
     own = truth[truth["data"] == data]
     errors = errors_of(truth, data)
@@ -129,18 +130,18 @@ def random_search(truth: pd.DataFrame, data: str) -> pd.Series:
 
 
 def trainings_worth(work: float, truth: pd.DataFrame, data: str) -> float:
-    """Compute how many trainings of the benchmark cost as much as a search.
+    """Compute the cost of a search in trainings of the benchmark.
 
-    A search that has trained as many images as a training of the benchmark is taken to cost as
-    much as training the mean architecture: the benchmark's own times convert.
+    A search costs as many seconds as its images would take at the mean time per image in the
+    benchmark; a training has the mean duration.
 
     Args:
-        work: Number of predictions of the search, a trained one counting three.
-        truth: As from ``truth_files``.
+        work: Number of predictions of the search; one in training counts as three.
+        truth: As returned by ``truth_files``.
         data: The data set.
 
     Returns:
-        The number, which may be below 1; NaN where seconds or images are not known.
+        The number, which may be below 1; NaN if seconds or images are not known.
     """
     own = truth[truth["data"] == data]
     per_image = (own["seconds"] / own["images"]).mean()
