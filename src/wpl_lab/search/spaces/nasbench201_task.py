@@ -14,7 +14,7 @@ from wpl_lab.search.spaces.nasbench201_network import Layout, Nasbench201Network
 
 
 class Nasbench201Task(Classification):
-    """Labelled images, and networks of the cells of NAS-Bench-201."""
+    """The task: labelled images, and networks of the cells of NAS-Bench-201."""
 
     memory_format = torch.channels_last
 
@@ -34,7 +34,7 @@ class Nasbench201Task(Classification):
         drop_path: float,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Lay out the network.
+        """Make the network.
 
         Args:
             images: The data.
@@ -78,12 +78,12 @@ class Nasbench201Task(Classification):
 
 
 def make_task(data: Path | str, *, device: torch.device | str, **model: Any) -> Nasbench201Task:
-    """Read the data and lay it out.
+    """Read the data and make the task.
 
     Args:
         data: File of the images.
-        device: Where weights and batches are.
-        model: What else the task is made of, as in ``Nasbench201Task``.
+        device: The device of weights and batches.
+        model: The other arguments of ``Nasbench201Task``.
 
     Returns:
         The task.
