@@ -33,8 +33,8 @@ include: "workflow/rules/published.smk"
 jobs.complete(workflow, ROOT)
 
 
-# The stages of dvc.yaml. They name every file, intermediate ones too, so that a lost file is made
-# again.
+# The stages of dvc.yaml. They list every file, including intermediate ones, so that a lost file is
+# made again.
 rule two_models:
     input:
         expand(rules.prepare_data.output, section="data"),
@@ -62,7 +62,7 @@ rule search_images:
         searched("images"),
 
 
-# In no stage of dvc.yaml and not part of `all`: with --configfile config/nasbench201.yaml.
+# Not part of a stage of dvc.yaml or of `all`; needs --configfile config/nasbench201.yaml.
 rule search_nasbench201:
     input:
         published,

@@ -1,4 +1,4 @@
-"""What several test files need."""
+"""Fixtures and settings shared by the test files."""
 
 import fcntl
 import os
@@ -18,23 +18,23 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
 from workspace import Workspace, wait_until
 
-# The same examples in each run.
+# Hypothesis draws the same examples in each run.
 settings.register_profile("project", derandomize=True, deadline=None)
 settings.load_profile("project")
-# One thread, as the jobs of the workflow: small products are slower, and sums differ, with two.
+# One thread, like the jobs of the workflow: with two, small products are slower and sums differ.
 torch.set_num_threads(1)
 
 
 def pytest_runtest_setup():
-    """Draw the same numbers whichever tests this process has run before."""
+    """Seed torch, so that a test does not depend on the tests before it."""
     torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory):
-    """A working copy in which everything has run and is recorded by DVC and git; do not change.
+    """Return a working copy in which everything has run and is recorded by DVC and git.
 
-    The workers of pytest-xdist have one in common, which the first to ask makes.
+    It must not be changed. The workers of pytest-xdist share it; the first that needs it makes it.
     """
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -55,7 +55,7 @@ def recorded(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shared(recorded, tmp_path_factory):
-    """A copy of it for the tests of a file that plan and run nothing."""
+    """Return a copy of ``recorded`` for the tests of a file that only plan."""
     copy = recorded.copy(tmp_path_factory.mktemp("shared") / "project")
     copy.ran()
     return copy
@@ -63,14 +63,14 @@ def shared(recorded, tmp_path_factory):
 
 @pytest.fixture
 def planning(shared):
-    """The same; what a test changes is put back."""
+    """Return ``shared``, and undo the changes of the test."""
     yield shared
     shared("git checkout --quiet .")
 
 
 @pytest.fixture
 def project(recorded, tmp_path):
-    """A copy of it to play with."""
+    """Return a copy of ``recorded`` that the test may change."""
     copy = recorded.copy(tmp_path / "project")
     copy.ran()
     yield copy
@@ -79,7 +79,7 @@ def project(recorded, tmp_path):
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory):
-    """The address of a server that speaks S3, with a bucket."""
+    """Start an S3 server with a bucket, and return its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -108,7 +108,7 @@ def s3_server(tmp_path_factory):
 
 @pytest.fixture
 def s3(s3_server, monkeypatch):
-    """Its address, with what its clients ask for in the environment."""
+    """Return the address of the S3 server, with credentials for its clients in the environment."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "anything")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")

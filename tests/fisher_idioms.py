@@ -1,4 +1,4 @@
-"""What forward passes do between layers, one idiom each, on ``(batch, time, feature)``."""
+"""Idioms of forward passes between layers, on ``(batch, time, feature)``."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ ROWS = torch.linspace(-1, 1, TIME * WIDTH).view(TIME, WIDTH)
 
 
 class Scaled(torch.autograd.Function):
-    """A product and a sum, without a rule for ``torch.vmap``."""
+    """A product plus a sum, as an autograd.Function without a rule for ``torch.vmap``."""
 
     @staticmethod
     def forward(ctx, x, weight):
@@ -47,18 +47,18 @@ def checked(h):
 
 
 def branching(h):
-    """Some samples take one branch, others the other."""
+    """Take one of two branches, depending on the sample."""
     return h.tanh() if (h.sum() > 0).item() else h.sin()
 
 
 def looped(h):
-    """As many steps as the sample asks for."""
+    """Take a number of steps that depends on the sample."""
     for _ in range(int(h.argmax()) % 3):
         h = h.tanh()
     return h
 
 
-# Each keeps the shape. All weights around them have closed forms.
+# Each keeps the shape. All weights before and after them have closed forms.
 IDIOMS = {
     "a constant table, to": lambda h: h + TABLE.to(h),
     "a constant table, type_as": lambda h: h + TABLE.type_as(h),
@@ -104,7 +104,7 @@ class Between(nn.Module):
 
 
 class With(nn.Module):
-    """A layer, a use of parameters of its own, and another layer."""
+    """Two layers with a function between them that uses further parameters."""
 
     def __init__(self, use, **shapes):
         super().__init__()
@@ -118,13 +118,13 @@ class With(nn.Module):
 
 
 def biased_attention(m, h):
-    """Relative positions, as in Swin and T5."""
+    """Attention with a bias for relative positions, as in Swin and T5."""
     where = torch.arange(TIME)[:, None] - torch.arange(TIME)[None] + TIME - 1
     q = h.unsqueeze(1)
     return F.scaled_dot_product_attention(q, q, q, attn_mask=m.table[where][None, None])[:, 0]
 
 
-# A use of parameters, their shapes, and whether all have a closed form.
+# A function that uses parameters, their shapes, and whether all have a closed form.
 USES = {
     "addmm of all positions": (
         lambda m, h: torch.addmm(m.b, h.reshape(-1, WIDTH), m.w).view_as(h),

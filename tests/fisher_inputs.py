@@ -1,4 +1,4 @@
-"""Batches as people have them, each beside the losses of its samples, one after the other."""
+"""Common kinds of batches, each with a function that computes the losses of its samples."""
 
 from types import MappingProxyType, SimpleNamespace
 from typing import NamedTuple
@@ -14,12 +14,12 @@ CLASSES, WIDTH, TIME, WORDS, SAMPLES = 3, 5, 4, 7, 6
 class Case(NamedTuple):
     model: nn.Module
     batches: object
-    losses: object  # one for each sample that counts, −log p
+    losses: object  # −log p of each sample that counts
     settings: dict = MappingProxyType({})
 
 
 class Calls(nn.Module):
-    """A model of two layers whose inputs and result are what a function makes of them."""
+    """A model of two layers, which a given function calls with the model's arguments."""
 
     def __init__(self, forward, width=WIDTH, classes=CLASSES):
         super().__init__()
@@ -44,7 +44,7 @@ def x(samples=SAMPLES, *, seed=0, width=WIDTH):
 
 
 def steps(samples=SAMPLES, time=TIME):
-    """Inputs with a time."""
+    """Return inputs with a time dimension."""
     return x(samples * time).reshape(samples, time, WIDTH)
 
 
@@ -54,7 +54,7 @@ def y(*shape, classes=CLASSES, seed=1):
 
 
 def hidden(targets, *, seed=2, value=-100):
-    """Hide some targets, and all of the third sample."""
+    """Mask some targets, and all targets of the third sample."""
     generator = torch.Generator().manual_seed(seed)
     some = torch.rand(targets.shape, generator=generator) < 0.4
     some[2] = True
@@ -63,7 +63,7 @@ def hidden(targets, *, seed=2, value=-100):
 
 
 def entropy(model, x, y, **how):
-    """The cross-entropy of each sample: logits have the classes last."""
+    """Compute the cross-entropy of each sample from logits with the classes last."""
     return [
         F.cross_entropy(model.logits(a[None]).flatten(0, -2), b.flatten(), reduction="sum", **how)
         for a, b in zip(x, y, strict=True)
@@ -72,7 +72,7 @@ def entropy(model, x, y, **how):
 
 
 def classified(forward, batch, *, labels=None, **settings):
-    """A classifier of ``x()`` that is called in some way."""
+    """Make a case of a classifier of ``x()``."""
     model = Calls(forward)
     labels = y() if labels is None else labels
     return Case(model, batch, entropy(model, x(), labels), settings)
@@ -236,7 +236,7 @@ def own_losses():
 
 
 class TimeFirst(nn.Module):
-    """A language model of torch's default layout, turned or not."""
+    """A language model in torch's default layout, time first, with or without a transpose."""
 
     def __init__(self, *, turned):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Small architectures, one for each way in which weights and samples can meet."""
+"""Small architectures, one for each way in which weights are used and samples can interact."""
 
 import torch
 import torch.nn.functional as F
@@ -46,7 +46,7 @@ def separable():
 
 
 def searched(m, x):
-    """A convolutional cell: separable convolutions and poolings of two earlier states."""
+    """Compute a convolutional cell: separable convolutions and pooling of two earlier states."""
     a = m.stem(x)
     b = F.conv2d(F.conv2d(F.relu(a), m.depth, padding=1, groups=4), m.point)
     c = F.batch_norm(b, m.norm.running_mean, m.norm.running_var) + F.avg_pool2d(a, 3, 1, 1)
@@ -55,7 +55,7 @@ def searched(m, x):
 
 
 def highway(m, x):
-    """A recurrent highway cell, tied; what the inputs need is multiplied before the loop."""
+    """Compute a tied recurrent highway cell; products with inputs are computed before the loop."""
     inputs = F.linear(F.embedding(x, m.embedding.weight), m.w_x)  # (batch, time, 2 · width)
     h = inputs.new_zeros(len(x), WIDTH)
     states = []
@@ -92,7 +92,7 @@ def body_of(m):
 
 
 def time_first(body):
-    """Hand a body of the default layout (time, batch, ...) what it wants."""
+    """Call a body that takes torch's default layout ``(time, batch, ...)``."""
     return Function(lambda m, e: body_of(m)(e.transpose(0, 1)).transpose(0, 1), body=body)
 
 
@@ -130,7 +130,7 @@ def twice(m, x):
 
 
 def flattened(m, x):
-    """Flatten sequences time-major before the decoder, as language models used to."""
+    """Flatten sequences time-major before the decoder, as older language models do."""
     e = m.embedding(x.t())  # (time, batch, width)
     logits = m.decoder(m.lstm(e)[0].reshape(-1, WIDTH))
     return logits.view(x.shape[1], x.shape[0], -1).transpose(0, 1)
@@ -152,7 +152,7 @@ LSTM = {"batch_first": True}
 
 
 def steps(m, e):
-    """A cell called word by word; its first state is its own default."""
+    """Call a cell word by word, starting with its default state."""
     state, states = None, []
     for word in e.unbind(1):
         state = m.cell(word, state)
@@ -165,7 +165,7 @@ def stepped(cell):
 
 
 def autoencoder(m, x):
-    """One matrix for both ways, once from the left and once from the right."""
+    """Use one matrix for encoding and decoding, once from the left and once from the right."""
     return m.head(F.linear(torch.tanh(x @ m.weight), m.weight))
 
 
@@ -174,7 +174,7 @@ def named(m, x):
 
 
 def called(m, e):
-    """A cell of the library of functions, with its arguments by name."""
+    """Call the functional form of a cell with keyword arguments."""
     h = e.new_zeros(len(e), WIDTH)
     for word in e.unbind(1):
         h = torch.gru_cell(word, h, w_ih=m.w_x, w_hh=m.w_h, b_ih=m.b_x, b_hh=m.b_h)
@@ -190,12 +190,12 @@ def flipped(m, x):
 
 
 def transposed(m, x):
-    """A weight with uses that are known and one that is not."""
+    """Use a weight in known ways and in one unknown way."""
     return m.head(torch.tanh(m.layer(x)) @ m.layer.weight.t())
 
 
 def positions(m, x):
-    """A table with a row for each time, through a layer without the samples."""
+    """Pass a table with one row per time step, without the batch dimension, through a layer."""
     return m.decoder(torch.tanh(m.embedding(x) + m.layer(m.table)))
 
 
@@ -208,12 +208,12 @@ def scaled(m, x):
 
 
 def shifts(m, x):
-    """Two parameters with one gradient."""
+    """Add two parameters, which have the same gradient."""
     return m.head(torch.tanh(m.layer(x) + (m.a + m.b)))
 
 
 def filled(m, x):
-    """States written into a buffer, time first."""
+    """Write states into a buffer with time first."""
     e = m.embedding(x)
     out = e.new_zeros(x.shape[1], len(x), WIDTH)
     for t in range(x.shape[1]):
@@ -222,7 +222,7 @@ def filled(m, x):
 
 
 class Product(torch.autograd.Function):
-    """A product that ``torch.vmap`` has no rule for."""
+    """A product without a rule for ``torch.vmap``."""
 
     @staticmethod
     def forward(ctx, x, weight):
@@ -439,7 +439,7 @@ KNOWN = {
 }
 
 
-# Some or all of their parameters need the slow way.
+# Some or all of their parameters have no closed form.
 UNKNOWN = {
     "flipped": (
         lambda: Function(flipped, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)),
@@ -516,7 +516,7 @@ def centred(m, x):
 
 
 def compared(m, x):
-    """Samples attend to each other."""
+    """Let samples attend to each other."""
     h = m.layer(x)
     return m.head(torch.softmax(h @ h.t(), -1) @ h)
 
@@ -537,17 +537,17 @@ def accumulated(m, x):
 
 
 def misread(m, x):
-    """A recurrent layer that takes the samples for time."""
+    """Call a recurrent layer that treats the samples as time steps."""
     return m.decoder(m.lstm(m.embedding(x))[0])
 
 
 def squared(m, x):
-    """As many times as samples: a product that a shape cannot tell from a layer's."""
+    """Multiply with as many time steps as samples, so that the shape looks like that of a layer."""
     e = m.embedding(x)
     return m.decoder(torch.einsum("nth,sth->nth", e, e))
 
 
-# Their samples meet, or may: only one sample at a time has a gradient of its own.
+# Their samples interact, or may: only a sample in a batch of its own has a gradient of its own.
 MIXING = {
     "centred": (
         lambda: Function(centred, layer=nn.Linear(WIDTH, 5), head=nn.Linear(5, CLASSES)),
@@ -589,7 +589,7 @@ MIXING = {
 
 
 def build(table, name, batch=TIME, seed=0):
-    """Make a model in double precision and data for it; by default as many samples as times."""
+    """Make a model in double precision and data; by default with as many samples as time steps."""
     torch.manual_seed(seed)
     model, data, *rest = table[name]
     return model().double().eval(), *data(batch), *rest

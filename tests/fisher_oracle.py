@@ -1,10 +1,10 @@
-"""The diagonal Fisher information by its definition: one sample and one vector at a time."""
+"""Oracle: the diagonal Fisher information by definition, one sample and one vector at a time."""
 
 import torch
 
 
 def gradients(model, x, vectors, copies):
-    """Back-propagate vectors from the logits of one sample, the first of some copies."""
+    """Back-propagate vectors from the logits of one sample, the first of a batch of copies."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     logits = model(torch.stack([x] * copies))[:1]
     for vector in vectors(logits.detach()[0]):
@@ -17,10 +17,10 @@ def gradients(model, x, vectors, copies):
 
 
 def fisher(model, inputs, vectors, copies=2):
-    """Sum the squares of all vectors' gradients; ``vectors`` takes sample and logits.
+    """Sum the squared gradients of all vectors; ``vectors`` takes sample and logits.
 
-    Torch 2.15 differentiates a batch norm wrongly for a batch of one, so there are two copies of a
-    sample; one, for models whose samples would meet.
+    There are two copies of a sample, because torch 2.15 computes wrong gradients of batch norm for
+    a batch of one; for models whose samples interact, there is one.
     """
     names = [name for name, p in model.named_parameters() if p.requires_grad]
     total = [torch.zeros_like(p) for p in model.parameters() if p.requires_grad]
@@ -39,7 +39,7 @@ def empirical(labels):
 
 
 def exact(n, logits):
-    """Give √p_c (e_c − p), for each position and class."""
+    """Return √p_c (e_c − p) for each position and class."""
     p = logits.softmax(-1).reshape(-1, logits.shape[-1])
     for t in range(len(p)):
         for c in range(p.shape[1]):
@@ -59,7 +59,7 @@ def sketch(generator):
 
 
 def drawn(generator):
-    """Draw labels one position after the other, by walking along the cumulative distribution."""
+    """Draw labels position by position, by inverting the cumulative distribution."""
 
     def vectors(n, logits):
         p = logits.softmax(-1)

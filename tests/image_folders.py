@@ -1,4 +1,4 @@
-"""Small folders of images by class, and how they are read."""
+"""Helpers that write and read small folders of images by class."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ def read(source, root="unused", **changed):
 
 
 def pixels(name, *, shape=(6, 6)):
-    """Noise that is the same for the same name."""
+    """Return noise with the name as its seed."""
     return np.random.default_rng(list(name.encode())).integers(256, size=shape, dtype="u1")
 
 
@@ -36,13 +36,13 @@ def png_chunk(kind, content):
 
 
 def deep_png(array, clear=None):
-    """A PNG of 16 bits per channel from ``(height, width, channel)``, which Pillow cannot write.
+    """Encode ``(height, width, channel)`` as a PNG of 16 bits per channel, which Pillow cannot.
 
-    ``clear`` is the colour that is transparent.
+    ``clear`` is the transparent colour.
     """
     height, width, channels = array.shape
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)  # 0: not filtered
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)  # 0: no filter
     chunks = [png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))]
     chunks += [] if clear is None else [png_chunk(b"tRNS", np.array(clear, ">u2").tobytes())]
     chunks += [png_chunk(b"IDAT", zlib.compress(rows)), png_chunk(b"IEND", b"")]
@@ -57,7 +57,7 @@ def write(root, name, array=None, *, raw=None):
 
 
 def fill(root, parts=("train", "valid", "test"), classes=("cat", "dog"), each=4):
-    """Write ``each`` images of each class in each part; no parts: into one folder a class."""
+    """Write ``each`` images per class and part; without parts, into one folder per class."""
     for where in [f"{part}/" for part in parts] or [""]:
         for name in classes:
             for i in range(each):

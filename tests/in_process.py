@@ -1,4 +1,4 @@
-"""Plan and run jobs of the workflow in this process, without a second's start for each."""
+"""Plan and run jobs of the workflow in this process, which saves starting Python for each."""
 
 import contextlib
 import hashlib
@@ -22,15 +22,15 @@ SCRIPTS = ROOT / "workflow/scripts"
 
 
 def plan(config, target, folder):
-    """The jobs that bring a target up to date from nothing, each after those that it needs.
+    """List the jobs that make a target from nothing, in the order of their dependencies.
 
     Args:
-        config: Laid over params.yaml, as a file of the folder.
+        config: Changes of params.yaml, passed as a file with --configfile.
         target: A rule or a file.
         folder: Working directory.
 
     Raises:
-        SystemExit: If the configuration is refused.
+        SystemExit: If the configuration is invalid.
     """
     file = Path(folder) / "overlay.yaml"
     file.write_text(yaml.safe_dump(config), "utf-8")
@@ -52,12 +52,12 @@ def plan(config, target, folder):
 
 
 def execute(job, folder, finished):
-    """Run the script of a job, or copy what one that was told the same has made.
+    """Run the script of a job, or copy the outputs of an identical job.
 
     Args:
-        job: One of a plan.
+        job: A job of a plan.
         folder: Working directory.
-        finished: What jobs have made, by what they were told; it is added to.
+        finished: Outputs of finished jobs by their rule, params and inputs; it is extended.
 
     Raises:
         SystemExit: If the job fails, with its error in one line or with a traceback.

@@ -1,4 +1,4 @@
-"""A language model with one recurrent cell, as autograd sees it: the oracle of stacked ones."""
+"""A language model with one recurrent cell and autograd: the oracle for models side by side."""
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ FUNCTIONS = {
 
 
 class PlainLanguageModel(nn.Module):
-    """Operation after operation, with the weights of one run, by name."""
+    """The model written operation by operation, with the weights of one run, by name."""
 
     def __init__(self, weights, genotype, *, state=None, dropped=None, child=0):
         super().__init__()
@@ -27,7 +27,7 @@ class PlainLanguageModel(nn.Module):
         return self.get_parameter(name.replace(".", "/"))
 
     def gradients(self):
-        """By name, 0 where a weight is not used."""
+        """Return the gradients by name; 0 if a weight is not used."""
         found = dict(self.named_parameters()).items()
         return {
             n.replace("/", "."): torch.zeros_like(p) if p.grad is None else p.grad for n, p in found

@@ -1,8 +1,8 @@
-"""Snakemake, its jobs and DVC in processes forked from one that has imported what they need.
+"""Run Snakemake, its jobs and DVC in processes forked from one that has imported their packages.
 
-Imports take one to three seconds of each command and of each job, more than all else that they do
-on the smoke configuration. A process that a test is to signal, to limit or to find among others is
-started as a user starts it, by ``Workspace.begin``.
+Imports take one to three seconds of each command and of each job, more than everything else in the
+smoke configuration. If a test sends a signal to a process, limits it or looks for it in the process
+list, the process is started as by a user, with ``Workspace.begin``.
 """
 
 import atexit
@@ -28,14 +28,14 @@ PROCESSES.set_forkserver_preload(
 
 
 def understands(command):
-    """Tell whether a command is one of these programs, and uses nothing else of the shell."""
+    """Tell whether a command is one of these programs and uses no other features of the shell."""
     return command.startswith(tuple(f"{name} " for name in COMMANDS)) and not set(command) & set(
         "&|;<>$*`\n"
     )
 
 
 def run(command, folder, environment):
-    """Run a command in a folder; return its exit code and what it printed."""
+    """Run a command in a folder, and return its exit code and output."""
     with tempfile.NamedTemporaryFile("r", errors="replace") as printed:
         process = PROCESSES.Process(
             target=_main, args=(shlex.split(command), folder, environment, printed.name)
@@ -46,7 +46,7 @@ def run(command, folder, environment):
 
 
 def _main(command, folder, environment, printed):
-    atexit._clear()  # what belongs to the process that this one is forked from
+    atexit._clear()  # handlers of the parent process
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
@@ -69,7 +69,7 @@ def _main(command, folder, environment, printed):
 
 
 def _execute(job, script, edit=False):
-    """Run the script of a job, in place of the method of Snakemake that starts Python."""
+    """Run the script of a job; replaces the method of Snakemake that starts Python."""
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()

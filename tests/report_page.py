@@ -1,4 +1,4 @@
-"""What is in a report that Snakemake has written, read without a browser."""
+"""Helpers that read a report of Snakemake without a browser."""
 
 import base64
 import json
@@ -11,13 +11,13 @@ FETCHED = re.compile(
 
 
 def variable(page, name):
-    """The value of a variable that the page's own scripts read."""
+    """Return the value of a variable that the scripts of the page use."""
     start = re.search(rf'<script id="[\w-]+">\s*var {name} = ', page).end()
     return json.JSONDecoder().raw_decode(page, start)[0]
 
 
 def content(uri):
-    """The type and the bytes of a data URI."""
+    """Return the media type and the bytes of a data URI."""
     head, _, body = uri.removeprefix("data:").partition(",")
     raw = base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
     return head.partition(";")[0], raw

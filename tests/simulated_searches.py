@@ -1,4 +1,4 @@
-"""Tables as searches write them, drawn from a model in which the effects are known."""
+"""Simulated tables of searches, drawn from a model with known effects."""
 
 import itertools
 
@@ -13,7 +13,7 @@ EPOCHS, CHILDREN = 4, 5
 
 
 def runs(arms=("none", "wpl"), seeds=range(6), spaces=("small",), methods=("enas",)):
-    """Every search, as the columns that name it."""
+    """List the searches, each as the columns that identify it."""
     keys = ("space", "method", "arm", "seed")
     return [
         dict(zip(keys, key, strict=True)) for key in itertools.product(spaces, methods, arms, seeds)
@@ -21,7 +21,7 @@ def runs(arms=("none", "wpl"), seeds=range(6), spaces=("small",), methods=("enas
 
 
 def children(of_runs, *, diverged=()):
-    """Rows of children: err1 alike in all arms of a seed, err2 worse by the arm's forgetting."""
+    """Simulate children: err1 is equal in all arms of a seed, err2 adds the arm's forgetting."""
     rows = []
     for run in of_runs:
         random = np.random.default_rng(run["seed"])
@@ -41,7 +41,7 @@ def children(of_runs, *, diverged=()):
 
 
 def scores(of_runs, *, noise=1.0):
-    """Shared-weight scores of every architecture in every epoch: its quality, and noise."""
+    """Simulate shared-weight scores of all architectures in each epoch: quality plus noise."""
     rows = []
     for run in of_runs:
         random = np.random.default_rng(1000 + run["seed"])
@@ -55,7 +55,7 @@ def scores(of_runs, *, noise=1.0):
 
 
 def policy(of_runs):
-    """Rows of a controller that learns."""
+    """Simulate the steps of a controller that learns."""
     steps = itertools.product(of_runs, range(EPOCHS), range(20))
     return pd.DataFrame(
         [
@@ -66,7 +66,7 @@ def policy(of_runs):
 
 
 def alone(*, seeds=range(3), batches=700, noise=0.1, work=None, first=0):
-    """Architectures trained alone: their quality, and noise that differs between seeds."""
+    """Simulate stand-alone training: quality plus noise that differs between seeds."""
     random = np.random.default_rng(first)
     rows = []
     for seed, genotype in itertools.product(seeds, GENOTYPES):
@@ -78,7 +78,7 @@ def alone(*, seeds=range(3), batches=700, noise=0.1, work=None, first=0):
 
 
 def retrained(of_runs):
-    """Architectures of the full space: what was found, and random ones of the same seeds."""
+    """Simulate retraining in the full space: found architectures, and random ones, by seed."""
     found = [run | {"genotype": GENOTYPES[0], "test_error": 60.0 + run["seed"]} for run in of_runs]
     seeds = {run["seed"] for run in of_runs}
     random = [{"seed": seed, "test_error": 70.0 + seed} for seed in seeds for _ in range(2)]
@@ -86,7 +86,7 @@ def retrained(of_runs):
 
 
 def given(of_runs, *, diverged=(), longer=True):
-    """All that the jobs of a task leave."""
+    """Simulate all tables of the jobs of a task."""
     full = runs(seeds=(0,), spaces=("full",))
     lengths = [(700, range(3)), (100, range(3))] + [(1400, (0,))] * longer
     found, random = retrained(full)

@@ -1,4 +1,4 @@
-"""The weight plasticity loss of several tasks: kept apart, moved along, grown, saved."""
+"""The weight plasticity loss for several tasks: fixed and online anchors, growing heads, state."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def draw(seed, **shapes):
 
 
 def task(k, **shapes):
-    """An anchor, importances of which some are 0, and a strength."""
+    """Return an anchor, importances, some of which are 0, and a strength."""
     fisher = {name: f.clamp(min=0) for name, f in draw(100 + k, **shapes).items()}
     return draw(k, **shapes), fisher, ALPHAS[k]
 
@@ -51,7 +51,7 @@ def test_the_loss_of_several_tasks_is_the_sum_of_theirs():
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_the_order_of_tasks_does_not_matter_and_one_may_come_twice():
+def test_the_order_of_tasks_does_not_matter_and_a_task_may_be_added_twice():
     theta = draw(9, **SHAPES)
     a, b, c = TASKS
     torch.testing.assert_close(held(a, b, c).loss(theta), held(c, a, b).loss(theta))
@@ -59,7 +59,7 @@ def test_the_order_of_tasks_does_not_matter_and_one_may_come_twice():
     torch.testing.assert_close(held(a, a).loss(theta), twice, rtol=1e-12, atol=0)
 
 
-def test_the_pull_of_several_tasks_rests_where_their_losses_do():
+def test_the_pull_of_several_tasks_converges_to_the_minimum_of_their_losses():
     theta = draw(9, **SHAPES)
     plasticity = held(*TASKS)
     for _ in range(200):
@@ -101,8 +101,8 @@ def test_online_a_head_that_is_not_trained_again_keeps_its_anchor():
     torch.testing.assert_close(plasticity.loss(theta), expected, rtol=1e-12, atol=0)
 
 
-def test_a_head_grows():
-    """Two classes, then four, then five: each task holds the rows that it had."""
+def test_each_task_keeps_its_rows_of_a_growing_head():
+    """The head has two classes, then four, then five."""
     heads = [task(k, head=(rows, 3), bias=(rows,)) for k, rows in enumerate((2, 4, 5))]
     plasticity = held(*heads)
     theta = draw(9, head=(5, 3), bias=(5,))
@@ -113,7 +113,7 @@ def test_a_head_grows():
     torch.testing.assert_close(plasticity.loss(theta), expected, rtol=1e-12, atol=0)
 
 
-def test_what_has_grown_since_is_free():
+def test_rows_added_later_are_not_anchored():
     first = task(0, head=(2, 3))
     plasticity = WeightPlasticity(*first)
     theta = draw(9, head=(4, 3))
@@ -126,7 +126,7 @@ def test_what_has_grown_since_is_free():
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (2,), (2, 3, 1)])
-def test_a_head_does_not_shrink(shape):
+def test_a_head_must_not_shrink(shape):
     plasticity = WeightPlasticity(*task(0, head=(2, 3)))
     for change in (plasticity.add_anchor, lambda *one: plasticity.move_anchor(*one, decay=1)):
         with pytest.raises(ValueError, match=r"'head' has shape .* its anchor has \(2, 3\), which"):
@@ -139,7 +139,7 @@ def test_a_decay_out_of_range_is_refused(decay):
         held(TASKS[0]).move_anchor(*TASKS[1], decay=decay)
 
 
-def test_the_state_goes_through_a_file(tmp_path):
+def test_the_state_is_saved_and_loaded(tmp_path):
     theta = draw(9, **SHAPES)
     plasticity = held(*TASKS)
     save_file(plasticity.state_dict(), tmp_path / "plasticity.safetensors")
@@ -208,8 +208,8 @@ def test_a_pull_follows_the_parameter_groups_of_an_optimiser():
     assert torch.equal(theta["frozen"].detach(), start["frozen"])
 
 
-def test_three_tasks_on_one_growing_head_are_all_kept():
-    """Each task labels by other inputs, into classes of its own."""
+def test_a_growing_head_retains_three_tasks():
+    """Each task has labels that depend on other inputs, and classes of its own."""
     torch.manual_seed(0)
     x = torch.randn(400, 9)
     answers = [3 * k + x[:, 3 * k : 3 * k + 3].argmax(1) for k in range(3)]
@@ -249,7 +249,7 @@ def test_three_tasks_on_one_growing_head_are_all_kept():
 
 
 class Own(nn.Module):
-    """The logits of a task's own classes."""
+    """Return the logits of a task's own classes."""
 
     def __init__(self, model, first):
         super().__init__()

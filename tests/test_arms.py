@@ -1,4 +1,4 @@
-"""The table of arms: entries that hold together, colours that everyone tells apart, weighting."""
+"""The table of arms: consistent entries, colours for colour-blind readers, weighting."""
 
 import itertools
 
@@ -35,7 +35,7 @@ TO_XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0
 
 
 def lab(colour, vision):
-    """CIE L*a*b* of a colour "#rrggbb" as it is seen."""
+    """Compute CIE L*a*b* of a colour "#rrggbb" as perceived with some kind of colour vision."""
     rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     xyz = TO_XYZ @ np.clip(VISION[vision] @ linear, 0, 1) / np.array([0.9505, 1, 1.089])
@@ -44,7 +44,7 @@ def lab(colour, vision):
 
 
 @pytest.mark.parametrize("vision", VISION)
-def test_colours_are_told_apart(vision):
+def test_colours_are_distinguishable(vision):
     assert len(ARMS) >= 12
     for a, b in itertools.combinations(ARMS.values(), 2):
         if not set(a.applies) & set(b.applies):
@@ -53,24 +53,24 @@ def test_colours_are_told_apart(vision):
         assert difference > 10 or (a.line != b.line and a.marker != b.marker), (a.name, b.name)
 
 
-def test_no_two_arms_look_or_are_called_the_same():
+def test_arms_have_distinct_styles_and_titles():
     for a, b in itertools.combinations(ARMS.values(), 2):
         assert (a.colour, a.line, a.marker) != (b.colour, b.line, b.marker)
         assert a.title != b.title
     assert list(ARMS) == [arm.name for arm in ARMS.values()]
 
 
-def test_entries_hold_together():
+def test_entries_are_consistent():
     for arm in ARMS.values():
         assert set(arm.default) <= set(arm.applies) <= set(EVERYWHERE), arm.name
-        assert not {"shared", "headline"} <= set(arm.default), "shared has the headline in it"
+        assert not {"shared", "headline"} <= set(arm.default), "shared contains the headline"
         if arm.importance and set(arm.applies) & set(TWO_MODELS):
-            assert arm.section, f"{arm.name}: where is its strength?"
+            assert arm.section, f"{arm.name} has no strength"
         if set(arm.applies) & set(SEARCH):
-            assert set(arm.arguments) <= {"fisher"}, f"{arm.name}: a search knows F only"
+            assert set(arm.arguments) <= {"fisher"}, f"{arm.name}: a search has only F"
 
 
-def test_what_takes_part():
+def test_arms_that_take_part():
     assert chosen(["default"], "shared") == ["none", "wpl", "l2", "frozen", "joint"]
     assert chosen(["l2", "none"], "shared") == ["none", "l2"], "in the order of the table"
     assert set(chosen(["default"], "headline")) < set(applicable("headline"))
@@ -104,7 +104,7 @@ def test_importances_have_the_mean_of_the_fisher_information_run_by_run(name):
         torch.testing.assert_close(mean(alone), mean(own["fisher"]))
 
 
-def test_importances_are_what_they_are_called():
+def test_importances_match_their_names():
     known = estimates()
     fisher = known["fisher"]
     for weight, f in weighting(ARMS["wpl"], known).items():
@@ -129,7 +129,7 @@ def test_the_quadratic_form_has_the_mean_diagonal_of_the_fisher_information():
     torch.testing.assert_close(found / found[..., :1, :1], omega / omega[..., :1, :1])
 
 
-def test_no_importance_stays_none():
+def test_an_importance_of_zero_stays_zero():
     nothing = {"fisher": {"a": torch.zeros(2, 3)}}
     for name in ("wpl", "l2"):
         assert torch.equal(weighting(ARMS[name], nothing)["a"], torch.zeros(2, 3))

@@ -1,4 +1,4 @@
-"""The networks of NAO: what they write has the right form, and they learn what they are told."""
+"""The networks of NAO: they decode valid sequences, and learn to decode and to predict scores."""
 
 import itertools
 import math
@@ -23,7 +23,7 @@ def autoencoder(*, options=OPTIONS, roles=ROLES, hidden=16, seed=0):
 
 
 def problem(count=20):
-    """Sequences, each once, and scores of them."""
+    """Return distinct sequences and their scores."""
     chosen = torch.randperm(len(SPACE), generator=generator(0, "problem"))[:count]
     scores = SPACE[chosen].float() @ torch.tensor([0.1, 0.3, -0.05, 0.2])
     return SPACE[chosen], (scores - scores.min()) / (scores.max() - scores.min())
@@ -40,12 +40,12 @@ def fitted(**changed):
     seed=st.integers(0, 1000),
 )
 @settings(max_examples=30)
-def test_whatever_is_decoded_has_the_right_form(decisions, seed):
+def test_every_decoded_sequence_is_valid(decisions, seed):
     options, roles = zip(*decisions, strict=True)
     made = autoencoder(options=options, roles=roles, hidden=4, seed=seed)
     with torch.no_grad():
         for parameter in made.parameters():
-            parameter.mul_(20)  # far from what training makes
+            parameter.mul_(20)  # far from trained weights
     anywhere = torch.randn(30, len(options), 4, generator=generator(seed))
     choices = made.decode(anywhere)
     assert choices.shape == (30, len(options))
@@ -55,15 +55,15 @@ def test_whatever_is_decoded_has_the_right_form(decisions, seed):
 
 
 def test_the_decoder_is_a_distribution_over_the_sequences_of_the_space():
-    """Every encoding gives each of the 96 sequences a probability, and nothing else any."""
+    """For every encoding, the probabilities of the 96 sequences sum to one."""
     made = autoencoder().double()
     for encoding in made.encode(SPACE[:3]):
         probability = made.log_probability(encoding.expand(96, -1, -1), SPACE).sum(1).exp()
         assert probability.sum().item() == pytest.approx(1)
 
 
-def test_decoding_takes_the_likeliest_choice_given_those_before_it():
-    """The step by step decoder against the one that is told the sequence."""
+def test_decoding_takes_the_most_probable_choice_given_those_before_it():
+    """The step-by-step decoder is compared with teacher forcing."""
     made = fitted(steps=20)[0]
     with torch.no_grad():
         encoding = made.encode(SPACE)
@@ -76,7 +76,7 @@ def test_decoding_takes_the_likeliest_choice_given_those_before_it():
                 assert (made.log_probability(encoding, other)[:, i] <= told[:, i] + 1e-6).all()
 
 
-def test_a_choice_is_written_given_those_before_it_only():
+def test_a_choice_depends_only_on_those_before_it():
     made = autoencoder()
     encoding = made.encode(SPACE[:1])
     base, changed = SPACE[:1], SPACE[:1].clone()
@@ -100,7 +100,7 @@ def test_decisions_of_one_kind_share_their_tokens():
     assert own.write.out_features == 4 + 2 + 4 + 3
 
 
-def test_it_learns_to_write_and_to_score_what_it_is_trained_on():
+def test_it_learns_to_decode_and_to_score_its_training_sequences():
     made, choices, scores, loss = fitted()
     before = autoencoder()
     with torch.no_grad():
@@ -111,7 +111,7 @@ def test_it_learns_to_write_and_to_score_what_it_is_trained_on():
         assert loss < 0.01 * autoencoder_loss(before, choices, scores, tradeoff=0.8)
 
 
-def test_drawn_sequences_teach_it_to_write_those_it_has_no_score_of():
+def test_random_sequences_teach_it_to_decode_sequences_without_a_score():
     written = []
     for drawn in (0, 20):
         made, choices, *_ = fitted(drawn=drawn)
@@ -134,15 +134,15 @@ def test_small_steps_raise_the_predicted_score_of_every_sequence():
         score = higher
 
 
-def test_what_it_improves_is_better():
-    """The score is a sum over choices: of all 96 sequences, and not of the 20 it has seen only."""
+def test_improved_sequences_have_higher_scores():
+    """The score is a sum over choices, tested on all 96 sequences; 20 were used for training."""
     made = fitted(drawn=20)[0]
     worth = SPACE.float() @ torch.tensor([0.1, 0.3, -0.05, 0.2])
     improved = improve(made, SPACE, [0.001, 1.0, 10.0, 50.0])
     assert improved.shape == (4, 96, 4)
     found = improved.float() @ torch.tensor([0.1, 0.3, -0.05, 0.2])
     means = found.mean(1).tolist()
-    assert means[0] == pytest.approx(worth.mean().item(), abs=0.02), "a step of no length"
+    assert means[0] == pytest.approx(worth.mean().item(), abs=0.02), "a step of almost no length"
     assert means == sorted(means)
     assert means[-1] > worth.mean() + worth.std()
 
@@ -161,7 +161,7 @@ def test_the_loss_weighs_predictor_against_decoder(tradeoff):
     assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_choices_are_drawn_evenly():
+def test_choices_are_drawn_uniformly():
     drawn = draw_choices(OPTIONS, 40_000, generator=generator(0))
     number = (drawn * torch.tensor([24, 12, 3, 1])).sum(1)
     frequency = number.bincount(minlength=96) / len(drawn)
@@ -170,7 +170,7 @@ def test_choices_are_drawn_evenly():
     assert ((frequency - 1 / 96) / error).abs().max() < 4
 
 
-def test_numbers_come_from_the_generators_alone():
+def test_random_numbers_come_from_the_generators_only():
     before = torch.get_rng_state()
     (first, *_, loss), (again, *_, same) = (fitted(steps=5, drawn=3, batch=7) for _ in "ab")
     assert torch.equal(torch.get_rng_state(), before)

@@ -1,7 +1,7 @@
-"""Bad input of every kind: one line that names the culprit, and nothing that was made is lost.
+"""Invalid input of every kind is reported in one line that names the cause; no result is lost.
 
-The line is one that begins with ``error:``. Snakemake prints others around that of a job that has
-failed, never a traceback. To add a case, add a row to a table.
+The line begins with ``error:``. Snakemake prints more lines for a failed job, but never a
+traceback. To add a case, add a row to a table.
 """
 
 import json
@@ -31,21 +31,21 @@ SEARCH = "search.text"  # the section of params.yaml with the settings of a sear
 
 
 def error_of(printed):
-    """The line that says what is wrong."""
+    """Return the line that reports the error."""
     assert "Traceback" not in printed
     (line,) = [line for line in printed.splitlines() if line.startswith("error: ")]
     return line
 
 
 def everything(project):
-    """All that a run has made, by name, bytes."""
+    """Return the bytes of all files that a run has made, by name."""
     files = [*project.results()]
     files += [f".jobcache/{path.name}" for path in (project.path / ".jobcache").iterdir()]
     return {name: (project.path / name).read_bytes() for name in files}
 
 
 def refused(check, *given):
-    """What a check of the workflow says before the first job."""
+    """Return what a check of the workflow reports before the first job."""
     with pytest.raises(SystemExit) as end, plainly():
         check(*given)
     return str(end.value).splitlines()
@@ -74,7 +74,7 @@ def test_a_broken_file_of_params(tmp_path, monkeypatch, case):
     assert line.startswith(f"error: {message}")
 
 
-def test_a_file_without_keys_is_told_each():
+def test_each_missing_key_is_reported():
     lines = refused(validate, {"width": 1})
     assert all(line.startswith("error: params: missing key") for line in lines)
     assert "error: params: missing key 'seeds'" in lines
@@ -142,8 +142,8 @@ def test_a_bad_overlay(planning, case):
     assert error_of(planning.plan(*arguments, fails=True)).startswith(f"error: {message}")
 
 
-def test_nothing_that_was_made_is_lost(planning):
-    """All faults of params.yaml at once, no params.yaml, and data that are not there."""
+def test_no_result_is_lost(planning):
+    """All invalid parameters at once, no params.yaml, and missing data."""
     before = everything(planning)
     planning.set("wpl.alpah", 1)
     planning.set("seeds", [])
@@ -163,7 +163,7 @@ def test_nothing_that_was_made_is_lost(planning):
 
 
 def folder(path, **parts):
-    """A folder of text, in which parts are replaced."""
+    """Write a folder of text; ``parts`` replaces the content of some of its files."""
     path.mkdir()
     for name, content in ({"train": b"a b\n", "valid": b"a\n", "test": b"b\n"} | parts).items():
         (path / f"{name}.txt").write_bytes(content)
@@ -183,14 +183,14 @@ def ptb(path):
 
 
 def archive(path, *members, kind="zip"):
-    """An archive of one's own in place of a folder: its name is the root's with its type."""
+    """Write an archive in place of a folder, named after the folder and its type."""
     path = path.with_name(f"{path.name}.{kind}")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, content in members:
             file.writestr(name, content)
 
 
-# What is made at the root, the section of the source, the source, more params, and the line.
+# What is written to the root, the section of params.yaml, the source, more params, and the line.
 DATA = {
     "an empty text": (
         lambda root: folder(root, test=b"\n"),
@@ -327,7 +327,7 @@ SECOND = {
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run a script of the workflow, here; what the user sees of its failing."""
+    """Run a script of the workflow in this process, and return what the user sees when it fails."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "workflow/scripts")
     monkeypatch.setenv("WORKFLOW_PID", str(os.getpid()))
@@ -372,7 +372,7 @@ def test_bad_data(run, tmp_path, case):
 
 
 def rewrite(kind, change):
-    """Store other tensors, sound as a file."""
+    """Store other tensors in a valid file."""
 
     def spoil(path):
         tensors, about = load_tensors(path, kind)

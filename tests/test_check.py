@@ -1,4 +1,4 @@
-"""`make check`: which differences from the committed results are named, and which are errors."""
+"""`make check`: which differences from the committed results are reported, and which are errors."""
 
 import subprocess
 import sys
@@ -18,15 +18,15 @@ def verdicts(**changed):
     return pd.DataFrame([VERDICT | VALUES | changed, other])
 
 
-def test_the_same_results_differ_in_nothing():
+def test_equal_results_have_no_differences():
     assert list(compare(verdicts(), verdicts())) == []
 
 
-def test_a_value_within_its_interval_is_no_difference():
+def test_a_value_within_its_interval_is_not_reported():
     assert list(compare(verdicts(), verdicts(value=-0.06, p=0.01, n=9))) == []
 
 
-def test_a_value_beyond_its_interval_is_named():
+def test_a_value_beyond_its_interval_is_reported():
     ((primary, line),) = compare(verdicts(), verdicts(value=-0.3))
     assert not primary
     assert line.startswith("moved: small, err2, wpl, none: -0.1 → -0.3")
@@ -38,30 +38,30 @@ def test_a_primary_verdict_that_changed_is_an_error():
     assert line.startswith("primary verdict changed: small, err2, wpl, none: lower → not shown")
 
 
-def test_an_exploratory_verdict_that_changed_is_named():
+def test_an_exploratory_verdict_that_changed_is_reported():
     old = verdicts(primary=False)
     found = list(compare(old, old.assign(verdict="higher")))
     assert [primary for primary, _ in found] == [False, False]
     assert all("verdict (exploratory) changed" in line for _, line in found)
 
 
-def test_comparisons_that_are_missing_or_new_are_named():
+def test_comparisons_that_are_missing_or_new_are_reported():
     ((primary, line),) = compare(verdicts(), verdicts()[1:])
-    assert primary, "a primary verdict cannot get lost unnoticed"
+    assert primary, "a missing primary verdict is an error"
     assert line == "primary verdict missing: small, err2, wpl, none"
     ((primary, line),) = compare(verdicts()[1:], verdicts())
     assert not primary
     assert line == "new: small, err2, wpl, none"
 
 
-def test_few_seeds_have_no_interval_to_leave():
+def test_few_seeds_without_an_interval_are_not_compared():
     old = verdicts(low=None, high=None)
     assert list(compare(old, verdicts(value=5.0))) == []
 
 
 @pytest.fixture
 def checked(tmp_path):
-    """A working copy with a commit of results; the command that checks it."""
+    """Return a working copy with committed results, and the command that checks it."""
     table = tmp_path / "results/evaluate_search/text/verdicts.csv"
     table.parent.mkdir(parents=True)
 
@@ -83,7 +83,7 @@ def checked(tmp_path):
     return run
 
 
-def test_the_command_tells_by_its_exit_code(checked):
+def test_the_exit_code_tells_whether_there_are_errors(checked):
     same = checked(verdicts(value=-0.3))
     assert same.returncode == 0
     assert "moved: small" in same.stdout
@@ -99,7 +99,7 @@ def test_the_command_tells_by_its_exit_code(checked):
     assert "error: git:" in unknown.stderr
 
 
-def test_a_run_that_is_not_done_is_not_compared(checked, tmp_path):
+def test_an_unfinished_run_is_not_compared(checked, tmp_path):
     (tmp_path / "results/evaluate_search/text/verdicts.csv").unlink()
     done = checked(None)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""What the documents claim is what the results say."""
+"""The claims of the documents match the results."""
 
 import re
 from pathlib import Path
@@ -33,14 +33,14 @@ def rendered(claims, text, task="text"):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_documents_hold_what_the_workflow_rendered(document):
+def test_documents_contain_the_rendered_claims(document):
     text = (ROOT / document).read_text()
     assert BLOCK.search(text)
     assert renewed(text, ROOT) == text, "run `make claims`"
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_what_was_rendered_of_two_models_is_what_the_results_say(text):
+def test_rendered_claims_about_two_models_match_the_results(text):
     folder = ROOT / "results" / "evaluate_forgetting"
     shared = yaml.safe_load((ROOT / "params.yaml").read_text())["compare"]["headline"]
     tables = (load_table(folder / f"{n}.csv", dtype={"stop": str}) for n in ("cases", "verdicts"))
@@ -52,14 +52,14 @@ def test_what_was_rendered_of_two_models_is_what_the_results_say(text):
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("task", ["text", "images"])
-def test_what_was_rendered_is_what_the_results_say(task, text):
+def test_rendered_claims_about_searches_match_the_results(task, text):
     folder = ROOT / "results" / "evaluate_search" / task
     claims = Claims(**{name: load_table(folder / f"{name}.csv") for name in TABLES})
     assert rendered(claims, text, task) == (folder / f"{text}.md").read_text()
 
 
 def test_no_number_about_a_result_is_typed():
-    """Outside of what is rendered, documents have no interval, p-value or mean with decimals."""
+    """Except in rendered claims, documents have no intervals, p-values or means with decimals."""
     for document in DOCUMENTS:
         typed = BLOCK.sub("", (ROOT / document).read_text())
         assert not re.findall(r"\bp [=<] |\[[−+-]?\d+\.\d+, |\d\.\d\d+ →", typed), document
@@ -69,7 +69,7 @@ ARMS = ("none", "wpl", "slow", "replay")
 
 
 def claims(**how):
-    """What is claimed of simulated searches."""
+    """Return the claims about simulated searches."""
     lengths = Lengths(truth=700, longer=1400, short=100)
     given = simulated.given(simulated.runs(**how))
     judged = judge(given, task="text", primary="err2", lengths=lengths)
@@ -94,7 +94,7 @@ def test_templates_render_whatever_was_run(how):
         assert {row.count("|") for row in rows} <= {5, 8, 11}, "as many cells as the header"
 
 
-def test_a_claim_is_the_number_and_the_verdict_of_the_tables():
+def test_a_claim_has_the_number_and_the_verdict_of_the_tables():
     own = claims(arms=ARMS, seeds=range(10))
     row = own.verdicts.query("outcome == 'err2' and arm == 'wpl' and against == 'slow'").iloc[0]
     said = own.difference("err2", "enas", "wpl", "slow")
@@ -111,12 +111,12 @@ def test_a_claim_is_the_number_and_the_verdict_of_the_tables():
     assert own.short("forgetting", "enas", "none") == f"{mean:.3f}"
 
 
-def test_a_template_that_asks_for_what_is_not_there_is_refused():
+def test_a_template_with_an_unknown_quantity_is_refused():
     with pytest.raises(UndefinedError, match="nothing"):
         render("{{ nothing.of_the_kind }}")
 
 
-def test_the_command_renews_documents_and_names_a_missing_file(tmp_path, monkeypatch, capsys):
+def test_the_command_updates_documents_and_names_a_missing_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name in DOCUMENTS:
         Path(name).write_text("before\n<!-- from claims.md -->\nold\n<!-- end -->\nafter\n")
@@ -131,7 +131,7 @@ def test_the_command_renews_documents_and_names_a_missing_file(tmp_path, monkeyp
 
 
 def of_two_models(seeds):
-    """Runs of two models: WPL keeps A, as the uniform anchor does, which leaves B less."""
+    """Simulate two models: WPL and the uniform anchor both retain A; the latter costs B more."""
     ends = {"none": (0.5, 0.9), "wpl": (0.89, 0.85), "l2": (0.88, 0.8)}
     records = [
         {"shared": shared, "stop": stop, "arm": arm, "alpha": alpha, "own": True, "seed": seed}

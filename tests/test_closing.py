@@ -1,4 +1,4 @@
-"""The three lines that a run ends with."""
+"""The three lines at the end of a run."""
 
 import json
 
@@ -11,7 +11,7 @@ def put(folder, name, headline):
     file.write_text(json.dumps(headline))
 
 
-def test_they_say_what_the_metrics_say(tmp_path):
+def test_they_contain_the_metrics(tmp_path):
     arms = {"none": {"forgetting": 0.3206}, "wpl": {"reduction": 0.996, "cost": 0.0039}}
     put(tmp_path, "evaluate_forgetting", {"converged": arms, "0.55": {}})
     of_search = {"enas": {"forgetting": {"none": 0.0974, "wpl": 0.0172}}, "nao": {}}
@@ -24,14 +24,14 @@ def test_they_say_what_the_metrics_say(tmp_path):
     assert "make report" in report
 
 
-def test_what_was_not_run_is_not_told(tmp_path):
+def test_studies_that_were_not_run_are_left_out(tmp_path):
     assert len(lines(tmp_path)) == 2
     put(tmp_path, "evaluate_forgetting", {"converged": {"none": {"forgetting": 0.2}}})
     put(tmp_path, "evaluate_search/text", {"enas": {"forgetting": {"none": 0.1, "wpl": None}}})
     assert lines(tmp_path)[0] == "Results: A converged and loses 20.0 points to B"
 
 
-def test_nothing_is_divided_where_nothing_was_forgotten(tmp_path):
+def test_no_forgetting_is_not_divided_by(tmp_path):
     arms = {"none": {"forgetting": 0.0}, "wpl": {"reduction": None, "cost": 0.0}}
     put(tmp_path, "evaluate_forgetting", {"converged": arms})
     assert lines(tmp_path)[0] == "Results: A converged and loses 0.0 points to B"

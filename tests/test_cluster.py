@@ -1,4 +1,4 @@
-"""The workflow for a cluster, as far as that can be seen without one: what its jobs ask for."""
+"""The workflow on a cluster, tested without one: the resources that its jobs request."""
 
 import fcntl
 import re
@@ -14,7 +14,7 @@ from support import workspace as support
 
 @pytest.fixture
 def slurm(tmp_path):
-    """Commands named as those of Slurm, which submit nothing: the file of what they were told."""
+    """Write fake Slurm commands, which submit nothing; return the file with their arguments."""
     folder = tmp_path / "bin"
     folder.mkdir()
     asked = folder / "asked"
@@ -26,13 +26,13 @@ def slurm(tmp_path):
     return asked
 
 
-def test_profiles_name_rules_that_are_there():
+def test_profiles_name_existing_rules():
     for profile in ("slurm", "kubernetes"):
         settings = yaml.safe_load((ROOT / f"profiles/{profile}/config.yaml").read_text())
         assert set(settings["set-resources"]) <= set(RULES)
 
 
-def test_slurm_is_asked_for_memory_time_and_a_gpu_for_each_search(project, slurm):
+def test_jobs_request_memory_time_and_a_gpu_for_each_search_from_slurm(project, slurm):
     project.set("search.device", "cuda")
     project.set("second.iterations", 61)
     options = "--slurm-init-seconds-before-status-checks 1 --slurm-status-command squeue"
@@ -49,12 +49,12 @@ def test_slurm_is_asked_for_memory_time_and_a_gpu_for_each_search(project, slurm
 
 
 def name(job):
-    """The rule of a job, as the command that submits it has it."""
+    """Return the rule of a job from the command that submits it."""
     return re.search(r"slurm_logs/rule_(\w+)", job)[1]
 
 
-def test_pods_keep_results_and_finished_jobs_in_a_bucket(tmp_path, s3):
-    """A dry run for Kubernetes plans everything; a job that runs here finds its place there."""
+def test_pods_store_results_and_finished_jobs_in_a_bucket(tmp_path, s3):
+    """A dry run for Kubernetes plans everything; a job that runs here stores its results there."""
     fresh = Workspace.create(tmp_path / "project")
     options = f"--default-storage-prefix s3://bucket/pods --storage-s3-endpoint-url {s3}"
     cache = "SNAKEMAKE_OUTPUT_CACHE=s3://bucket/jobs"
@@ -70,7 +70,7 @@ def test_pods_keep_results_and_finished_jobs_in_a_bucket(tmp_path, s3):
     assert sum(key.startswith("jobs/") for key in kept) == 1
 
 
-def test_locks_of_a_run_on_another_machine_are_left_alone(tmp_path, monkeypatch):
+def test_locks_of_a_run_on_another_machine_are_not_removed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", ".jobcache")
     support.LOCKS.mkdir(parents=True)
@@ -83,7 +83,7 @@ def test_locks_of_a_run_on_another_machine_are_left_alone(tmp_path, monkeypatch)
     assert support.RUN.read_text() == socket.gethostname()
 
 
-def test_a_file_system_without_locks_is_used_with_those_of_snakemake(tmp_path, monkeypatch):
+def test_snakemakes_locks_are_used_on_a_file_system_without_locks(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError("no locks available")
 

@@ -1,4 +1,4 @@
-"""What is said of the arms: which comparisons decide, and how sure each verdict is."""
+"""Comparisons of arms: outcomes, primary comparisons, and the certainty of each verdict."""
 
 import math
 
@@ -24,7 +24,7 @@ NOBODY = pd.DataFrame(columns=[*RUN, "epoch", "genotype"])
 
 
 def judge(of_runs, full=(), *, noise=1.0):
-    """Reduce simulated searches to outcomes, as the script does."""
+    """Reduce simulated searches to outcomes, like the script."""
     alone, short = simulated.alone(), simulated.alone(batches=100)
     scored = simulated.scores(of_runs, noise=noise)
     return outcomes(
@@ -54,12 +54,12 @@ def test_outcomes_are_of_the_second_half_and_of_the_last_epoch():
     scored = simulated.scores(of_runs)
     last = scored[(scored["epoch"] == 3) & (scored["arm"] == "wpl") & (scored["seed"] == 1)]
     assert got["space_mean"] == pytest.approx(last["cross_entropy"].mean())
-    assert math.isnan(table.loc["full", "none", 0]["tau"]), "its truth is not known"
+    assert math.isnan(table.loc["full", "none", 0]["tau"]), "the full space has no ground truth"
     assert table.loc["full", "none", 0]["random_test_error"] == 70
 
 
-def test_one_family_decides_whatever_the_method():
-    """Every arm against none, and WPL against slow: adjusted together, and nothing else is."""
+def test_primary_comparisons_of_all_methods_are_one_family():
+    """Every arm against none, and WPL against slow, are adjusted together; nothing else is."""
     of_runs = simulated.runs(ARMS, seeds=range(10), methods=("uniform",))
     of_runs += simulated.runs(seeds=range(10))
     table = comparisons(judge(of_runs), "err2")
@@ -74,7 +74,7 @@ def test_one_family_decides_whatever_the_method():
     assert table[~table["primary"]]["holm"].isna().all()
 
 
-def test_arms_are_compared_seed_by_seed():
+def test_arms_are_paired_by_seed():
     runs = judge(simulated.runs(ARMS, seeds=range(7)))
     row = comparisons(runs, "err2").set_index(["outcome", "arm", "against"]).loc["regret"]
     by_seed = {arm: of_arm.set_index("seed")["regret"] for arm, of_arm in runs.groupby("arm")}
@@ -86,14 +86,14 @@ def test_arms_are_compared_seed_by_seed():
     assert ("slow", "random search") in row.index
 
 
-def test_seeds_that_one_arm_lacks_are_not_compared():
+def test_seeds_missing_in_one_arm_are_not_compared():
     runs = judge(simulated.runs(("none",), seeds=range(8)) + simulated.runs(("wpl",), range(6)))
     row = comparisons(runs, "err2").set_index(["outcome", "arm", "against"])
     assert row.loc[("err2", "wpl", "none"), "n"] == 6
     assert row.loc[("regret", "none", "random search"), "n"] == 8
 
 
-def test_the_same_seeds_beside_another_arm_give_the_same_comparison():
+def test_another_arm_does_not_change_a_comparison():
     few = comparisons(judge(simulated.runs(seeds=range(6))), "tau")
     many = comparisons(judge(simulated.runs(("none", "wpl", "l2"), seeds=range(6))), "tau")
     keys = ["outcome", "arm", "against"]
@@ -129,7 +129,7 @@ def written(runs, diverged=NOBODY):
     )
 
 
-def test_findings_hold_every_arm_outcome_and_yardstick():
+def test_findings_contain_every_arm_outcome_and_yardstick():
     runs = judge(simulated.runs(ARMS, seeds=range(6)), simulated.runs(seeds=(0,), spaces=("full",)))
     text = written(runs)
     for title in ("no remedy", "WPL", "repeated truth", "best count", "chance", "random search"):
@@ -160,7 +160,7 @@ def test_searches_that_diverged_are_counted_and_named():
     assert "seed 4: epoch 3" in text
 
 
-def test_a_sweep_is_drawn_and_not_tested():
+def test_a_sweep_is_plotted_but_not_tested():
     arms = ("none", "wpl", "wpl@0.1", "wpl@10.0")
     runs = judge(simulated.runs(arms, seeds=range(6)))
     assert set(comparisons(runs, "err2")["arm"]) == {"none", "wpl"}
@@ -187,7 +187,7 @@ def test_headline_is_the_mean_of_every_arm():
 LENGTHS = Lengths(truth=700, longer=1400, short=100)
 
 
-def test_judging_leaves_out_searches_that_diverged():
+def test_the_evaluation_leaves_out_searches_that_diverged():
     of_runs = simulated.runs(seeds=range(6))
     judged = judge_task(simulated.given(of_runs, diverged=[("none", 4)]), lengths=LENGTHS)
     runs = judged.tables["runs"]
@@ -218,11 +218,11 @@ def judge_task(tables, lengths):
     return judge_searches(tables, task="text", primary="err2", lengths=lengths)
 
 
-def test_a_truth_of_one_length_is_enough_to_judge():
+def test_a_ground_truth_of_one_length_is_sufficient():
     judged = judge_task(
         simulated.given(simulated.runs(methods=("uniform",)), longer=False), lengths=LENGTHS
     )
     assert "truth trained twice as long" not in judged.findings
     of_uniform = judged.tables["arms"].query("method == 'uniform'")
     assert set(of_uniform["outcome"]) >= {"err2", "tau"}
-    assert "reward" not in set(of_uniform["outcome"]), "nobody learns from it"
+    assert "reward" not in set(of_uniform["outcome"]), "uniform sampling has no controller"

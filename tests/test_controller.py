@@ -1,4 +1,4 @@
-"""The controller of ENAS against the enumeration of small spaces."""
+"""The controller of ENAS, compared with the enumeration of small spaces."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ SPACE = torch.tensor(list(itertools.product(*map(range, OPTIONS))))
 
 
 def controller(*, spread=1.0, roles=ROLES, hidden=8):
-    """A controller in double precision; with a spread its distribution is far from uniform."""
+    """Make a controller in double precision; a large ``spread`` makes it far from uniform."""
     made = Controller(OPTIONS, roles=roles, hidden=hidden, generator=generator(0, "init")).double()
     with torch.no_grad():
         for parameter in made.parameters():
@@ -32,7 +32,7 @@ def test_probabilities_of_all_architectures_sum_to_one(roles):
     assert probability.max() > 3 * probability.min(), "far from uniform"
 
 
-def test_samples_know_their_probability():
+def test_samples_have_their_probability():
     made = controller(spread=30)
     samples = made.sample(50, generator=generator(1))
     assert samples.choices.shape == (50, 4)
@@ -58,8 +58,8 @@ def test_the_same_generator_draws_the_same():
     assert not torch.equal(first, made.sample(20, generator=generator(4)).choices)
 
 
-def test_a_decision_depends_on_all_before_it():
-    """On the last one through its embedding, on those before through the state of the LSTM."""
+def test_a_decision_depends_on_all_earlier_ones():
+    """On the last one through its embedding, on earlier ones through the state of the LSTM."""
     probability = controller(spread=30).log_probability(SPACE).exp().view(4, 2, 4)
     last = probability / probability.sum(2, keepdim=True)  # π(fourth | second, third)
     assert last.std(0).max() > 0.01, "on the second"
@@ -76,7 +76,7 @@ def test_the_mean_entropy_of_samples_is_that_of_the_distribution():
     assert uniform == pytest.approx(math.log(32))
 
 
-def test_the_greedy_architecture_takes_the_likeliest_step_each_time():
+def test_the_greedy_architecture_takes_the_most_probable_choices():
     made = controller(spread=30)
     greedy = made.greedy()
     assert greedy.shape == (4,)
@@ -88,7 +88,7 @@ def test_the_greedy_architecture_takes_the_likeliest_step_each_time():
 
 
 def test_no_choice_becomes_certain():
-    """exp(c) is the most that a choice can weigh, exp(−c) the least."""
+    """Unnormalised probabilities are between exp(−c) and exp(c)."""
     made = Controller((4,), hidden=4, tanh_constant=2.5, generator=generator(0)).double()
     with torch.no_grad():
         for parameter in made.parameters():
@@ -108,7 +108,7 @@ def test_temperature_and_constant_shape_the_logits():
     torch.testing.assert_close(found[0] - found[1], expected[0] - expected[1])
 
 
-def test_weights_come_from_the_generator_alone():
+def test_weights_come_from_the_generator_only():
     before = torch.get_rng_state()
     first, again = (dict(controller().named_parameters()) for _ in "ab")
     assert torch.equal(torch.get_rng_state(), before)
@@ -120,11 +120,13 @@ def test_weights_come_from_the_generator_alone():
     assert weights.mean().abs() < 0.01
 
 
-def test_decisions_share_by_role_and_number_of_choices():
+def test_decisions_share_weights_by_role_and_number_of_choices():
     shared, own = controller(), controller(roles=None)
     sizes = [[len(d.weight) for d in made.decoders] for made in (shared, own)]
     assert sizes == [[1, 4, 2], [1, 4, 2, 4]]
-    assert [len(e.weight) for e in own.embeddings] == [1, 4, 2], "the last choice is fed nowhere"
+    assert [len(e.weight) for e in own.embeddings] == [1, 4, 2], (
+        "the last choice needs no embedding"
+    )
 
 
 @pytest.mark.parametrize(
@@ -210,12 +212,12 @@ def test_the_baseline_is_a_running_average_that_starts_at_the_first_reward():
     assert first["baseline"] == 2
     assert first["loss"] == 0
     for old, parameter in zip(before, made.parameters(), strict=True):
-        assert torch.equal(old, parameter), "one reward alone says nothing"
+        assert torch.equal(old, parameter), "a single reward equals the baseline"
     second = learner.step(made, made.sample(2, generator=generator(0)), torch.tensor([3.0, 5.0]))
     assert second["baseline"] == pytest.approx(0.95 * 2 + 0.05 * 4)
 
 
-def test_it_learns_a_planted_best_architecture():
+def test_it_learns_the_best_architecture():
     made = Controller(OPTIONS, roles=ROLES, hidden=16, generator=generator(0, "init"))
     learner, draws = Reinforce(learning_rate=0.02), generator(0, "draw")
     best = torch.tensor([0, 2, 1, 3])
@@ -238,7 +240,7 @@ def test_entropy_alone_leads_to_the_uniform_distribution():
     assert made.log_probability(SPACE).exp().std() < before / 4
 
 
-def test_a_saved_state_goes_on_with_the_same_bits(tmp_path):
+def test_a_saved_state_resumes_with_identical_bits(tmp_path):
     def train(made, learner, draws, steps):
         for _ in range(steps):
             samples = made.sample(5, generator=draws)
@@ -260,7 +262,7 @@ def test_a_saved_state_goes_on_with_the_same_bits(tmp_path):
     saved |= {f"reinforce.{name}": value for name, value in learner.state().items()}
     saved["draws"] = draws.get_state()
     save_tensors(tmp_path / "state.safetensors", "search", saved)
-    train(broken, learner, draws, 1)  # must not reach what was saved
+    train(broken, learner, draws, 1)  # must not change the saved state
 
     found, _ = load_tensors(tmp_path / "state.safetensors", "search")
     resumed, learner = begin()
@@ -300,7 +302,7 @@ def test_rewards_that_are_not_finite_or_not_one_each_are_refused(rewards):
     assert learner.state() == {}
 
 
-def test_samples_are_plain_values():
+def test_samples_are_immutable():
     samples = Samples(SPACE, torch.zeros(32), torch.zeros(32))
     with pytest.raises(AttributeError):
         samples.entropy = torch.ones(32)

@@ -1,4 +1,4 @@
-"""The rules of the house that a machine can hold: one name in five places, lists in step."""
+"""Conventions of the project that can be checked: one name in five places, consistent lists."""
 
 import re
 import tomllib
@@ -13,7 +13,7 @@ SCRIPT = re.compile(r'"\.\./scripts/(\w+|plot_\{wildcards\.figure\})\.py"')
 
 @pytest.mark.parametrize("rule", RULES)
 def test_one_name_in_five_places(rule):
-    """Rule, script, results and caption; the log is named as the results."""
+    """Rule, script, results and caption share a name; the log has that of the results."""
     body = RULES[rule]
     assert rule.startswith(VERBS)
     figures = rule.startswith("plot")
@@ -24,14 +24,17 @@ def test_one_name_in_five_places(rule):
     assert all((ROOT / f"workflow/report/{caption}.rst").is_file() for caption in captions)
 
 
-def test_every_script_has_its_rule_or_figure(recorded):
+def test_every_script_has_a_rule_or_figure(recorded):
     scripts = {p.stem for p in (ROOT / "workflow/scripts").glob("*_*.py")}
     figures = {f"plot_{p.stem}" for p in recorded.path.glob("results/plot_*/**/*.png")}
-    figures |= {"plot_budget", "plot_transfer"}  # of plot_published, which the default does not run
+    figures |= {
+        "plot_budget",
+        "plot_transfer",
+    }  # figures of plot_published, which the default does not run
     assert scripts == {rule for rule in RULES if not rule.startswith("plot")} | figures
 
 
-def test_the_library_knows_nothing_of_the_workflow():
+def test_the_library_does_not_depend_on_the_workflow():
     files = [f for part in ("wpl", "wpl_lab") for f in (ROOT / "src" / part).rglob("*.py")]
     for file in files:
         assert not re.search(
@@ -39,13 +42,13 @@ def test_the_library_knows_nothing_of_the_workflow():
         )
 
 
-def test_scripts_read_their_rule_and_not_the_configuration():
+def test_scripts_read_their_params_and_not_the_configuration():
     for file in (ROOT / "workflow/scripts").glob("*.py"):
         assert "snakemake.config" not in file.read_text()
 
 
 def test_nothing_is_unpickled():
-    """But for tables of a known content, by a reader that admits plain values only."""
+    """Except tables with known checksums, by a reader that admits plain values only."""
     forbidden = r"import pickle|pickle\.|torch\.load\(|joblib"
     files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "workflow").rglob("*.py")]
     for file in files:
@@ -66,9 +69,9 @@ def test_every_output_of_the_workflow_is_one_output_of_a_stage(recorded):
 
 
 def test_every_parameter_belongs_to_a_stage():
-    """One that is in none could be changed without DVC's seeing it.
+    """DVC would not notice the change of a parameter that belongs to none.
 
-    Searches that a published truth judges are in none: they run with a configuration of their own.
+    Searches with a published ground truth are in none, as they run with an overlay of their own.
     """
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     read = {key for stage in stages.values() for key in stage["params"]}

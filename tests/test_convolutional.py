@@ -1,4 +1,4 @@
-"""The space of convolutional cells: written, read, enumerated, chosen."""
+"""The space of convolutional cells: printing, parsing, enumeration and choices."""
 
 import itertools
 
@@ -21,7 +21,7 @@ SPACES = [
 
 @pytest.mark.parametrize("space", SPACES)
 def test_every_choice_makes_an_architecture_and_all_of_them_are_enumerated(space):
-    """The order of two branches has no meaning: choices that differ in it make the same."""
+    """The order of the two branches of a node has no meaning: both orders give one architecture."""
     made = {space.decode(choices) for choices in itertools.product(*map(range, space.options))}
     cells = list(space.cells())
     assert len(cells) == len(set(cells)) == space.size
@@ -30,14 +30,14 @@ def test_every_choice_makes_an_architecture_and_all_of_them_are_enumerated(space
 
 
 @pytest.mark.parametrize("space", [*SPACES, ConvolutionalSpace(5, alike=False)])
-def test_what_is_written_is_read_back(space):
+def test_a_genotype_is_printed_and_parsed(space):
     for seed in range(20):
         genotype = draw(space, generator(seed))
         assert space.parse(str(genotype)) == genotype
         assert (genotype.normal == genotype.reduction) or not space.alike
 
 
-def test_loose_ends_are_what_no_node_uses():
+def test_loose_ends_are_the_nodes_that_no_other_uses():
     genotype = ConvolutionalGenotype.parse(
         "0:sep3+0:max3 2:sep3+2:avg3 / 0:sep3+1:max3 0:avg3+1:avg3"
     )
@@ -60,13 +60,13 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("text", FAULTS)
-def test_a_fault_is_named(text):
+def test_an_invalid_genotype_is_named(text):
     with pytest.raises(ValueError, match=FAULTS[text]):
         ConvolutionalSpace(1, alike=True, operations=["sep3", "avg3"]).parse(text)
 
 
 def test_the_space_of_the_paper_has_the_known_size():
-    """ENAS: (5 (B + 1)!)⁴ for B nodes counts choices; the options say the same of two cells."""
+    """ENAS gives (5 (B + 1)!)⁴ sequences of choices for B nodes, in two cells."""
     options = ConvolutionalSpace(5, alike=False).options
     assert len(options) == 2 * 5 * 4
     assert set(options) == {2, 3, 4, 5, 6, len(OPERATIONS)}

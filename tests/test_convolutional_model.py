@@ -1,4 +1,4 @@
-"""The shared model of convolutional cells against a plain one, written out layer by layer."""
+"""The shared model of convolutional cells, compared with a plain one written layer by layer."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ SPACE = ConvolutionalSpace(2, alike=False)
 
 
 class Model:
-    """The weights of one run, of double precision, and passes with them."""
+    """The weights of one run in double precision, and passes with them."""
 
     def __init__(self, *, dropout=0.0, drop_path=0.0, stages=2, stacked=1, repeats=1):
         self.layout = layout(
@@ -55,7 +55,7 @@ def norm(x):
 
 
 def plainly(shared, x, genotype):
-    """What the model computes in training, without dropping: the oracle."""
+    """Compute the output in training without dropout: the oracle."""
     p = shared.weights
 
     def branch(cell, node, state, operation, x):
@@ -107,7 +107,7 @@ def plainly(shared, x, genotype):
     "settings", [{}, {"repeats": 2}, {"stages": 3, "stacked": 0}, {"stacked": 2}]
 )
 @pytest.mark.parametrize("seed", range(4))
-def test_it_computes_what_is_written_out(settings, seed):
+def test_it_computes_the_plain_model(settings, seed):
     shared, genotype = Model(**settings), draw(SPACE, generator(seed))
     x = images()
     assert torch.allclose(shared(x, genotype), plainly(shared, x, genotype), atol=1e-10)
@@ -123,8 +123,8 @@ def test_used_weights_are_those_with_a_gradient(seed):
     assert set(used) == {name for name, leaf in leaves.items() if leaf.grad is not None}
 
 
-def test_measured_statistics_are_those_of_the_batch():
-    """On the batch they were measured on, a child predicts as in training; and so alone."""
+def test_measured_statistics_are_the_statistics_of_the_batch():
+    """On the batch with which they are measured, predictions equal those in training."""
     shared, genotype = Model(), draw(SPACE, generator(3))
     x = images()
     statistics = shared.measure(x, genotype)
@@ -134,7 +134,7 @@ def test_measured_statistics_are_those_of_the_batch():
     assert not torch.allclose(together[:1], shared(x[:1], genotype), atol=1e-3)
 
 
-def test_dropping_is_in_training_only_and_keeps_the_mean():
+def test_dropout_is_used_in_training_only_and_preserves_the_mean():
     genotype = ConvolutionalGenotype.parse(
         "0:sep3+1:max3 2:avg3+1:sep5 / 0:sep3+1:max3 2:avg3+1:sep5"
     )
@@ -158,8 +158,8 @@ def test_dropping_is_in_training_only_and_keeps_the_mean():
         "0:sep3+0:sep3 2:sep5+2:sep5 / 0:sep3+0:sep3 2:sep5+2:sep5",
     ],
 )
-def test_its_fisher_information_is_that_of_a_loop(genotype):
-    """Also where both branches of a node use one weight."""
+def test_its_fisher_information_equals_that_of_a_loop(genotype):
+    """This includes nodes whose branches use the same weight."""
     shared, genotype = Model(), ConvolutionalGenotype.parse(genotype)
     x, y = images(), torch.tensor([0, 1, 2, 3, 0, 1])
     own = {name: shared.weights[name] for name in used_weights(shared.layout, genotype)}

@@ -1,4 +1,4 @@
-"""Data that git ignores are there in the copies in which DVC runs experiments."""
+"""Ignored data is linked into the copies of the project in which DVC runs experiments."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from support.copies import link_data, original
 
 @pytest.fixture
 def main(tmp_path):
-    """A working copy; data were downloaded into a folder that git knows, others are its own."""
+    """Make a working copy with data in a tracked folder and in an ignored one."""
     for name in ("data/README.md", "data/MNIST/raw/images", "mine/pets/cat.png", "novel.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("main")
@@ -16,14 +16,14 @@ def main(tmp_path):
 
 @pytest.fixture
 def copy(main):
-    """A copy of what git knows."""
+    """Make a copy of the tracked files."""
     folder = main / ".dvc/tmp/exps/tmp123"
     (folder / "data").mkdir(parents=True)
     (folder / "data/README.md").write_text("of the experiment")
     return folder
 
 
-def test_what_a_copy_lacks_is_linked_and_what_it_has_stays(main, copy):
+def test_missing_files_are_linked_and_existing_ones_stay(main, copy):
     assert original(copy) == main
     link_data(["data", "mine/pets", "novel.txt", "nowhere"], copy)
     for name in ("data/MNIST/raw/images", "mine/pets/cat.png", "novel.txt"):
@@ -31,16 +31,16 @@ def test_what_a_copy_lacks_is_linked_and_what_it_has_stays(main, copy):
         assert (copy / name).resolve() == (main / name).resolve()
     assert (copy / "data/README.md").read_text() == "of the experiment"
     assert not (copy / "nowhere").exists()
-    link_data(["data", "novel.txt"], copy)  # a second time, with the links there
+    link_data(["data", "novel.txt"], copy)  # again, with the links in place
 
 
-def test_absolute_paths_are_left_alone(main, copy):
+def test_absolute_paths_are_not_linked(main, copy):
     before = sorted(copy.rglob("*"))
     link_data([str(main / "mine/pets"), "~/pets"], copy)
     assert sorted(copy.rglob("*")) == before
 
 
-def test_nothing_is_linked_in_a_working_copy_of_ones_own(main):
+def test_nothing_is_linked_in_the_users_working_copy(main):
     before = sorted(main.rglob("*"))
     assert original(main) == main
     link_data(["data", "novel.txt", "nowhere"], main)

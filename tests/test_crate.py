@@ -1,4 +1,4 @@
-"""A run as a Workflow Run RO-Crate; `make crate` has the validator of the profiles check it."""
+"""A run as a Workflow Run RO-Crate; `make check-crate` validates it against the profiles."""
 
 import json
 from zipfile import ZipFile
@@ -26,7 +26,7 @@ def links(entity, name):
     return [link["@id"] for link in (found if isinstance(found, list) else [found])]
 
 
-def test_every_link_leads_to_an_entity(graph):
+def test_every_reference_is_an_entity(graph):
     outside = ("https://", "http://")
     for entity in graph.values():
         for name, values in entity.items():
@@ -36,7 +36,7 @@ def test_every_link_leads_to_an_entity(graph):
                     assert target in graph or target.startswith(outside), (entity["@id"], name)
 
 
-def test_what_the_profiles_ask_for_is_there(graph):
+def test_the_crate_has_what_the_profiles_require(graph):
     root, workflow, run = graph["./"], graph["Snakefile"], graph["#run"]
     assert {*links(root, "conformsTo")} == {*crate.PROFILES}
     assert links(root, "mainEntity") == ["Snakefile"]
@@ -52,7 +52,7 @@ def test_what_the_profiles_ask_for_is_there(graph):
         assert graph[path]["encodingFormat"] in {"text/csv", "image/png", "image/svg+xml"}
 
 
-def test_no_finished_run_is_said_so(tmp_path, monkeypatch, capsys):
+def test_a_missing_run_is_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(crate, "_git", lambda *command: "")
     assert crate.main() == 1

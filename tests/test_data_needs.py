@@ -1,4 +1,4 @@
-"""Data that do not suffice are refused with the key that asks for more, and only then."""
+"""Insufficient data is refused with the key of the setting that needs more; other data passes."""
 
 import pytest
 
@@ -10,7 +10,7 @@ TEXT_MODEL = {"batch_size": 8, "steps": 8, "score_rows": 10}
 IMAGES = {"train": 16, "valid": 32, "test": 1}
 
 
-def test_what_suffices_passes():
+def test_sufficient_data_passes():
     check_text(TEXT, **TEXT_MODEL)
     check_images(IMAGES, (4, 8), batch_size=16, stages=3)
     omega = {"width": 10, "shared": 3, "seeds": 10}

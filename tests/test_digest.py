@@ -1,4 +1,4 @@
-"""The digest of a job's code covers what the job really imports, and nothing else."""
+"""The digest of a job's code covers exactly the modules that the job imports."""
 
 import json
 import subprocess
@@ -13,8 +13,8 @@ from wpl_lab.search.search_names import MODULES
 
 SCRIPTS = [p.stem for p in (ROOT / "workflow" / "scripts").glob("*_*.py")]
 
-# Runs the imports of each script, and what it chooses, in a process of its own that has loaded the
-# large packages; prints the project's files among its modules.
+# Runs the imports of each script, with the modules that it selects, in a process forked after the
+# import of the large packages; prints the project's files among the loaded modules.
 LOADED = """
 import importlib, json, os, sys
 import matplotlib.pyplot, pandas, seaborn, torch
@@ -36,13 +36,13 @@ for script in scripts:
 
 @pytest.fixture(scope="module")
 def loaded():
-    """The files that each script has loaded when its imports are done."""
+    """Return the files that each script has loaded after its imports."""
     command = [sys.executable, "-c", LOADED, str(ROOT), MODULES["text"], *SCRIPTS]
     return dict(map(json.loads, subprocess.check_output(command, text=True).splitlines()))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_covers_what_is_imported(script, loaded):
+def test_covers_the_imported_modules(script, loaded):
     files, _ = digest.executed(script, ROOT, MODULES["text"])
     assert set(loaded[script]) == {str(f) for f in files}
 
@@ -80,7 +80,7 @@ OTHER = {
 
 
 @pytest.mark.parametrize("change", [*SAME, *OTHER])
-def test_code_counts_and_text_does_not(tree, change):
+def test_the_digest_depends_on_code_but_not_on_docstrings_and_comments(tree, change):
     script = tree / "workflow/scripts/train_it.py"
     script.write_text("def f(x):\n    return x + 1\n")
     before = compute("train_it", tree)
@@ -115,7 +115,9 @@ ARMS = {arm.name: arm for arm in _ENTRIES}
         ("def least():", "def least(x=0):", {None, "none"}),
     ],
 )
-def test_a_job_depends_on_the_entry_of_its_arm_and_what_that_uses(tree, old, new, changes):
+def test_a_job_depends_on_the_entry_of_its_arm_and_the_functions_that_it_uses(
+    tree, old, new, changes
+):
     table = tree / "src/pack/top.py"
     table.write_text(TABLE)
     before = {arm: compute("train_it", tree, arm) for arm in (None, "none", "wpl")}
@@ -149,7 +151,7 @@ FRESH = (
 
 
 def compute(script, root, arm=None):
-    """The digest, as a run of Snakemake that has just begun finds it."""
+    """Compute the digest as at the start of a run of Snakemake."""
     for function in FRESH:
         function.cache_clear()
     return digest.code_digest(script, root, arms=arm and frozenset([arm]))
@@ -163,7 +165,7 @@ def test_follows_every_form_of_import(tree):
     assert found == everything - {"src/pack/other.py"}
 
 
-def test_changes_with_the_code_and_not_with_its_place_or_time(tree, tmp_path_factory):
+def test_changes_with_the_code_and_not_with_its_folder_or_time(tree, tmp_path_factory):
     before = compute("train_it", tree)
     (tree / "src/pack/other.py").write_text("x = 1")
     (tree / "src/pack/late.py").touch()
@@ -179,12 +181,12 @@ def test_changes_with_the_version_of_a_package(tree, monkeypatch):
     before = compute("train_it", tree)
     version = digest.metadata.version("numpy")
     monkeypatch.setattr(digest.metadata, "version", lambda _: f"{version}+local")
-    assert compute("train_it", tree) == before, "the build for another platform"
+    assert compute("train_it", tree) == before, "a build for another platform is the same version"
     monkeypatch.setattr(digest.metadata, "version", lambda _: "0.0")
     assert compute("train_it", tree) != before
 
 
-def test_a_name_that_a_package_hands_on_lazily_is_refused(tree):
+def test_a_name_that_a_package_imports_lazily_is_refused(tree):
     (tree / "workflow/scripts/train_it.py").write_text("from pack import value")
     with pytest.raises(WorkflowError, match="import 'value' from its own module, not from pack"):
         digest.executed("train_it", tree)

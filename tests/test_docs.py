@@ -1,4 +1,4 @@
-"""The site of the documentation builds without a warning, and what it shows works."""
+"""The documentation builds without warnings, works offline, and its examples work."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 class Fetched(HTMLParser):
-    """Collects what a browser would fetch to show a page."""
+    """Collect the addresses that a browser would fetch for a page."""
 
     def __init__(self):
         super().__init__()
@@ -36,7 +36,7 @@ def site(tmp_path_factory):
     return folder
 
 
-def test_every_page_needs_no_network_and_no_missing_file(site):
+def test_every_page_works_offline_and_has_its_files(site):
     pages = list(site.rglob("*.html"))
     assert {"index.html", "idea.html", "api.html", "library.html"} <= {p.name for p in pages}
     for page in pages:
@@ -48,21 +48,21 @@ def test_every_page_needs_no_network_and_no_missing_file(site):
                 assert (page.parent / address.partition("?")[0]).is_file(), (page.name, address)
 
 
-def test_equations_are_drawn(site):
+def test_equations_are_rendered(site):
     text = (site / "idea.html").read_text("utf-8")
     assert text.count("<math") > 15
     body = re.sub(r"<(script|math)\b.*?</\1>", "", text, flags=re.DOTALL)
     assert "$" not in body.partition("<article")[2].partition("</article")[0]
 
 
-def test_the_five_minute_start_prints_what_it_says(capsys):
+def test_the_five_minute_start_prints_its_stated_output(capsys):
     (program,) = BLOCK.findall((ROOT / "docs/index.md").read_text())
     exec(compile(program, "docs/index.md", "exec"), {})
     assert capsys.readouterr().out == "first model: 100%\n"
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*without encryption")
-def test_the_notebook_shows_forgetting_and_its_cure():
+def test_the_notebook_shows_forgetting_with_and_without_wpl():
     notebook = nbformat.read(ROOT / "docs/forgetting.ipynb", as_version=4)
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     printed = "".join(

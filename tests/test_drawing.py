@@ -1,4 +1,4 @@
-"""Pictures of cells: everything is there, and nothing covers anything else."""
+"""Drawings of cells are complete and have no overlaps."""
 
 import io
 import itertools
@@ -23,7 +23,7 @@ CELLS = [
 
 
 def drawn(cell, draw=draw_recurrent):
-    """Boxes, lines and texts of a picture, in the units of its axes."""
+    """Return boxes, lines and texts of a drawing, in the units of its axes."""
     axes = Figure().add_subplot()
     draw(cell, axes)
 
@@ -37,14 +37,14 @@ def drawn(cell, draw=draw_recurrent):
 
 
 def inside(box, point):
-    """Whether a point is in a box or on its edge."""
+    """Tell whether a point is in a box or on its edge."""
     (x, y), slack = point, 1e-9
     within = box.x0 - slack <= x <= box.x1 + slack, box.y0 - slack <= y <= box.y1 + slack
     return all(within)
 
 
 def crosses(box, start, end):
-    """Whether a line along an axis runs through the inside of a box."""
+    """Tell whether a line parallel to an axis crosses the interior of a box."""
     low, high = ([f(pair) for pair in zip(start, end, strict=True)] for f in (min, max))
     return (
         low[0] < box.x1 - 1e-9
@@ -55,7 +55,7 @@ def crosses(box, start, end):
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_nothing_covers_anything_else(cell):
+def test_nothing_overlaps(cell):
     axes, boxes, lines, texts = drawn(cell)
     for line in lines:
         for start, end in itertools.pairwise(line):
@@ -112,7 +112,7 @@ def test_a_convolutional_cell_shows_every_branch(nodes, seed):
     assert joined == sorted(branches + ends)
 
 
-def test_a_picture_has_the_same_bytes_each_time_and_shows_the_activations():
+def test_a_drawing_is_reproducible_and_shows_the_activations():
     def picture(text):
         figure = Figure(figsize=(3, 3))
         draw_recurrent(RecurrentGenotype.parse(text), figure.add_subplot())

@@ -1,4 +1,4 @@
-"""DVC around the workflow: experiments, comparison, sharing."""
+"""The workflow with DVC: experiments, comparison, sharing."""
 
 import io
 import json
@@ -14,7 +14,7 @@ TABLE = "dvc exp show --only-changed --hide-workspace --drop 'Created|State|Exec
 JUDGED = ["evaluate_forgetting", *PLOTS]
 
 
-def test_what_is_recorded_is_up_to_date_for_both_tools(project):
+def test_recorded_results_are_up_to_date_for_both_tools(project):
     assert "Nothing to be done" in project("snakemake --cores all")
     assert "didn't change" in project("dvc repro")
     assert "up to date" in project("dvc status")
@@ -23,7 +23,7 @@ def test_what_is_recorded_is_up_to_date_for_both_tools(project):
 
 
 def test_an_experiment_and_back(project):
-    """Changing a number runs what depends on it; going back restores, it does not compute."""
+    """A changed number runs the jobs that depend on it; changing it back restores their results."""
     before = project.results()
     printed = project("dvc exp run --name weaker -S wpl.alpha=3")
     assert project.ran() == sorted(WPL + JUDGED)
@@ -34,7 +34,9 @@ def test_an_experiment_and_back(project):
     file = "results/evaluate_forgetting/headline.json"
     difference = changed[file]["converged.wpl.reduction"]
     assert difference["new"] < difference["old"]
-    assert "converged.none.forgetting" not in changed[file], "it is the same without WPL"
+    assert "converged.none.forgetting" not in changed[file], (
+        "the result without WPL does not change"
+    )
     assert project("dvc params diff").split()[-4:] == ["params.yaml", "wpl.alpha", "1000.0", "3"]
     shown = pd.read_csv(io.StringIO(project("dvc exp show --csv"))).set_index("Experiment")
     assert shown.loc["weaker", "wpl.alpha"] == 3
@@ -42,7 +44,7 @@ def test_an_experiment_and_back(project):
     for title in ("alpha", "converged"):
         assert title in project("dvc exp diff HEAD weaker")
     table = project(f"COLUMNS=1000 {TABLE}").splitlines()
-    assert max(map(len, table)) < 120, "it fits a terminal"
+    assert max(map(len, table)) < 120, "the table fits a terminal"
     assert "converged.wpl.reduction" in table[1]
     project("dvc plots diff HEAD --out plots")
     page = (project.path / "plots/index.html").read_text()
@@ -72,7 +74,7 @@ def test_an_experiment_in_a_copy_shares_finished_jobs(project):
 
 def test_queued_experiments_run_side_by_side(project):
     project("dvc exp run --quiet --queue -S 'wpl.alpha=choice(2.0,4.0)'")
-    # Its workers hold what it prints to, and one may outlive the queue.
+    # The workers inherit the output, and one may outlive the command.
     project("CORES=1 dvc queue start --jobs 2 > queue.log 2>&1")
 
     def done():
@@ -87,7 +89,7 @@ def test_queued_experiments_run_side_by_side(project):
     assert found[2.0] < found[4.0]
 
 
-def test_a_run_of_snakemake_is_recorded_without_running_again(project):
+def test_a_run_of_snakemake_is_recorded_without_running_jobs(project):
     project.set("wpl.alpha", 3.0)
     project("snakemake --cores all --quiet all")
     project.ran()
@@ -98,8 +100,8 @@ def test_a_run_of_snakemake_is_recorded_without_running_again(project):
     assert project.results() == after
 
 
-def test_a_clone_without_the_cache_makes_everything(project, tmp_path):
-    """Its figures and tables come with git, without a record of what made them."""
+def test_a_clone_without_the_cache_runs_everything(project, tmp_path):
+    """Its figures and tables come from git, without the records of their jobs."""
     clone = Workspace(tmp_path / "clone")
     project(f"git clone --quiet . {clone.path}")
     assert (clone.path / "results/plot_two_models/tradeoff.png").exists()
@@ -110,7 +112,7 @@ def test_a_clone_without_the_cache_makes_everything(project, tmp_path):
 
 
 @pytest.mark.parametrize("lost", ["results", ".snakemake"])
-def test_lost_files_are_checked_out_not_computed(project, lost):
+def test_lost_files_are_checked_out_and_not_recomputed(project, lost):
     before = project.results()
     shutil.rmtree(project.path / lost)
     if lost == ".snakemake":

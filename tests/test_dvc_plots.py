@@ -1,4 +1,4 @@
-"""The curves of dvc.yaml show every arm that has run; no arm is named there."""
+"""The curves in dvc.yaml show every arm that has run, without naming arms."""
 
 import re
 
@@ -23,7 +23,7 @@ def test_no_arm_is_named():
 
 
 @pytest.mark.parametrize("name", PLOTS)
-def test_a_curve_is_a_line_for_each_arm_and_experiment(name):
+def test_curves_have_a_line_for_each_arm_and_experiment(name):
     plot = PLOTS[name]
     ((_, y),) = plot["y"].items()
     points = [{"arm": a, plot["x"]: 0, y: 0.5, "rev": r} for a in ("none", "new") for r in "ab"]

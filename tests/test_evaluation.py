@@ -1,4 +1,4 @@
-"""Scores and statistics against their slow, obvious versions."""
+"""Scores and statistics, compared with slow, obvious versions."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ import torch
 from wpl import evaluation
 
 
-def test_accuracy_counts():
+def test_accuracy_is_the_share_of_correct_predictions():
     logits = torch.tensor([[[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]], [[0.0, 1.0]] * 3])
     targets = torch.tensor([0, 1, 1])
     assert evaluation.accuracy(logits, targets).tolist() == pytest.approx([2 / 3, 2 / 3])
@@ -45,14 +45,14 @@ def test_paired_test_is_the_exact_sign_flip_test():
     assert evaluation.paired_test(a, b) == pytest.approx(expected)
 
 
-def test_paired_test_sees_a_constant_shift_and_not_a_permutation():
+def test_paired_test_detects_a_constant_shift_but_not_a_permutation():
     scores = np.random.default_rng(0).normal(size=10)
     assert evaluation.paired_test(scores, scores + 0.1) == pytest.approx(2 / 2**10)
     assert evaluation.paired_test(scores, scores) == 1
     assert evaluation.paired_test([1.0], [2.0]) == 1
 
 
-def test_bootstrap_interval_covers_the_mean_as_often_as_it_says():
+def test_bootstrap_interval_has_its_nominal_coverage():
     rng = np.random.default_rng(0)
     mean = lambda x: x.mean(-1)  # noqa: E731
     hits = 0
@@ -63,7 +63,7 @@ def test_bootstrap_interval_covers_the_mean_as_often_as_it_says():
     assert 0.925 < hits / 1000 < 0.97, "the plain percentile interval covers 91 %"
 
 
-def test_bootstrap_interval_keeps_pairs():
+def test_bootstrap_interval_preserves_pairs():
     base = np.random.default_rng(0).normal(scale=100, size=20)
     gap = lambda x, y: (x - y).mean(-1)  # noqa: E731
     low, high = evaluation.bootstrap_interval(gap, base + 1, base)
@@ -78,8 +78,8 @@ def test_bootstrap_interval_is_reproducible():
     assert len(intervals) == 1
 
 
-def test_holm_rejects_what_the_step_down_procedure_rejects():
-    """Step by step, smallest first, until one is not below level / (number that remain)."""
+def test_holm_is_the_step_down_procedure():
+    """Reject from the smallest p-value on, until one is not below level / (number remaining)."""
     rng = np.random.default_rng(0)
     for level in (0.01, 0.05, 0.2):
         p = rng.uniform(size=6) ** 3
@@ -97,7 +97,7 @@ def test_holm_rejects_what_the_step_down_procedure_rejects():
 
 
 @pytest.mark.parametrize(("pairs", "level"), [(8, 0.05), (10, 0.05 / 5)])
-def test_a_detectable_difference_is_shown_as_often_as_the_power_says(pairs, level):
+def test_a_detectable_difference_is_shown_with_the_given_power(pairs, level):
     rng = np.random.default_rng(0)
     zero = np.zeros(pairs)
     spread = np.sqrt(np.mean([detectable(rng, pairs, level) ** 2 for _ in range(300)]))

@@ -1,4 +1,4 @@
-"""The examples run as they stand there, and show what they are to show."""
+"""The examples run, and show that WPL retains the first task."""
 
 import re
 import runpy
@@ -9,7 +9,7 @@ import pytest
 from workspace import ROOT
 
 
-def test_a_resnet_keeps_its_first_task_with_wpl(capsys, monkeypatch):
+def test_a_resnet_retains_its_first_task_with_wpl(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["resnet_two_tasks.py"])
     runpy.run_path(str(ROOT / "examples/resnet_two_tasks.py"), run_name="__main__")
     before, after, second, after_wpl, second_wpl = map(
@@ -17,19 +17,23 @@ def test_a_resnet_keeps_its_first_task_with_wpl(capsys, monkeypatch):
     )
     assert before > 80
     assert after < before - 20, "there is something to forget"
-    assert after_wpl > before - 20, "WPL keeps most of it"
+    assert after_wpl > before - 20, "WPL retains most of it"
     assert min(second, second_wpl) > 75, "and the second task is learnt"
 
 
 def numbers(script, *options):
-    """What an example prints, in a process of its own: trainers change settings of the whole."""
+    """Run an example in a process of its own, as trainers change global settings.
+
+    Returns:
+        The numbers that it prints.
+    """
     command = [sys.executable, ROOT / "examples" / script, *options]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     lines = [line for line in printed.splitlines() if "WPL" in line or "before" in line]
     return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", " ".join(lines))]
 
 
-def test_an_image_classifier_keeps_its_first_images_in_lightning():
+def test_an_image_classifier_retains_its_first_images_with_lightning():
     pytest.importorskip("lightning")
     before, after, new, after_wpl, new_wpl = numbers("image_classifier.py")
     assert before > 90
@@ -39,8 +43,8 @@ def test_an_image_classifier_keeps_its_first_images_in_lightning():
 
 
 @pytest.mark.parametrize("options", [[], ["--lora"]])
-def test_a_language_model_keeps_its_first_text_in_the_trainer_of_hugging_face(options):
-    """Perplexities: the rise over the first text is far less with WPL, the second is learnt."""
+def test_a_language_model_retains_its_first_text_with_hugging_face(options):
+    """The perplexity of the first text rises far less with WPL, and the second text is learnt."""
     pytest.importorskip("peft" if options else "transformers")
     before, after, new, after_wpl, new_wpl = numbers("language_model.py", *options)
     assert before < 20

@@ -1,8 +1,7 @@
-"""Faults on the smoke configuration: what is wrong is named, and the metrics are those of an
-unbroken run, byte by byte.
+"""Faults are reported, and the metrics are byte for byte those of a run without faults.
 
-More: a run that is killed as a whole in ``test_workflow.py``, a search that is killed in any epoch
-in ``test_search_resumes.py``.
+The runs have the smoke configuration. ``test_workflow.py`` kills a whole run, and
+``test_search_resumes.py`` kills a search in any epoch.
 """
 
 import base64
@@ -35,19 +34,19 @@ def expected(recorded):
 
 
 def metrics(project):
-    """Tables, metrics and findings, by name, bytes."""
+    """Return the bytes of tables, metrics and findings, by name."""
     files = project.results().items()
     return {name: content for name, content in files if name.split("/")[1] in JUDGED}
 
 
 def copies(project, file):
-    """The copies of a result among the finished jobs."""
+    """Return the copies of a result in the cache of finished jobs."""
     content = file.read_bytes()
     return [f for f in (project.path / ".jobcache").iterdir() if f.read_bytes() == content]
 
 
 def lose(project, name, *, judged):
-    """Delete what a job made, also among the finished jobs, and what was judged by it."""
+    """Delete the outputs of a job and their cached copies, and the evaluation that uses them."""
     for path in (project.path / "results").glob(f"{name}*"):
         for file in [path] if path.is_file() else path.iterdir():
             for lost in (*copies(project, file), file):
@@ -58,14 +57,14 @@ def lose(project, name, *, judged):
 
 
 def errors(printed):
-    """The lines that tell the user what is wrong; the display repeats them at its end."""
+    """Return the lines that report errors; the display repeats them at its end."""
     assert "Traceback" not in printed
     lines = [line for line in printed.splitlines() if line.startswith("error: ")]
     return list(dict.fromkeys(lines))
 
 
 def begin_search(project):
-    """Start a run in which one search is to be done; give it, and the process of the search."""
+    """Start a run with one search to do; return the run and the process id of the search."""
     lose(project, SEARCH, judged="evaluate_search/text")
     run = project.begin(JUDGE)
     wait_until(project.jobs, run)
@@ -86,12 +85,12 @@ def flip(content, at=-9):
 
 
 def flip_in_metadata(content):
-    """In what stands beside the tensors: kind and number of samples."""
+    """Change the metadata of the tensors: kind and number of samples."""
     return flip(content, content.index(b"samples") + 2)
 
 
 def flip_a_digit(content):
-    """The last digit of a table, which could still be read."""
+    """Change the last digit of a table, which remains readable."""
     return content[:-2] + bytes([content[-2] ^ 1]) + content[-1:]
 
 
@@ -102,10 +101,10 @@ def damage(path, how):
 
 
 @pytest.mark.parametrize("how", [None, cut])
-def test_a_killed_job_goes_on(project, expected, how):
-    """SIGKILL of a search; its checkpoint is used, or found damaged and the search begun again."""
+def test_a_killed_search_resumes(project, expected, how):
+    """After SIGKILL, the search resumes from its checkpoint, or starts again if that is damaged."""
     run, pid = begin_search(project)
-    wait_until(lambda: checkpoints(project), run, every=0.002)  # two epochs are still to come
+    wait_until(lambda: checkpoints(project), run, every=0.002)  # two epochs remain
     os.kill(pid, signal.SIGKILL)
     run.communicate()
     assert run.returncode != 0
@@ -121,7 +120,7 @@ def test_a_killed_job_goes_on(project, expected, how):
 
 
 @pytest.mark.parametrize("to", ["snakemake", "the terminal"])
-def test_an_interrupted_run_stops_at_once_and_goes_on(project, expected, to):
+def test_an_interrupted_run_stops_at_once_and_resumes(project, expected, to):
     run, _ = begin_search(project)
     wait_until((project.path / f"logs/{SEARCH}.log").exists, run)
     (os.kill if to == "snakemake" else os.killpg)(run.pid, signal.SIGINT)
@@ -140,8 +139,8 @@ def test_an_interrupted_run_stops_at_once_and_goes_on(project, expected, to):
         ("prepare_text", r"results/prepare_text/text\.safetensors"),
     ],
 )
-def test_a_full_disk_is_named_and_loses_nothing(project, expected, lost, culprit):
-    """A checkpoint, and a result, do not fit: from its start on, no file of the job may be long."""
+def test_a_full_disk_is_reported_and_loses_nothing(project, expected, lost, culprit):
+    """A limit on the size of files simulates a full disk, for a checkpoint and for a result."""
     lose(project, lost, judged="evaluate_search/text")
     before = project.results()
     command = f"{JUDGE} results/prepare_text/text.safetensors"
@@ -168,7 +167,7 @@ def test_a_full_disk_is_named_and_loses_nothing(project, expected, lost, culprit
 )
 @pytest.mark.parametrize("kept", ["sound", "damaged"])
 def test_a_damaged_result_is_not_used(project, expected, file, how, made, kept):
-    """It comes from the finished jobs; where its copy there is damaged, too, it is made anew."""
+    """It is restored from the finished jobs, or made again if the copy there is damaged, too."""
     path = project.path / "results" / file
     content = path.read_bytes()
     for damaged in (path, *(copies(project, path) if kept == "damaged" else ())):
@@ -186,8 +185,8 @@ def test_a_damaged_result_is_not_used(project, expected, file, how, made, kept):
         (f"{SECOND}.csv", cut, "nothing", SECOND),
     ],
 )
-def test_a_result_that_a_job_finds_damaged_is_made_anew(project, expected, file, how, lost, made):
-    """One of a run that did not come to its end, so that there is no receipt."""
+def test_a_result_that_a_job_finds_damaged_is_made_again(project, expected, file, how, lost, made):
+    """The result is of a run that did not finish, so that there is no receipt."""
     path = project.path / "results" / file
     content = path.read_bytes()
     lose(project, lost, judged="evaluate_forgetting")
@@ -205,8 +204,8 @@ def test_a_result_that_a_job_finds_damaged_is_made_anew(project, expected, file,
     assert metrics(project) == expected
 
 
-def test_what_was_mended_since_is_kept(project):
-    """A note of damage is of certain bytes; a sound file in their place is not removed."""
+def test_a_file_repaired_since_is_kept(project):
+    """A record of damage refers to certain bytes; a sound file in their place is not removed."""
     path = project.path / f"results/{FISHER}.safetensors"
     notes = project.path / ".snakemake/damaged"
     notes.write_text(f"{'0' * 64} {path.relative_to(project.path)}\n")
@@ -216,7 +215,7 @@ def test_what_was_mended_since_is_kept(project):
 
 
 def test_lost_results_are_restored(project):
-    """One of every rule's, at once."""
+    """One result of every rule is lost at once."""
     before, draw = project.results(), random.Random(0)
     for folder in sorted({name.split("/")[1] for name in before}):
         files = [name for name in before if name.split("/")[1] == folder]
@@ -228,7 +227,7 @@ def test_lost_results_are_restored(project):
 
 def test_a_second_run_is_refused_in_one_line(project, expected):
     first, pid = begin_search(project)
-    os.kill(pid, signal.SIGSTOP)  # it does not end before the second has begun
+    os.kill(pid, signal.SIGSTOP)  # it does not end before the second has started
     (error,) = errors(project(JUDGE, fails=True))
     os.kill(pid, signal.SIGCONT)
     assert error == (
@@ -239,7 +238,7 @@ def test_a_second_run_is_refused_in_one_line(project, expected):
     assert metrics(project) == expected
 
 
-def test_of_two_runs_that_start_together_one_does_all(project, expected):
+def test_of_two_runs_that_start_together_one_does_everything(project, expected):
     lose(project, SEARCH, judged="evaluate_search/text")
     runs = [project.begin(JUDGE) for _ in range(2)]
     printed = [run.communicate()[0] for run in runs]
@@ -249,8 +248,8 @@ def test_of_two_runs_that_start_together_one_does_all(project, expected):
     assert metrics(project) == expected
 
 
-def test_what_a_loss_of_power_leaves_is_put_right(project):
-    """Files half written, and a record cut short."""
+def test_files_truncated_by_a_power_failure_are_repaired(project):
+    """Some files are incomplete, and a record is truncated."""
     before = project.results()
     results = project.path / "results"
     (results / "train_second/shared2/wpl/.from0.csv.77.tmp").write_text("sh")
@@ -272,8 +271,8 @@ def test_what_a_loss_of_power_leaves_is_put_right(project):
 
 
 @pytest.mark.parametrize("latest", [0.0, 1e8])
-def test_nothing_runs_because_of_times(project, latest):
-    """Files in a random order, until now or until three years from now: the clock was set back."""
+def test_modification_times_do_not_matter(project, latest):
+    """They are random, up to now or up to three years later, as if the clock had been set back."""
     draw = random.Random(0)
     for path in sorted(project.path.rglob("*")):
         if path.is_file() and ".git" not in path.parts:

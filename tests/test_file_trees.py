@@ -1,4 +1,4 @@
-"""Archives are read without being extracted, and refused when they are made to do harm."""
+"""Archives are read without being extracted, and malicious ones are refused."""
 
 import io
 import lzma
@@ -19,7 +19,7 @@ def names(root):
 
 
 def tar(path, *members, mode="w:xz"):
-    """Write an archive of (TarInfo or name, content)."""
+    """Write an archive from pairs of TarInfo or name, and content."""
     with tarfile.open(path, mode) as archive:
         for member, content in members:
             info = member if isinstance(member, tarfile.TarInfo) else tarfile.TarInfo(member)
@@ -73,7 +73,7 @@ def test_a_loop_of_links_is_named(tmp_path):
         names(tmp_path)
 
 
-def test_a_folder_that_is_linked_to_is_read(tmp_path):
+def test_a_linked_folder_is_read(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/x").write_bytes(b"1")
     (tmp_path / "tree/a").mkdir(parents=True)
@@ -89,7 +89,7 @@ def test_deep_files_are_read(tmp_path):
     assert names(tmp_path) == {"a/b/c/d/e/f/g/h/i/j/x": b"1"}
 
 
-def test_hidden_files_are_told(tmp_path):
+def test_hidden_files_are_reported(tmp_path):
     members = [(".git/a", b""), ("b/._c", b""), ("__MACOSX/b/c", b""), ("b/c", b"1")]
     for name, content in members:
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -166,7 +166,7 @@ def test_a_duplicate_path_is_refused(tmp_path):
             names(archive)
 
 
-def test_archives_that_unpack_to_far_more_than_they_are_are_refused(tmp_path):
+def test_archive_bombs_are_refused(tmp_path):
     zeros = bytes(80_000_000)
     for archive in (tar(tmp_path / "t.tar.xz", ("a", zeros), ("b", b"")), tmp_path / "t.zip"):
         if archive.suffix == ".zip":
@@ -176,8 +176,8 @@ def test_archives_that_unpack_to_far_more_than_they_are_are_refused(tmp_path):
             names(archive)
 
 
-def test_a_header_cannot_claim_the_memory(tmp_path):
-    """The name of a file is said to have 8 GiB."""
+def test_a_header_cannot_exhaust_the_memory(tmp_path):
+    """The header claims that the name of a file has 8 GiB."""
     info = special("././@LongLink", tarfile.GNUTYPE_LONGNAME)
     info.size = 2**33 - 1
     (tmp_path / "t.tar.xz").write_bytes(
@@ -197,7 +197,7 @@ def test_a_file_that_claims_to_be_large_is_refused(tmp_path):
 
 @pytest.mark.parametrize("end", [".zip", ".tar", ".tar.gz", ".tar.xz"])
 @pytest.mark.parametrize("content", [b"", b"text" * 1000])
-def test_what_is_no_archive_is_named(tmp_path, end, content):
+def test_a_file_that_is_not_an_archive_is_named(tmp_path, end, content):
     if end == ".tar" and not content:
         content = b"\1" * 600
     (tmp_path / f"t{end}").write_bytes(content)
@@ -217,7 +217,7 @@ def test_a_truncated_archive_is_named(tmp_path, end, share):
         names(archive)
 
 
-def test_a_flipped_byte_in_a_zip_is_found(tmp_path):
+def test_a_flipped_byte_in_a_zip_is_detected(tmp_path):
     archive = zipped(tmp_path / "t.zip", ("a", os.urandom(1000)))
     raw = bytearray(archive.read_bytes())
     raw[500] ^= 1
@@ -226,7 +226,7 @@ def test_a_flipped_byte_in_a_zip_is_found(tmp_path):
         names(archive)
 
 
-def test_another_type_is_named(tmp_path):
+def test_an_unknown_type_is_named(tmp_path):
     (tmp_path / "t.rar").write_bytes(b"Rar!")
     with pytest.raises(
         DataError, match=r"t\.rar is of an unknown type: expected .* \.tar\.xz, \.zip"
@@ -234,6 +234,6 @@ def test_another_type_is_named(tmp_path):
         names(tmp_path / "t.rar")
 
 
-def test_a_missing_one_is_named(tmp_path):
+def test_a_missing_archive_is_named(tmp_path):
     with pytest.raises(DataError, match=r"t\.zip is missing: expected a folder or an archive"):
         names(tmp_path / "t.zip")

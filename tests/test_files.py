@@ -1,4 +1,4 @@
-"""Files are written whole, come back the same, and are refused when they are not sound."""
+"""Files are written atomically, read back unchanged, and refused if they are damaged."""
 
 import json
 import pickle
@@ -22,7 +22,7 @@ def stored(tmp_path):
     return path, tensors
 
 
-def test_tensors_and_metadata_come_back(stored):
+def test_tensors_and_metadata_are_read_back(stored):
     path, tensors = stored
     found, about = load_tensors(path, "fisher")
     assert all(torch.equal(found[name], t) for name, t in tensors.items())
@@ -61,7 +61,7 @@ def flip(raw):
         (lambda raw: raw.replace(b'"fisher\\"', b'"models\\"'), "expected kind 'fisher', found"),
     ],
 )
-def test_what_is_not_sound_is_refused_by_name(stored, spoil, message):
+def test_damaged_files_are_refused_by_name(stored, spoil, message):
     path, _ = stored
     raw = path.read_bytes()
     path.write_bytes(spoil(raw))
@@ -79,7 +79,7 @@ def test_missing_file_and_wrong_kind_are_named(stored):
         load_tensors(path.with_name("none.safetensors"), "fisher")
 
 
-def test_an_interrupted_write_leaves_what_was_there(tmp_path):
+def test_an_interrupted_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
 
@@ -94,7 +94,7 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_leaves_what_was_there(stored):
+def test_a_full_disk_leaves_the_old_file(stored):
     path, _ = stored
     before = path.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -109,13 +109,13 @@ def test_a_full_disk_leaves_what_was_there(stored):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_numbers_of_a_table_come_back_exactly(tmp_path):
+def test_numbers_of_a_table_are_read_back_exactly(tmp_path):
     table = pd.DataFrame({"x": np.random.default_rng(0).normal(size=50) * 1e-7})
     save_table(tmp_path / "t.csv", table)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), table, check_exact=True)
 
 
-def test_a_table_cut_short_is_named(tmp_path):
+def test_a_truncated_table_is_named(tmp_path):
     path = tmp_path / "t.csv"
     save_table(path, pd.DataFrame({"stop": ["0.50", "0.43"], "y": [1, 2]}))
     found = load_table(path, dtype={"stop": str})

@@ -1,4 +1,4 @@
-"""The diagonal Fisher information against a loop over samples and labels in float64."""
+"""The diagonal Fisher information, compared with a loop over samples and labels in float64."""
 
 import itertools
 
@@ -24,14 +24,14 @@ def rows(*shape):
 
 
 def score(model, x, y):
-    """One sample's gradient of its log-likelihood."""
+    """Compute the gradient of the log-likelihood of one sample."""
     logits = model(x[None])
     loss = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1), reduction="sum")
     return torch.autograd.grad(-loss, list(model.parameters()))
 
 
 def expectation(model, inputs):
-    """Go through all labels of all positions, each weighted with its probability."""
+    """Sum over all labels of all positions, each weighted by its probability."""
     total = [torch.zeros_like(p) for p in model.parameters()]
     for x in inputs:
         p = model(x[None])[0].detach().softmax(-1).reshape(-1, model(x[None]).shape[-1])
@@ -44,7 +44,7 @@ def expectation(model, inputs):
 
 @pytest.mark.parametrize("name", ["perceptron", "LSTM", "GRU", "transformer", "tied"])
 def test_exact_is_the_expectation_over_all_labels(name):
-    """Sequences of labels are gone through as a whole: positions are independent, which is used."""
+    """The oracle enumerates sequences of labels; the library uses independence of positions."""
     model, inputs, labels = build(KNOWN, name, batch=2)
     if labels.ndim == 2:
         inputs, labels = inputs[:, :2], labels[:, :2]
@@ -73,7 +73,7 @@ def test_mc_tends_to_exact():
 
 
 @pytest.mark.parametrize("confidence", [1, 10])
-def test_sketch_tends_to_exact_and_sees_rare_labels(confidence):
+def test_sketch_tends_to_exact_and_includes_rare_labels(confidence):
     torch.manual_seed(0)
     model, (x, y) = perceptron().double(), rows(5, 6)
     with torch.no_grad():
@@ -103,12 +103,14 @@ def test_the_floor_is_added():
     + [(UNKNOWN, n) for n in ("scaled", "a part of a weight", "two shifts", "hidden in a function")]
     + [(MIXING, "centred")],
 )
-def test_gradient_and_fisher_are_those_of_two_passes(table, name, batch, kind):
+def test_gradient_and_fisher_equal_those_of_two_passes(table, name, batch, kind):
     model, x, y, *_ = build(table, name, batch)
     seed = torch.Generator().manual_seed
     found = gradient_and_fisher(model, x, y, kind=kind, generator=seed(1))
     names = [name for name, p in model.named_parameters() if p.requires_grad]
-    logits = torch.cat([model(x[n : n + 1]) for n in range(batch)])  # also if samples would meet
+    logits = torch.cat(
+        [model(x[n : n + 1]) for n in range(batch)]
+    )  # also for models whose samples interact
     loss = F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="sum") / batch
     expected = torch.autograd.grad(loss, [model.get_parameter(name) for name in names])
     torch.testing.assert_close(found.loss, loss.detach())
@@ -121,7 +123,7 @@ def test_gradient_and_fisher_are_those_of_two_passes(table, name, batch, kind):
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_only_the_parameters_asked_for():
+def test_only_the_requested_parameters_are_estimated():
     model, (x, y) = perceptron().double(), rows(5, 6)
     everything = diagonal_fisher(model, [(x, y)])
     some = diagonal_fisher(model, [(x, y)], parameters=iter(["3.bias"]))
@@ -129,14 +131,14 @@ def test_only_the_parameters_asked_for():
     torch.testing.assert_close(some["3.bias"], everything["3.bias"], rtol=1e-12, atol=0)
 
 
-def test_frozen_parameters_are_left_out_unless_asked_for():
+def test_frozen_parameters_are_left_out_unless_requested():
     model, (x, y) = perceptron().double(), rows(5, 6)
     model[0].requires_grad_(requires_grad=False)
     assert list(diagonal_fisher(model, [(x, y)])) == ["3.weight", "3.bias"]
     assert diagonal_fisher(model, [(x, y)], parameters=["0.bias"])["0.bias"].sum() > 0
 
 
-def test_leaves_the_model_as_it_was():
+def test_does_not_change_the_model():
     model, (x, y) = perceptron().double(), rows(5, 6)
     model.train()
     model[0].eval()
@@ -192,7 +194,7 @@ def test_targets_are_used_by_the_empirical_kind_only(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradients_are_made_in_pieces_without_effect_on_the_result(monkeypatch, kind):
+def test_computing_gradients_in_chunks_does_not_change_the_result(monkeypatch, kind):
     model, x, y, _ = build(UNKNOWN, "scaled")
     seed = torch.Generator().manual_seed
     whole = diagonal_fisher(model, [(x, y)], kind=kind, generator=seed(0))
@@ -202,7 +204,7 @@ def test_gradients_are_made_in_pieces_without_effect_on_the_result(monkeypatch, 
         torch.testing.assert_close(pieces[name], f, rtol=1e-12, atol=1e-18)
 
 
-def test_a_model_that_draws_in_eval_mode_is_refused():
+def test_a_model_that_is_random_in_eval_mode_is_refused():
     class Noisy(nn.Linear):
         def forward(self, x):
             return super().forward(F.dropout(x, 0.5, training=True))

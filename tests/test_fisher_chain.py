@@ -1,4 +1,4 @@
-"""Chains of the usual modules, which are not watched, and all that makes one be watched again."""
+"""Chains of common modules are not intercepted, unless something changes that requires it."""
 
 import fisher_oracle as oracle
 import pytest
@@ -11,8 +11,8 @@ from wpl.fisher.engines import batch
 
 
 @pytest.fixture
-def watched(monkeypatch):
-    """The calls of models that were watched."""
+def intercepted(monkeypatch):
+    """Record the intercepted calls of models."""
     seen = []
 
     class Counted(batch.Vmapped):
@@ -51,15 +51,15 @@ def convolutions():
     )
 
 
-def test_a_chain_is_not_watched(watched):
+def test_a_chain_is_not_intercepted(intercepted):
     check(perceptron(), 6)
     check(convolutions(), 2, 9, 9)
     shared = nn.Linear(4, 4)
     check(nn.Sequential(shared, nn.Tanh(), shared), 4)
-    assert not watched
+    assert not intercepted
 
 
-def test_a_chain_has_the_bytes_of_the_watched_model(monkeypatch):
+def test_a_chain_gives_the_same_bytes_as_the_intercepted_model(monkeypatch):
     x, y = torch.randn(5, 2, 9, 9), torch.randint(4, (5,))
     model = convolutions()
     alone = diagonal_fisher(model, [(x, y)])
@@ -68,7 +68,7 @@ def test_a_chain_has_the_bytes_of_the_watched_model(monkeypatch):
         assert torch.equal(alone[name], f), name
 
 
-def test_frozen_layers_of_a_chain_and_a_subset():
+def test_frozen_layers_and_subsets_of_parameters_of_a_chain():
     model = convolutions()
     model[0][0].requires_grad_(False)
     assert "0.0.weight" not in check(model, 2, 9, 9)
@@ -76,7 +76,7 @@ def test_frozen_layers_of_a_chain_and_a_subset():
 
 
 class Centred(nn.Linear):
-    """Mixes the samples."""
+    """A module in which samples interact."""
 
     def forward(self, x):
         return super().forward(x - x.mean(0))
@@ -123,31 +123,31 @@ def with_another_module(model):
     ],
 )
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
-def test_what_is_changed_after_an_estimate_is_seen_by_the_next(watched, change):
+def test_a_change_after_an_estimate_is_noticed_by_the_next(intercepted, change):
     model = perceptron()
     check(model, 6)
-    assert not watched
+    assert not intercepted
     change(model)
     check(model, 6)
-    assert watched == [model]
+    assert intercepted == [model]
 
 
-def test_a_hook_on_all_modules_is_seen(watched):
+def test_a_hook_on_all_modules_is_noticed(intercepted):
     handle = nn.modules.module.register_module_forward_pre_hook(centre)
     try:
         check(perceptron(), 6)
     finally:
         handle.remove()
-    assert watched
+    assert intercepted
 
 
-def test_a_layer_that_does_not_have_the_samples_first_is_watched(watched):
+def test_a_layer_without_the_batch_dimension_first_is_intercepted(intercepted):
     check(nn.Sequential(nn.Linear(6, 4), nn.Unflatten(0, (1, -1)), nn.Flatten(0, 1)), 6)
     check(nn.Sequential(nn.Linear(6, 4), nn.Flatten(0, 0)), 6)
-    assert len(watched) == 2
+    assert len(intercepted) == 2
 
 
-def test_a_parameter_replaced_and_a_flag_toggled():
+def test_a_replaced_parameter_and_a_toggled_flag_are_noticed():
     model = nn.Sequential(nn.Linear(6, 4), nn.Dropout(0.5), nn.Linear(4, 4))
     check(model, 6)
     model[0].weight = nn.Parameter(torch.randn(4, 6))
@@ -166,14 +166,14 @@ def test_inputs_are_not_changed_in_place():
     assert torch.equal(x, before)
 
 
-def test_a_result_that_is_changed_in_place_is_named():
+def test_an_output_changed_in_place_is_named():
     model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.ReLU(inplace=True), nn.Linear(5, 4))
     with pytest.raises(RuntimeError, match=r"\(5, 5\) that the backward pass needs was changed"):
         diagonal_fisher(model, [(torch.randn(5, 6), torch.randint(4, (5,)))])
 
 
 @pytest.mark.parametrize("kind", ["empirical", "exact"])
-def test_the_gradient_of_a_chain_is_that_of_autograd(watched, kind):
+def test_the_gradient_of_a_chain_equals_that_of_autograd(intercepted, kind):
     shared = nn.Linear(6, 6)
     middle = nn.Sequential(nn.Conv2d(2, 3, 2), nn.Hardtanh(inplace=True), nn.Flatten())
     model = nn.Sequential(middle, nn.Linear(12, 6), shared, nn.ReLU(), shared, nn.Linear(6, 4))
@@ -187,7 +187,7 @@ def test_the_gradient_of_a_chain_is_that_of_autograd(watched, kind):
     alone = diagonal_fisher(model, [(x, y)], kind=kind)
     for name, f in alone.items():
         torch.testing.assert_close(found.fisher[name], f, rtol=1e-10, atol=1e-16)
-    assert not watched
+    assert not intercepted
 
 
 def test_targets_out_of_range_are_named():

@@ -1,4 +1,4 @@
-"""Closed forms of the Fisher information against its definition, architecture by architecture."""
+"""Closed forms of the Fisher information, compared with its definition for many architectures."""
 
 import fisher_oracle as oracle
 import pytest
@@ -30,7 +30,7 @@ def check(model, inputs, labels, kind, size=None, copies=2):
 
 
 def left_over(model, inputs):
-    """Name the parameters that have no closed form in a model."""
+    """List the parameters of a model that have no closed form."""
     ways = explain(model, inputs).items()
     return [name for name, way in ways if way != "no use" and not way.startswith("closed form")]
 
@@ -43,7 +43,7 @@ def test_known_layers(name, kind):
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_known_layers_are_not_done_the_slow_way(name):
+def test_known_layers_have_closed_forms(name):
     model, inputs, _ = build(KNOWN, name)
     assert left_over(model, inputs) == []
 
@@ -67,7 +67,7 @@ TIME_FIRST = {"LSTM over samples", "transformer over samples"}
 
 
 @pytest.mark.parametrize("name", sorted(TIME_FIRST))
-def test_a_model_that_takes_time_first_is_refused(name):
+def test_a_model_with_time_first_is_refused(name):
     model, inputs, labels = build(MIXING, name)
     with pytest.raises(ValueError, match="has batch_first=False, and takes the first dimension"):
         diagonal_fisher(model, [(inputs, labels)])

@@ -1,4 +1,4 @@
-"""The pages on the Fisher information, followed to the letter."""
+"""The examples in the pages on the Fisher information, run as printed."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 @pytest.fixture
 def registered():
-    """What a page registers, taken back."""
+    """Undo the registration of layers by a page."""
     before = dict(LAYERS)
     yield
     LAYERS.clear()
@@ -21,7 +21,7 @@ def registered():
 
 
 @pytest.mark.parametrize("page", ["fisher.md", "add-a-layer.md"])
-def test_a_page_does_and_prints_what_it_says(page, registered, capsys):
+def test_a_page_prints_its_stated_output(page, registered, capsys):
     text = (DOCS / page).read_text()
     namespace = {}
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
@@ -31,7 +31,7 @@ def test_a_page_does_and_prints_what_it_says(page, registered, capsys):
 
 
 def test_a_registered_layer_takes_effect_and_is_exact_with_images(registered):
-    """The example of the page, on images and with a weight that it does not know."""
+    """The example of the page is used on images, in a model with an unknown weight."""
     import fisher_oracle as oracle
     from torch import nn
 

@@ -1,4 +1,4 @@
-"""Whatever a model does between its layers, and however it uses its weights, F is exact."""
+"""F is exact for all idioms between layers and all uses of weights."""
 
 import fisher_oracle as oracle
 import pytest
@@ -28,12 +28,12 @@ def check(model, x, y, copies=2):
 
 @pytest.mark.parametrize("batch", [1, 5])
 @pytest.mark.parametrize("name", IDIOMS)
-def test_an_idiom_is_followed(name, batch):
+def test_an_idiom_is_exact(name, batch):
     check(Between(IDIOMS[name]), *data(batch), copies=1)
 
 
 @pytest.mark.parametrize("name", IDIOMS)
-def test_an_idiom_leaves_the_layers_their_closed_forms(name):
+def test_layers_around_an_idiom_keep_their_closed_forms(name):
     x, _ = data()
     assert set(explain(Between(IDIOMS[name]).double(), x).values()) == {"closed form (linear)"}
 
@@ -47,7 +47,7 @@ def test_a_use_of_weights_is_exact(name, batch):
 
 
 @pytest.mark.parametrize("name", USES)
-def test_a_use_of_weights_is_in_the_same_pass(name):
+def test_a_use_of_weights_needs_no_further_pass(name):
     use, shapes, closed = USES[name]
     ways = explain(With(use, **shapes).double(), data()[0])
     assert all(
@@ -56,8 +56,8 @@ def test_a_use_of_weights_is_in_the_same_pass(name):
     assert ways["first.weight"] == "closed form (linear)"
 
 
-def test_samples_that_meet_weakly_do_not_add_up():
-    """Taken as a batch, 1e-5 of the sum of all samples would change F by several per cent."""
+def test_samples_that_interact_weakly_are_not_summed():
+    """In a batch, 1e-5 of the sum over all samples would change F by several per cent."""
     torch.manual_seed(0)
     model = Between(lambda h: h - 1e-5 * h.sum(0)).double()
     x, y = torch.randn(1024, TIME, WIDTH).double(), torch.randint(3, (1024, TIME))
@@ -68,8 +68,8 @@ def test_samples_that_meet_weakly_do_not_add_up():
         torch.testing.assert_close(found[name], f, rtol=1e-9, atol=0)
 
 
-def test_a_batch_norm_of_one_against_finite_differences():
-    """The oracle, too: torch itself is wrong here by more than half."""
+def test_batch_norm_of_one_sample_against_finite_differences():
+    """The oracle is tested, too, because torch itself is wrong here by more than half."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3), nn.Flatten(2))
     model.append(With(lambda m, h: h.transpose(1, 2).tanh().mean(1) @ m.w, w=(3, WIDTH)))
@@ -94,7 +94,7 @@ def test_a_batch_norm_of_one_against_finite_differences():
 
 
 class Cached(nn.Module):
-    """Keeps something computed from a parameter in eval mode, as LeViT and TinyViT do."""
+    """A module that caches a function of a parameter in eval mode, like LeViT and TinyViT."""
 
     def __init__(self):
         super().__init__()
@@ -122,13 +122,13 @@ def test_a_parameter_without_a_path_to_the_loss_is_named():
     check(model.train().eval(), x, y)
 
 
-def test_a_checkpoint_is_gone_through_one_sample_at_a_time():
+def test_a_model_with_activation_checkpointing_is_computed_sample_by_sample():
     model = Between(lambda h: checkpoint(torch.tanh, h, use_reentrant=False))
     with pytest.warns(UserWarning, match="one at a time"):
         check(model, *data())
 
 
-def test_a_compiled_model_is_that_model():
+def test_a_compiled_model_gives_the_same_values():
     x, y = data()
     model = Between(torch.tanh).double()
     plain = diagonal_fisher(model, [(x, y)])
@@ -138,7 +138,7 @@ def test_a_compiled_model_is_that_model():
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit")
-def test_a_scripted_model_is_gone_through_one_sample_at_a_time():
+def test_a_scripted_model_is_computed_sample_by_sample():
     model = torch.jit.script(nn.Sequential(nn.Linear(WIDTH, 4), nn.Tanh(), nn.Linear(4, 3)))
     with pytest.warns(UserWarning, match="one at a time"):
         check(model, *data())
@@ -153,7 +153,7 @@ def test_a_scripted_part_of_a_model():
 
 
 def test_single_precision_of_half_precision_weights():
-    """Squares below 6e-8 are 0 in half precision."""
+    """In half precision, squares below 6e-8 would be 0."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.Tanh(), nn.Linear(WIDTH, 3))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What people pass: accepted with the value of a loop over samples, or refused in one line."""
+"""Typical inputs are accepted with the value of a loop over samples, or refused in one line."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ import wpl
 
 
 def squares(model, losses):
-    """The squared gradient of each sample, by name."""
+    """Yield the squared gradient of each loss, by name."""
     named = dict(model.named_parameters())
     for loss in losses:
         found = torch.autograd.grad(loss, list(named.values()), retain_graph=True)
@@ -32,7 +32,7 @@ def squares(model, losses):
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_is_accepted_with_the_value_of_the_loop(name):
+def test_is_accepted_and_equals_the_loop(name):
     case = ACCEPTED[name]
     each = list(squares(case.model, case.losses))
     found = wpl.diagonal_fisher(case.model, case.batches, **case.settings)
@@ -43,7 +43,7 @@ def test_is_accepted_with_the_value_of_the_loop(name):
 
 
 @pytest.mark.parametrize("name", [n for n in ACCEPTED if n not in {"a generator", "a data loader"}])
-def test_the_gradient_and_the_norms_are_those_of_the_loop(name):
+def test_the_gradient_and_the_norms_equal_those_of_the_loop(name):
     case = ACCEPTED[name]
     named = dict(case.model.named_parameters())
     norms = wpl.gradient_norms(case.model, case.batches, **case.settings)
@@ -57,7 +57,7 @@ def test_the_gradient_and_the_norms_are_those_of_the_loop(name):
     else:
         arguments = (batch[0] if len(batch) == 2 else tuple(batch[:-1]), batch[-1])
     if "loss" in case.settings and len(batch) > 2:
-        return  # it looks into the batch
+        return  # the loss depends on the batch
     found = wpl.gradient_and_fisher(case.model, *arguments, **case.settings)
     loss = sum(case.losses) / len(case.losses)
     torch.testing.assert_close(found.loss, loss.detach(), rtol=1e-9, atol=1e-12)
@@ -67,7 +67,7 @@ def test_the_gradient_and_the_norms_are_those_of_the_loop(name):
 
 
 def over_labels(model, x, labels, settings):
-    """The mean over a model's own labels, by going through them position by position."""
+    """Compute the expectation over the model's labels by enumeration, position by position."""
     total = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
     samples = 0
     for a, b in zip(x, labels, strict=True):
@@ -87,12 +87,13 @@ def over_labels(model, x, labels, settings):
 
 
 def model_labels(z, likelihood):
-    """Pairs of a label's chance and its −log p."""
+    """Return the probability of each label, and −log p or a function with the same gradient."""
     if likelihood == "categorical":
         return [(p, -torch.log_softmax(z, -1)[c]) for c, p in enumerate(z.softmax(-1))]
     if likelihood == "bernoulli":
         return [(torch.sigmoid(z), -F.logsigmoid(z)), (torch.sigmoid(-z), -F.logsigmoid(-z))]
-    return [(torch.tensor(0.5), z), (torch.tensor(0.5), -z)]  # of the variance that matters
+    # the labels z ± 1, which have the variance of the Gaussian
+    return [(torch.tensor(0.5), z), (torch.tensor(0.5), -z)]
 
 
 LABELS = {
@@ -123,7 +124,7 @@ def test_the_exact_kind_is_the_mean_over_labels_that_count(likelihood, per):
 
 @pytest.mark.parametrize("kind", ["mc", "sketch"])
 @pytest.mark.parametrize("likelihood", LABELS)
-def test_drawn_kinds_come_near_the_exact_one(likelihood, kind):
+def test_drawn_kinds_approximate_the_exact_one(likelihood, kind):
     torch.manual_seed(0)
     model, data = plain(), [(steps(), LABELS[likelihood])]
     exact = wpl.diagonal_fisher(model, data, kind="exact", likelihood=likelihood)
@@ -136,7 +137,7 @@ def test_drawn_kinds_come_near_the_exact_one(likelihood, kind):
 
 @pytest.mark.parametrize("kind", ["mc", "sketch"])
 @pytest.mark.parametrize("likelihood", LABELS)
-def test_draws_do_not_depend_on_the_batches_or_the_hidden_labels(likelihood, kind):
+def test_draws_do_not_depend_on_the_batches_or_the_masked_labels(likelihood, kind):
     model, labels = plain(), LABELS[likelihood]
     cut = [(steps()[:2], labels[:2]), (steps()[2:], labels[2:])]
     found = [
@@ -155,7 +156,7 @@ def test_draws_do_not_depend_on_the_batches_or_the_hidden_labels(likelihood, kin
 
 @pytest.mark.parametrize("batches", [[(x(), None)], [x()], [(x(),)], [[x()]]])
 @pytest.mark.parametrize("kind", ["mc", "exact", "sketch"])
-def test_kinds_that_need_no_targets_do_without(batches, kind):
+def test_kinds_without_labels_need_no_targets(batches, kind):
     model, seed = plain(), torch.Generator().manual_seed
     found = wpl.diagonal_fisher(model, batches, kind=kind, generator=seed(0))
     expected = wpl.diagonal_fisher(model, [(x(), y())], kind=kind, generator=seed(0))
@@ -281,7 +282,7 @@ def test_is_refused_in_one_line(name):
 
 
 @pytest.mark.parametrize("shape", [(SAMPLES,), (SAMPLES, TIME)])
-def test_probabilities_in_place_of_logits_are_warned_of(shape):
+def test_probabilities_in_place_of_logits_cause_a_warning(shape):
     model = Calls(lambda logits, p: logits(p).softmax(-1))
     inputs = x() if len(shape) == 1 else steps()
     with pytest.warns(UserWarning, match="sum to one: probabilities\\? Expected logits"):

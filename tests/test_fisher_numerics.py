@@ -1,4 +1,4 @@
-"""Memory, precision and settings of layers drawn at random, for the Fisher information."""
+"""The Fisher information: random settings of layers, memory and precision."""
 
 import math
 
@@ -81,8 +81,8 @@ def test_any_recurrent_layer(kind, layers, ways, bias, batch, time, first):
     batch=st.integers(1, 4),
     time=st.integers(1, 4),
 )
-def test_samples_are_followed_through_any_layout(path, batch, time):
-    """Whatever order dimensions are brought into, with as many times as samples among others."""
+def test_samples_are_traced_through_any_layout(path, batch, time):
+    """Dimensions are reordered between layers; batches may have as many samples as time steps."""
     torch.manual_seed(0)
     layers = nn.ModuleList(nn.Linear(5, 5) for _ in path)
 
@@ -92,7 +92,7 @@ def test_samples_are_followed_through_any_layout(path, batch, time):
             self.layers = layers
 
         def forward(self, x):
-            first = True  # samples before times
+            first = True  # samples before time steps
             for step, layer in zip(path, layers, strict=True):
                 if step == "transpose":
                     x, first = layer(x.transpose(0, 1)), not first
@@ -110,7 +110,7 @@ def test_samples_are_followed_through_any_layout(path, batch, time):
 
 
 class Largest(TorchDispatchMode):
-    """Keeps the size in bytes of the largest tensor that is made."""
+    """Record the size in bytes of the largest tensor created."""
 
     def __init__(self):
         super().__init__()
@@ -133,7 +133,7 @@ class Largest(TorchDispatchMode):
         (lambda: nn.Sequential(nn.Conv2d(64, 64, 5, groups=2), nn.Flatten()), (64, 64, 6, 6)),
     ],
 )
-def test_no_gradient_of_all_samples_is_made(monkeypatch, model, shape):
+def test_no_tensor_holds_the_gradients_of_all_samples(monkeypatch, model, shape):
     for name in ("SCRATCH", "TILE"):
         for module in ("outer", "convolved", "unfolding", "dense", "picked"):
             target = f"wpl.fisher.accumulation.{module}.{name}"
@@ -142,7 +142,7 @@ def test_no_gradient_of_all_samples_is_made(monkeypatch, model, shape):
     model, x = model(), torch.randn(shape)
     logits = model(x)
     y = torch.randint(logits.shape[-1], logits.shape[:-1])
-    scratch.BUFFERS._buffers.clear()  # which earlier tests left
+    scratch.BUFFERS._buffers.clear()  # buffers of earlier tests
     with Largest() as largest:
         diagonal_fisher(model, [(x, y)])
     parameter = max(p.numel() for p in model.parameters())
@@ -150,14 +150,14 @@ def test_no_gradient_of_all_samples_is_made(monkeypatch, model, shape):
     assert largest.bytes <= allowed * 1.1 < 4 * parameter * len(x) / 2
 
 
-def test_buffers_that_are_kept_are_small():
+def test_cached_buffers_are_small():
     diagonal_fisher(nn.Linear(2000, 10), [(torch.randn(3000, 2000), torch.randint(10, (3000,)))])
     kept = scratch.BUFFERS._buffers.values()
     assert all(b.numel() * b.element_size() <= 2**22 for b in kept)
 
 
 def test_rounding_does_not_grow_with_the_number_of_batches():
-    """In single precision, 1 + 2⁻²⁵ is 1: a sum over many samples would stop to grow."""
+    """In single precision, 1 + 2⁻²⁵ is 1: a sum over many samples would stop growing."""
     model = nn.Linear(1, 2, bias=False)
     with torch.no_grad():
         model.weight.zero_()
@@ -177,7 +177,7 @@ def test_rounding_does_not_grow_with_the_number_of_batches():
 @pytest.mark.parametrize(
     "name", ["perceptron", "searched cell", "LSTM", "transformer", "highway cell"]
 )
-def test_under_autocast_sums_are_in_single_precision(name):
+def test_sums_under_autocast_are_in_single_precision(name):
     model, x, y = build(KNOWN, name)
     model, x = model.float(), x.float() if x.is_floating_point() else x
     exact = diagonal_fisher(model, [(x, y)])
@@ -212,7 +212,7 @@ def test_an_input_changed_in_place_is_an_error_as_in_training():
         diagonal_fisher(Changed(6, 4), [(torch.randn(5, 6), torch.randint(4, (5,)))])
 
 
-def test_a_subset_costs_no_backward_pass_below_it():
+def test_a_subset_needs_no_backward_pass_below_it():
     reached = []
 
     class Watch(torch.autograd.Function):
@@ -247,7 +247,7 @@ def test_a_subset_costs_no_backward_pass_below_it():
 
 
 def test_a_sketch_is_unbiased():
-    """Its mean lies within four standard errors of the exact value, for nearly all weights."""
+    """Its mean is within four standard errors of the exact value for nearly all weights."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 5)).double()
     data = [(torch.randn(3, 4).double(), torch.randint(5, (3,)))]

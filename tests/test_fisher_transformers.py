@@ -1,4 +1,4 @@
-"""Models of Hugging Face as they are: F is that of the loss that they compute themselves."""
+"""Hugging Face models without changes: F is computed from their own loss."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ SIZES = {"vocab_size": WORDS, "hidden_size": 8, "num_attention_heads": 2, "num_h
 
 
 def build(name, **config):
-    """A tiny model with large random weights, so that its losses differ."""
+    """Make a tiny model with large random weights, so that its losses differ."""
     torch.manual_seed(0)
     kind = getattr(transformers, f"{name.split('For')[0].split('LMHead')[0]}Config")
     model = getattr(transformers, name)(kind(**config)).double().eval()
@@ -29,7 +29,7 @@ def words(*shape):
 
 
 def padded():
-    """Texts of several lengths, padded on the right, with labels that hide the padding."""
+    """Return texts of different lengths, padded on the right, with labels that mask the padding."""
     lengths = torch.tensor([TIME, 3, TIME, 4])
     mask = (torch.arange(TIME) < lengths[:, None]).long()
     return transformers.BatchEncoding(
@@ -71,7 +71,7 @@ MODELS = {
 
 
 def losses(model, batch):
-    """The summed loss of each sample alone, checked against the model's own mean."""
+    """Compute the summed loss of each sample alone, and check it against the mean of the model."""
     ahead = type(model).__name__ in {"GPT2LMHeadModel", "LlamaForCausalLM"}
     for n in range(SAMPLES):
         alone = {name: t[n : n + 1] for name, t in batch.items()}
@@ -85,7 +85,7 @@ def losses(model, batch):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_batch_is_taken_as_it_is(name):
+def test_a_batch_is_accepted_without_changes(name):
     config, batch = MODELS[name]
     model, batch = build(name, **config), batch()
     named = {n: p for n, p in model.named_parameters() if p.requires_grad}
@@ -103,7 +103,7 @@ def test_a_batch_is_taken_as_it_is(name):
 
 
 def test_padding_does_not_count():
-    """More of it changes nothing, for a kind that uses no labels."""
+    """More padding changes nothing, for a kind that uses no labels."""
     model, batch = build("GPT2LMHeadModel", **GPT2), padded()
     wider = {name: F.pad(t, (0, 2), value=HIDDEN.get(name, 0)) for name, t in batch.items()}
     found = [wpl.diagonal_fisher(model, [data], kind="exact") for data in (batch, wider)]
@@ -111,7 +111,7 @@ def test_padding_does_not_count():
         torch.testing.assert_close(found[1][name], f, rtol=1e-8, atol=1e-14)
 
 
-def test_a_question_answerer_takes_its_own_loss():
+def test_a_question_answering_model_needs_a_loss():
     model = build("BertForQuestionAnswering", **BERT)
     batch = dict(padded())
     del batch["labels"]
@@ -131,7 +131,7 @@ def test_a_question_answerer_takes_its_own_loss():
     assert found.likelihood == "loss"
 
 
-def test_a_loss_that_is_no_likelihood_of_the_labels_is_refused():
+def test_a_loss_that_is_not_a_likelihood_of_the_labels_is_refused():
     model = build("GPT2LMHeadModel", **GPT2)
     model.loss_function = lambda logits, labels, **_: logits.square().mean()
     with pytest.raises(ValueError, match="neither that of the labels at their positions nor"):
@@ -147,7 +147,7 @@ def test_padding_without_labels_is_refused():
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
 def test_adapters_only():
-    """LoRA: F of the adapters, by the names that the wrapped model has, and their anchor."""
+    """With LoRA, F and the anchor have the adapters only, with the names in the wrapped model."""
     peft = pytest.importorskip("peft")
     model = build("GPT2LMHeadModel", **GPT2)
     config = peft.LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True)

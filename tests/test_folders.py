@@ -1,4 +1,4 @@
-"""A folder of the user's images is read again when its content changes, and only then."""
+"""A folder of the user's images is read again only if its content changes."""
 
 import os
 import shutil
@@ -14,12 +14,12 @@ CHECK = "snakemake --cores all results/evaluate_data"
 
 @pytest.fixture
 def digest(tmp_path, monkeypatch):
-    """The digest of a folder, as a run of Snakemake in an empty directory finds it."""
+    """Compute the digest of a folder as a run of Snakemake in an empty directory does."""
     monkeypatch.chdir(tmp_path)
     return folders.folder_digest.__wrapped__
 
 
-def test_the_digest_is_of_names_and_contents(tmp_path, digest):
+def test_the_digest_covers_names_and_contents(tmp_path, digest):
     root = fill(tmp_path / "pets")
     file, seen = root / "train/cat/0.png", [digest(str(root))]
     raw = file.read_bytes()
@@ -34,10 +34,12 @@ def test_the_digest_is_of_names_and_contents(tmp_path, digest):
     assert len(set(seen)) == 5
     write(root, "train/cat/0.png")
     assert digest(str(root)) == seen[0]
-    assert digest(str(shutil.copytree(root, tmp_path / "copy"))) == seen[0], "wherever it is"
+    assert digest(str(shutil.copytree(root, tmp_path / "copy"))) == seen[0], (
+        "the place of the folder does not matter"
+    )
 
 
-def test_a_change_that_hides_its_time_is_seen(tmp_path, digest):
+def test_a_change_with_the_old_modification_time_is_noticed(tmp_path, digest):
     root = fill(tmp_path / "pets")
     before, file = digest(str(root)), root / "train/cat/0.png"
     state, raw = file.stat(), file.read_bytes()
@@ -53,7 +55,7 @@ def test_contents_are_read_once(tmp_path, digest):
     known.write_text("as it was")
     assert digest(str(root)) == "as it was"
     os.utime(root / "train/cat/0.png", (1, 1))
-    assert digest(str(root)) == before, "a time alone changes nothing"
+    assert digest(str(root)) == before, "a new modification time alone changes nothing"
 
 
 def test_names_need_not_be_utf_8(tmp_path, digest):
@@ -63,7 +65,7 @@ def test_names_need_not_be_utf_8(tmp_path, digest):
     assert digest(str(root)) not in {before, None}
 
 
-def test_what_cannot_be_read_is_left_to_the_job(tmp_path, digest):
+def test_unreadable_files_are_left_to_the_job(tmp_path, digest):
     assert digest(str(tmp_path / "nowhere")) is None
     root = fill(tmp_path / "pets")
     (root / "train/cat/0.png").unlink()
@@ -71,7 +73,7 @@ def test_what_cannot_be_read_is_left_to_the_job(tmp_path, digest):
     assert digest(str(root)) is None
 
 
-def test_images_of_ones_own_are_read_again_when_they_change(project, tmp_path):
+def test_a_users_images_are_read_again_when_they_change(project, tmp_path):
     root = fill(tmp_path / "pets", each=10)
     project.set("data", {"source": "folder", "root": str(root)})
     project(RUN)
@@ -92,7 +94,7 @@ def test_images_of_ones_own_are_read_again_when_they_change(project, tmp_path):
     )
 
 
-def test_an_archive_of_ones_own_is_read_again_when_it_changes(project, tmp_path):
+def test_a_users_archive_is_read_again_when_it_changes(project, tmp_path):
     root = fill(tmp_path / "pets", each=10)
     archive = shutil.make_archive(str(tmp_path / "pets"), "zip", root)
     project.set("data", {"source": "folder", "root": archive, "size": 4, "limit": 6})
@@ -110,8 +112,8 @@ def test_an_archive_of_ones_own_is_read_again_when_it_changes(project, tmp_path)
     )
 
 
-def test_data_that_do_not_suffice_are_told_before_anything_trains(project, tmp_path, monkeypatch):
-    """The home folder is ``~``; the arm omega needs matrices as large as an image squared."""
+def test_insufficient_data_is_reported_before_any_training(project, tmp_path, monkeypatch):
+    """The folder is given with ``~``; the arm omega needs a matrix of pixels by pixels."""
     monkeypatch.setenv("HOME", str(tmp_path))
     root = fill(tmp_path / "pets", each=60)
     (tmp_path / "novel").write_text("a b c d e f\n" * 20)

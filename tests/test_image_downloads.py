@@ -1,4 +1,4 @@
-"""Data sets that are downloaded: verified, read without unpickling, named when they are no good."""
+"""Downloaded data sets are verified, read without unpickling, and named if they are damaged."""
 
 import gzip
 import hashlib
@@ -23,7 +23,7 @@ IDX = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """A folder whose files are served, and the address."""
+    """Serve the files of a folder; return the folder and the address."""
     served = tmp_path / "served"
     served.mkdir()
     monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
@@ -39,14 +39,14 @@ def md5(raw):
 
 
 def idx(array):
-    """The file format of MNIST: magic number, shape, bytes."""
+    """Encode the file format of MNIST: magic number, shape, bytes."""
     head = bytes([0, 0, 8, array.ndim])
     return head + b"".join(n.to_bytes(4) for n in array.shape) + array.tobytes()
 
 
 @pytest.fixture(params=IDX)
 def small_mnist(request, server, monkeypatch):
-    """The four archives of a data set like MNIST, smaller, with checksums to match."""
+    """Write four archives as of MNIST, but smaller, and patch the checksums."""
     served, address = server
     rng = np.random.default_rng(0)
     content = {}
@@ -91,7 +91,7 @@ def test_mnist_from_a_folder_of_unpacked_files(small_mnist, tmp_path, monkeypatc
     assert read(source, tmp_path / "data").classes == 10
 
 
-def test_what_torchvision_once_pickled_is_not_read(small_mnist, tmp_path):
+def test_pickles_of_older_torchvision_versions_are_not_read(small_mnist, tmp_path):
     source, *_ = small_mnist
     processed = tmp_path / "data" / IDX[source] / "processed"
     processed.mkdir(parents=True)
@@ -108,7 +108,7 @@ def test_images_of_a_data_set_are_resized(small_mnist, tmp_path):
     whole = read(source, tmp_path / "data").pixels["test"].double()
     smaller = images.pixels["test"].double()
     assert (smaller.mean((2, 3)) - whole.mean((2, 3))).abs().max() < 3
-    assert smaller.std() < whole.std() / 2, "noise is averaged out"
+    assert smaller.std() < whole.std() / 2, "resizing averages the noise"
 
 
 def test_a_damaged_download_is_refused(small_mnist, tmp_path):
@@ -141,7 +141,7 @@ def test_a_damaged_archive_is_named(small_mnist, tmp_path):
 
 
 @pytest.mark.parametrize("source", IDX)
-def test_no_network_says_what_to_do(tmp_path, monkeypatch, source):
+def test_without_a_network_the_error_says_what_to_do(tmp_path, monkeypatch, source):
     monkeypatch.setattr(getattr(datasets, IDX[source]), "mirrors", ["http://127.0.0.1:9/"])
     expected = rf"is missing and cannot be downloaded .* set root to .* {IDX[source]}/raw"
     with pytest.raises(DataError, match=expected):
@@ -149,7 +149,7 @@ def test_no_network_says_what_to_do(tmp_path, monkeypatch, source):
 
 
 def cifar10(path, *, each=20):
-    """Write an archive like CIFAR-10's: a label and 3 × 32 × 32 bytes for each image."""
+    """Write an archive in the format of CIFAR-10: a label and 3 × 32 × 32 bytes per image."""
     random = np.random.default_rng(0)
     records = {}
     with tarfile.open(path, "w:gz") as archive:
@@ -186,7 +186,7 @@ def test_cifar10_is_downloaded_once(small_cifar10, tmp_path):
     assert sorted(map(bytes, both)) == sorted(map(bytes, batches[:, 1:]))
     archive.unlink()
     read("cifar10", tmp_path / "data")
-    assert [p.name for p in (tmp_path / "data").iterdir()] == [archive.name], "nothing unpacked"
+    assert [p.name for p in (tmp_path / "data").iterdir()] == [archive.name], "nothing is unpacked"
 
 
 def test_a_damaged_cifar10_is_named(small_cifar10, tmp_path):
@@ -196,7 +196,7 @@ def test_a_damaged_cifar10_is_named(small_cifar10, tmp_path):
         read("cifar10", tmp_path)
 
 
-def test_cifar10_without_a_network_says_what_to_do(tmp_path, monkeypatch):
+def test_without_a_network_the_error_of_cifar10_says_what_to_do(tmp_path, monkeypatch):
     address = "http://127.0.0.1:9/cifar-10-binary.tar.gz"
     monkeypatch.setattr(image_downloads, "_CIFAR10_URL", address)
     expected = r"cannot be downloaded .* set root to the folder of cifar-10-binary.tar.gz"

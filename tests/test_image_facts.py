@@ -1,4 +1,4 @@
-"""What is told of images that were read: counts, files, what was left out, what looks wrong."""
+"""Facts about images: counts, files, what was left out, and warnings about likely mistakes."""
 
 import logging
 import shutil
@@ -36,7 +36,7 @@ def test_a_plain_folder(tmp_path):
     assert found["shape"].note == "1×6×6 (channel × height × width), 8 bits"
 
 
-def test_files_are_told_by_part(tmp_path):
+def test_files_are_listed_by_part(tmp_path):
     fill(tmp_path, each=5)
     exif = Image.Exif()
     exif[0x0112] = 3
@@ -69,7 +69,7 @@ def test_sizes_are_those_before_resizing(tmp_path):
     assert table(tmp_path, size=4)["sizes before resizing"].note == "6×6 to 30×20"
 
 
-def test_images_that_are_in_train_too_are_warned_of(tmp_path):
+def test_images_that_are_also_in_train_cause_a_warning(tmp_path):
     fill(tmp_path)
     for i in range(3):
         shutil.copy(tmp_path / f"train/cat/{i}.png", tmp_path / f"test/dog/{i}.png")
@@ -80,7 +80,7 @@ def test_images_that_are_in_train_too_are_warned_of(tmp_path):
     ]
 
 
-def test_what_gives_a_class_away_is_warned_of(tmp_path):
+def test_features_that_reveal_the_class_cause_a_warning(tmp_path):
     fill(tmp_path, each=5)
     for part in PARTS:
         for i in range(5):
@@ -94,13 +94,13 @@ def test_what_gives_a_class_away_is_warned_of(tmp_path):
     assert not warnings(tmp_path)
 
 
-def test_a_blank_image_is_warned_of(tmp_path):
+def test_a_blank_image_causes_a_warning(tmp_path):
     fill(tmp_path)
     write(tmp_path, "test/cat/1.png", np.full((6, 6), 7, np.uint8))
     assert warnings(tmp_path) == ["images of one colour only: 1; one is test/cat/1.png"]
 
 
-def test_rare_classes_are_warned_of(tmp_path):
+def test_rare_classes_cause_a_warning(tmp_path):
     fill(tmp_path, (), ("cat", "dog"), each=60)
     fill(tmp_path, (), ("owl",), each=2)
     found = warnings(tmp_path, valid_share=0.1, test_share=0.1)
@@ -110,7 +110,7 @@ def test_rare_classes_are_warned_of(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["folder", "digits"])
-def test_facts_are_the_same_from_the_stored_images(tmp_path, where):
+def test_facts_from_the_stored_images_are_the_same(tmp_path, where):
     root = fill(tmp_path / "pets")
     images = read(where, root)
     save_images(tmp_path / "images", images)

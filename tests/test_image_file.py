@@ -1,4 +1,4 @@
-"""One image file becomes pixels as a viewer shows them: upright, opaque, in full precision."""
+"""An image file is decoded as a viewer shows it: upright, opaque, in full precision."""
 
 import io
 import warnings
@@ -18,7 +18,7 @@ DEEP = np.random.default_rng(0).integers(65536, size=(5, 7, 4)).astype("u2")
 
 
 def shown(image):
-    """What Pillow makes of an image: ``(channel, height, width)``."""
+    """Return the pixels that Pillow decodes, ``(channel, height, width)``."""
     return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
 
 
@@ -50,7 +50,7 @@ def test_a_deep_image_is_turned_upright():
         assert np.array_equal(found.pixels[0], np.rot90(DEEP[..., 0], -1))
 
 
-def test_damaged_exif_says_nothing():
+def test_damaged_exif_is_ignored():
     exif = Image.Exif()
     exif[0x0112] = 6
     raw = encoded(COLOUR, "JPEG", exif=exif)
@@ -63,7 +63,7 @@ def test_damaged_exif_says_nothing():
 
 
 def sign(mode):
-    """A black sign on a transparent ground, in a mode with opacity."""
+    """Return a black sign on a transparent background, in a mode with opacity."""
     image = Image.new("LA" if mode == "LA" else "RGBA", (6, 6), 0)
     image.paste((0, 255) if mode == "LA" else (0, 0, 0, 255), (1, 1, 3, 5))
     return image if mode in {"LA", "RGBA"} else image.convert(mode)
@@ -71,7 +71,7 @@ def sign(mode):
 
 @pytest.mark.parametrize(("background", "ground"), [("white", 255), ("black", 0)])
 @pytest.mark.parametrize(("mode", "kind"), [("LA", "PNG"), ("RGBA", "PNG"), ("RGBA", "WEBP")])
-def test_a_black_sign_on_a_transparent_ground_is_seen(mode, kind, background, ground):
+def test_a_black_sign_on_a_transparent_background_is_visible(mode, kind, background, ground):
     found = decode(encoded(sign(mode), kind, lossless=True), "it", background)
     expected = np.full((6, 6), ground, "u1")
     expected[1:5, 1:3] = 0
@@ -80,7 +80,7 @@ def test_a_black_sign_on_a_transparent_ground_is_seen(mode, kind, background, gr
     assert (found.pixels == expected).all()
 
 
-def test_half_transparent_pixels_are_mixed():
+def test_half_transparent_pixels_are_blended():
     image = pixels("mixed", shape=(5, 7, 4))
     colour, share = image[..., :3].astype(float), image[..., 3:] / 255
     expected = (colour * share + 255 * (1 - share)).transpose(2, 0, 1)
@@ -88,7 +88,7 @@ def test_half_transparent_pixels_are_mixed():
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
-def test_a_colour_that_is_declared_transparent_is(mode):
+def test_a_colour_declared_as_transparent_is_transparent(mode):
     image = Image.new(mode, (4, 4), 0)
     image.paste(1, (0, 0, 2, 4)) if mode in {"1", "P"} else image.paste("white", (0, 0, 2, 4))
     if mode == "P":
@@ -133,7 +133,7 @@ def test_colour_of_sixteen_bits_is_kept():
 
 
 @pytest.mark.parametrize("channels", [2, 4])
-def test_sixteen_bits_with_opacity_are_mixed(channels):
+def test_sixteen_bits_with_opacity_are_blended(channels):
     values = DEEP[..., :channels]
     found = decode(deep_png(values), "it")
     share = values[..., -1] / 65535
@@ -149,7 +149,7 @@ def test_sixteen_bits_with_opacity_are_mixed(channels):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_deep_colour_that_is_declared_transparent_is(channels):
+def test_a_deep_colour_declared_as_transparent_is_transparent(channels):
     values = DEEP[..., :channels]
     found = decode(deep_png(values, clear=values[2, 3]), "it")
     expected = values.transpose(2, 0, 1).copy()
@@ -159,7 +159,7 @@ def test_a_deep_colour_that_is_declared_transparent_is(channels):
 
 
 def deep_tiff(values, *, order, photometric=2, extra=(), compression=1):
-    """A TIFF of 16 bits per channel, which Pillow cannot write, from values as in ``deep_png``."""
+    """Encode values as in ``deep_png`` as a TIFF of 16 bits per channel, which Pillow cannot."""
     height, width, channels = values.shape
     data = values.astype({"little": "<u2", "big": ">u2"}[order]).tobytes()
     data = zlib.compress(data) if compression == 8 else data
@@ -208,7 +208,7 @@ def test_colour_of_more_than_eight_bits_in_a_ppm_is_kept():
     assert np.array_equal(decode(raw, "it").pixels, expected)
 
 
-def test_what_would_be_cut_to_eight_bits_is_refused():
+def test_files_that_would_be_truncated_to_eight_bits_are_refused():
     raw = deep_tiff(DEEP, order="little", photometric=5)
     with pytest.raises(DataError, match=r"it cannot be used: TIFF of kind CMYK .* would be cut"):
         decode(raw, "it")
@@ -223,8 +223,8 @@ def test_the_first_of_several_frames_is_taken(kind):
     assert np.array_equal(found.pixels, shown(frames[0]))
 
 
-def test_sixteen_bits_among_eight_are_on_one_scale(tmp_path):
-    """255 of 8 bits is 65535 of 16, whichever comes first."""
+def test_images_of_eight_and_sixteen_bits_have_one_scale(tmp_path):
+    """255 in 8 bits equals 65535 in 16 bits, in any order of the files."""
     fill(tmp_path, each=3)
     write(tmp_path, "train/cat/1.png", DEEP[:6, :6, 0].repeat(2, 0)[:6].repeat(2, 1)[:, :6])
     write(tmp_path, "test/dog/1.png", raw=deep_png(np.full((6, 6, 3), 65535, "u2")))
@@ -242,14 +242,14 @@ def test_sixteen_bits_among_eight_are_on_one_scale(tmp_path):
     np.testing.assert_allclose(rows, expected.reshape(len(train), -1), rtol=1e-5, atol=1e-5)
 
 
-def test_sixteen_bits_are_resized_in_full(tmp_path):
+def test_sixteen_bits_are_resized_in_full_precision(tmp_path):
     fill(tmp_path, each=1)
     coarse = np.random.default_rng(1).integers(65536, size=(2, 2)).astype("u2")
     for part in ("train", "valid", "test"):
         write(tmp_path, f"{part}/cat/0.png", np.kron(coarse, np.ones((40, 40), "u2")))
     images = read("folder", tmp_path, size=4)
     smaller = images.pixels["train"][0, 0].numpy()
-    assert np.array_equal(smaller[::3, ::3], coarse), "corners are of one block"
+    assert np.array_equal(smaller[::3, ::3], coarse), "a corner is in one block"
 
 
 @pytest.mark.parametrize(
@@ -266,5 +266,5 @@ def test_sixteen_bits_are_resized_in_full(tmp_path):
         ("x", b"", False),
     ],
 )
-def test_an_image_is_told_by_its_suffix_or_its_content(name, raw, expected):
+def test_an_image_is_recognised_by_its_suffix_or_its_content(name, raw, expected):
     assert is_image(name, lambda _: raw) == expected

@@ -1,4 +1,4 @@
-"""Images by class, from a folder or an archive of it, and what is said when they are no good."""
+"""Images by class, from a folder or an archive, and errors about invalid ones."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ def read(root, **changed):
 
 
 def rows(images, part):
-    """The images of one part as bytes, by label."""
+    """Return the images of a part as bytes, by label."""
     return sorted(
         (label, image.numpy().tobytes())
         for image, label in zip(images.pixels[part], images.labels[part].tolist(), strict=True)
@@ -48,13 +48,13 @@ def test_parts_are_those_of_the_folder(tmp_path):
 @pytest.mark.parametrize(
     ("parts", "sizes"),
     [
-        ((), (18, 6, 8)),  # of 32 a quarter is test; of the other 24, a quarter is valid
+        ((), (18, 6, 8)),  # a quarter of 32 is test; of the other 24, a quarter is valid
         (("train",), (18, 6, 8)),
         (("train", "test"), (24, 8, 32)),
         (("train", "valid"), (24, 32, 8)),
     ],
 )
-def test_missing_parts_are_cut_from_train(tmp_path, parts, sizes):
+def test_missing_parts_are_split_off_from_train(tmp_path, parts, sizes):
     images = read(fill(tmp_path, parts, each=16))
     assert tuple(len(images.labels[part]) for part in PARTS) == sizes
     everything = [row for part in PARTS for row in rows(images, part)]
@@ -80,7 +80,7 @@ def test_names_do_not_depend_on_the_order_on_disk(tmp_path):
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "gztar", "xztar"])
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_an_archive_is_read_like_its_folder(tmp_path, kind, wrapped):
+def test_an_archive_is_read_like_a_folder(tmp_path, kind, wrapped):
     root = fill(tmp_path / "pets")
     base = {"root_dir": tmp_path, "base_dir": "pets"} if wrapped else {"root_dir": root}
     archive = shutil.make_archive(str(tmp_path / "archive"), kind, **base)
@@ -90,7 +90,7 @@ def test_an_archive_is_read_like_its_folder(tmp_path, kind, wrapped):
         assert torch.equal(found.labels[part], expected.labels[part])
 
 
-def test_files_beside_the_images_are_left_out(tmp_path):
+def test_other_files_in_the_folder_are_left_out(tmp_path):
     hidden = [".DS_Store", "train/.DS_Store", "train/cat/._0.png", "__MACOSX/train/cat/0.png"]
     others = ["Thumbs.db", "train/desktop.ini", "test/cat/Thumbs.db", "README", "labels.csv"]
     for name in [*hidden, *others]:
@@ -103,7 +103,7 @@ def test_files_beside_the_images_are_left_out(tmp_path):
     assert all(name in notes["left out, hidden"] for name in hidden[:3])
 
 
-def test_an_image_without_a_suffix_is_one(tmp_path):
+def test_an_image_without_a_suffix_is_read(tmp_path):
     fill(tmp_path)
     (tmp_path / "train/cat/0.png").rename(tmp_path / "train/cat/0")
     (tmp_path / "train/cat/1.png").rename(tmp_path / "train/cat/1.PNG")
@@ -114,7 +114,7 @@ def test_an_image_without_a_suffix_is_one(tmp_path):
     "names",
     [("train", "val", "test"), ("Training", "validation", "testing"), ("TRAIN", "dev", "Test")],
 )
-def test_parts_have_other_names(tmp_path, names):
+def test_parts_may_have_other_names(tmp_path, names):
     fill(tmp_path / "a")
     for old, new in zip(PARTS, names, strict=True):
         shutil.copytree(tmp_path / "a" / old, tmp_path / "b" / new)
@@ -122,7 +122,7 @@ def test_parts_have_other_names(tmp_path, names):
     assert all(torch.equal(found.pixels[part], expected.pixels[part]) for part in PARTS)
 
 
-def test_folders_around_all_are_left_out_of_the_names(tmp_path):
+def test_common_parent_folders_are_left_out_of_the_names(tmp_path):
     fill(tmp_path / "a/b/c/d/e/f/g/h", parts=())
     write(tmp_path, "a/README.md", raw=b"#")
     assert read(tmp_path).about["classes"] == ("cat", "dog")
@@ -147,13 +147,13 @@ def test_names_that_are_not_utf_8_are_read(tmp_path):
     assert str(error.value).isascii()
 
 
-def test_a_class_is_the_same_however_its_name_is_composed(tmp_path):
+def test_unicode_normal_forms_of_a_class_name_are_equal(tmp_path):
     fill(tmp_path, classes=["dog", "\u00e9l\u00e9phant"], parts=["train"])
     fill(tmp_path, classes=["dog", "e\u0301le\u0301phant"], parts=["valid", "test"])
     assert read(tmp_path).about["classes"] == ("dog", "\u00e9l\u00e9phant")
 
 
-def test_one_colour_image_makes_all_of_them_rgb(tmp_path):
+def test_one_colour_image_makes_all_images_rgb(tmp_path):
     fill(tmp_path)
     colour = pixels("colour", shape=(6, 6, 3))
     write(tmp_path, "train/dog/0.png", colour)
@@ -171,13 +171,13 @@ def test_images_are_resized(tmp_path):
     write(tmp_path, "train/cat/1.png", np.kron(np.eye(2), np.full((8, 8), 200)).astype(np.uint8))
     images = read(tmp_path, size=4)
     assert all(images.pixels[part].shape == (8, 1, 4, 4) for part in PARTS)
-    assert (images.pixels["train"][0] == 77).all(), "the mean of equal ones"
+    assert (images.pixels["train"][0] == 77).all(), "the mean of equal pixels"
     diagonal = images.pixels["train"][1, 0].int()
     assert diagonal.diagonal().min() > 100 > diagonal[0, 3] == diagonal[3, 0]
 
 
 @pytest.mark.parametrize("source", ["digits", "folder"])
-def test_a_limit_draws_from_each_class_of_train_only(tmp_path, source):
+def test_a_limit_samples_each_class_of_train_only(tmp_path, source):
     root = fill(tmp_path, each=12)
 
     def limited(limit, seed=0):
@@ -192,7 +192,7 @@ def test_a_limit_draws_from_each_class_of_train_only(tmp_path, source):
     assert torch.equal(limited(10**6).pixels["train"], whole.pixels["train"])
 
 
-def test_images_come_back_from_their_file(tmp_path):
+def test_images_are_read_back_from_their_file(tmp_path):
     images = read(fill(tmp_path / "pets"))
     save_images(tmp_path / "images.safetensors", images)
     found = load_images(tmp_path / "images.safetensors")
@@ -201,7 +201,7 @@ def test_images_come_back_from_their_file(tmp_path):
     assert len(found.about["sha256"]) == 64
 
 
-def test_the_checksum_is_of_names_and_contents(tmp_path):
+def test_the_checksum_covers_names_and_contents(tmp_path):
     first = read(fill(tmp_path)).about["sha256"]
     assert read(tmp_path, seed=1).about["sha256"] == first
     file = tmp_path / "train/cat/0.png"
@@ -212,7 +212,7 @@ def test_the_checksum_is_of_names_and_contents(tmp_path):
 
 
 def huge_png():
-    """A PNG that says it has 30,000 by 30,000 pixels, in 60 bytes."""
+    """Return a PNG of 60 bytes that claims to have 30,000 by 30,000 pixels."""
     head = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
     chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
@@ -269,7 +269,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("make", "message"), FAULTS)
-def test_what_cannot_be_used_is_named(tmp_path, make, message):
+def test_unusable_folders_are_named(tmp_path, make, message):
     fill(tmp_path / "pets")
     (tmp_path / "pets/train/dog/2.png").unlink()
     make(tmp_path / "pets")
@@ -282,7 +282,7 @@ def test_what_cannot_be_used_is_named(tmp_path, make, message):
 def test_a_truncated_image_is_refused_wherever_it_ends(tmp_path, kind):
     fill(tmp_path, each=1)
     raw = encoded(pixels("long", shape=(16, 16, 3)), kind)
-    # What may be missing at the end of a JPEG or GIF is the mark of the end, of a PNG its checksum.
+    # A JPEG or GIF may lack only its end marker, a PNG only its checksum.
     missing = {"PNG": 5, "JPEG": 3, "GIF": 3, "BMP": 2}.get(kind, 1)
     for length in [*range(1, len(raw) - missing, 23), len(raw) - missing]:
         write(tmp_path, "train/cat/1.png", raw=raw[:length])

@@ -1,4 +1,4 @@
-"""The task of classifying images: what it trains on, what it rewards, what it scores."""
+"""The task of classifying images: training batches, rewards and scores."""
 
 import itertools
 import math
@@ -21,7 +21,7 @@ PROTECT = ("stem", "squeeze", "edge", "end", "classifier", "bias")
 
 
 def squares(counts=(60, 40, 30), size=6):
-    """Bright squares in one of three corners: something that can be learnt."""
+    """Return images with a bright square in one of three corners, which can be learnt."""
     random, pixels, labels = generator(0, "squares"), {}, {}
     for part, count in zip(PARTS, counts, strict=True):
         labels[part] = torch.arange(count) % 3
@@ -45,7 +45,7 @@ def cell_of(task, number=8):
 
 
 def child_of(task, number=8, *, seed=0, change=lambda weights: None):
-    """A child with the initial weights of a seed."""
+    """Make a child with the initial weights of a seed."""
     weights = {name: weight[None].clone() for name, weight in task.weights(seed).items()}
     change(weights)
     return task.children(weights, [(0, cell_of(task, number))])
@@ -56,7 +56,7 @@ def score(task, part):
     return found
 
 
-def test_batches_go_around_all_images_in_an_order_of_the_seed():
+def test_an_epoch_has_all_images_in_an_order_that_depends_on_the_seed():
     task = task_of()
     both = list(itertools.islice(task.batches(0, [0, 1]), 12))
     inputs, labels = zip(*((x[0], y[0]) for x, y in both), strict=True)
@@ -65,7 +65,7 @@ def test_batches_go_around_all_images_in_an_order_of_the_seed():
     assert not torch.equal(inputs[0], inputs[6]), "in a new order"
     assert torch.bincount(torch.cat(labels[:6])).tolist() == [20, 20, 20]
     resumed, _ = next(task.batches(8, [0]))
-    assert torch.equal(resumed[0], inputs[8]), "from any number on"
+    assert torch.equal(resumed[0], inputs[8]), "batches can start at any number"
     assert not torch.equal(both[0][0][1], inputs[0]), "another seed"
 
 
@@ -76,7 +76,7 @@ def test_inputs_are_standardised_by_the_training_part():
     assert x.std().item() == pytest.approx(1, abs=1e-2)
 
 
-def test_validation_images_are_cut_in_two_disjoint_halves():
+def test_validation_images_are_split_into_two_disjoint_halves():
     rewarded = {}
     for part in ("reward", "select"):
         images = squares()
@@ -92,7 +92,7 @@ def test_validation_images_are_cut_in_two_disjoint_halves():
 
 
 def logits_of(task, images, *, measured, change=lambda weights: None):
-    """Logits of a child, normalised with what is measured on other images."""
+    """Compute logits of a child with batch statistics measured on other images."""
     weights = {name: weight[None].clone() for name, weight in task.weights(0).items()}
     change(weights)
     laid, norm = side_by_side(weights), Norm(keep=True)
@@ -100,7 +100,7 @@ def logits_of(task, images, *, measured, change=lambda weights: None):
     return task.network.logits(laid, images, cell_of(task), Norm(norm.kept))[0]
 
 
-def test_scores_are_those_of_each_image_alone():
+def test_scores_equal_those_of_each_image_alone():
     task = task_of()
     x, y = task._batch("test", torch.arange(30))
     logits = torch.cat([logits_of(task, image[None], measured=task.measured) for image in x])
@@ -112,7 +112,7 @@ def test_scores_are_those_of_each_image_alone():
     assert task.guessing == pytest.approx(math.log(3))
 
 
-def test_a_child_is_measured_with_the_weights_it_has_now():
+def test_a_child_is_measured_with_its_current_weights():
     task = task_of()
 
     def change(weights):
@@ -133,8 +133,8 @@ def stacked(task, runs):
     return {name: torch.stack([of[name] for of in each]) for name in each[0]}
 
 
-def test_children_side_by_side_are_those_of_each_alone():
-    """Of several architectures, some of them alike, and with all that is dropped."""
+def test_children_side_by_side_equal_each_alone():
+    """They have several architectures, some of them equal, and all kinds of dropout."""
     task = task_of(dropout=0.3, drop_path=0.3)
     weights, cells = stacked(task, 5), [cell_of(task, number) for number in CELLS]
     inputs, targets = next(task.batches(0, range(5)))
@@ -158,7 +158,7 @@ def test_children_side_by_side_are_those_of_each_alone():
         assert scores[at] == pytest.approx(alone.scores("select")[0], rel=1e-5)
 
 
-def test_the_gradient_of_a_run_is_of_the_mean_over_its_children():
+def test_the_gradient_of_a_run_is_that_of_the_mean_over_its_children():
     task = task_of()
     weights, cells = stacked(task, 1), [cell_of(task, number) for number in (8, 3, 8)]
     batch = next(task.batches(0, [0]))
@@ -169,7 +169,7 @@ def test_the_gradient_of_a_run_is_of_the_mean_over_its_children():
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_images_are_shifted_and_mirrored_and_nothing_else():
+def test_augmentation_only_shifts_and_flips_images():
     images = squares((60, 40, 30))
     plain = next(task_of(images).batches(0, [0]))[0][0]
     shifted = next(task_of(images, shift=2).batches(0, [0]))[0][0]
@@ -183,7 +183,7 @@ def test_images_are_shifted_and_mirrored_and_nothing_else():
     assert 0 < sum(same) < len(same)
 
 
-def test_an_architecture_learns_alone():
+def test_an_architecture_trained_alone_learns():
     task = task_of()
     before = score(task, "test")
     (row,) = train_alone(
@@ -199,8 +199,8 @@ def test_an_architecture_learns_alone():
     assert row["test_error"] < 15
 
 
-def test_the_loop_searches_images_as_it_searches_text(tmp_path):
-    """Both strategies, with plasticity; and the same bytes from one run to the next."""
+def test_the_loop_searches_on_images_as_on_text(tmp_path):
+    """Both strategies are run with WPL, and repeated with identical bytes."""
     saved = []
     for name in ("one", "other"):
         tables = run(

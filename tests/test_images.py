@@ -1,4 +1,4 @@
-"""Where images come from, how they are split, and what is said when they are not there."""
+"""Sources of images, their split, and errors about missing ones."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_classes_have_the_same_share_in_every_part(digits):
         assert (share - shares[0]).abs().max() < 0.01
 
 
-def test_the_split_depends_on_its_seed_only(digits):
+def test_the_split_depends_only_on_its_seed(digits):
     again = read("digits", "elsewhere")
     other = read("digits", "unused", seed=1)
     assert all(torch.equal(again.pixels[p], digits.pixels[p]) for p in PARTS)
@@ -52,7 +52,7 @@ def test_pixels_are_standardised_by_the_training_part(digits):
     assert torch.equal(labels, digits.labels["test"])
 
 
-def test_images_come_back_from_their_file(digits, tmp_path):
+def test_images_are_read_back_from_their_file(digits, tmp_path):
     save_images(tmp_path / "images.safetensors", digits)
     found = load_images(tmp_path / "images.safetensors")
     for part in PARTS:
@@ -62,7 +62,7 @@ def test_images_come_back_from_their_file(digits, tmp_path):
 
 
 def test_the_scale_is_that_of_the_training_part_exactly():
-    """Against double precision; a channel that is the same everywhere can be divided by."""
+    """It is compared with double precision; a constant channel does not divide by zero."""
     random = np.random.default_rng(0)
     train = random.integers(256, size=(700, 3, 9, 5), dtype="u1")
     train[:, 1] = 255
@@ -79,7 +79,7 @@ def test_the_scale_is_that_of_the_training_part_exactly():
 
 
 def test_the_scale_of_many_images_is_exact():
-    """Sums beyond what single precision can count, in several chunks."""
+    """The sums, over several chunks, are too large for exact single precision."""
     pixels = torch.full((3000, 1, 80, 80), 255, dtype=torch.uint8)
     pixels[0, 0, 0, 0] = 0
     images = Images({"train": pixels}, {}, {})
@@ -88,7 +88,7 @@ def test_the_scale_of_many_images_is_exact():
     assert images.scale[1].item() == np.float32(255 / n**0.5)
 
 
-def test_pixels_are_a_map_of_their_file(digits, tmp_path):
+def test_pixels_are_memory_mapped(digits, tmp_path):
     path = tmp_path / "images.safetensors"
     save_images(path, digits)
     found = load_images(path)
@@ -99,7 +99,7 @@ def test_pixels_are_a_map_of_their_file(digits, tmp_path):
         assert any(start <= address < end for start, end in spans)
     before = path.read_bytes()
     found.pixels["train"][0] = 99
-    assert path.read_bytes() == before, "a write is to memory only"
+    assert path.read_bytes() == before, "writing does not change the file"
 
 
 def test_an_unknown_source_is_named():

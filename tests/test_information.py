@@ -1,4 +1,4 @@
-"""The Fisher information as a thing to keep: added, saved, loaded, checked."""
+"""Estimates of the Fisher information can be added, saved, loaded and checked."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ def assert_close(found, expected):
         torch.testing.assert_close(found[name], f, rtol=1e-12, atol=1e-15)
 
 
-def test_an_estimate_knows_what_it_is_of(model):
+def test_an_estimate_has_its_metadata(model):
     fisher = diagonal_fisher(model, [data(7), data(3)], kind="exact", floor=0.5)
     assert isinstance(fisher, Fisher)
     assert fisher.facts() == {
@@ -55,7 +55,7 @@ def test_shards_add_up_to_the_whole(model, floor):
         assert_close(joined, whole)
 
 
-def test_what_was_estimated_in_half_precision_is_kept_in_single(model):
+def test_estimates_in_half_precision_are_added_in_single_precision(model):
     shards = [data(n, seed=n) for n in (1, 3)]
     a, b = (diagonal_fisher(model.bfloat16(), [(x.bfloat16(), y)]) for x, y in shards)
     for name, f in (a + b).items():
@@ -63,7 +63,7 @@ def test_what_was_estimated_in_half_precision_is_kept_in_single(model):
         torch.testing.assert_close(f, expected.float(), rtol=0, atol=0)
 
 
-def test_only_the_same_quantity_is_added(model):
+def test_different_quantities_are_not_added(model):
     one = diagonal_fisher(model, [data(4)])
     other = diagonal_fisher(model, [data(4)], kind="exact")
     with pytest.raises(ValueError, match="kind is 'empirical' and 'exact'"):
@@ -78,7 +78,7 @@ def test_only_the_same_quantity_is_added(model):
         one + dict(one)
 
 
-def test_a_fingerprint_is_of_the_weights_and_not_of_where_they_are(model):
+def test_a_fingerprint_depends_only_on_the_weights(model):
     before = fingerprint(model)
     assert fingerprint(model.eval()) == before
     assert fingerprint(nn.Sequential(model[0], nn.Tanh(), model[2])) == before
@@ -90,7 +90,7 @@ def test_a_fingerprint_is_of_the_weights_and_not_of_where_they_are(model):
     assert fingerprint(nn.Flatten()), "without parameters"
 
 
-def test_a_file_holds_all_of_it(model, tmp_path):
+def test_a_file_has_the_complete_estimate(model, tmp_path):
     fisher = diagonal_fisher(model, [data(6)], floor=1e-3)
     fisher.save(tmp_path / "a.safetensors")
     found = Fisher.load(tmp_path / "a.safetensors", model=model)
@@ -109,7 +109,7 @@ def test_a_file_that_does_not_fit_the_model_is_refused(model, tmp_path):
         Fisher.load(path, model=nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 3)))
 
 
-def test_weights_that_were_trained_further_are_found_out(model):
+def test_weights_that_were_trained_further_are_detected(model):
     fisher = diagonal_fisher(model, [data(6)])
     fisher.check(model, weights=True)
     with torch.no_grad():
@@ -119,7 +119,7 @@ def test_weights_that_were_trained_further_are_found_out(model):
         fisher.check(model, weights=True)
 
 
-def test_a_file_of_something_else_or_a_damaged_one_is_refused(model, tmp_path):
+def test_another_kind_of_file_or_a_damaged_one_is_refused(model, tmp_path):
     path = tmp_path / "file.safetensors"
     save_file(dict(model.state_dict()), path)
     with pytest.raises(ValueError, match=r"file\.safetensors: not a file of Fisher information"):
@@ -137,8 +137,8 @@ def test_a_file_of_something_else_or_a_damaged_one_is_refused(model, tmp_path):
         Fisher.load(tmp_path / "nowhere.safetensors")
 
 
-def test_two_processes_find_what_one_does(tmp_path):
-    """The example with two gloo processes."""
+def test_two_processes_give_the_same_estimate_as_one(tmp_path):
+    """The example is run with two gloo processes."""
     script = ROOT / "examples/fisher_of_two_processes.py"
     done = subprocess.run(
         [sys.executable, script, "--folder", tmp_path], check=True, capture_output=True, text=True

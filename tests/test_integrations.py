@@ -1,4 +1,4 @@
-"""The callbacks for trainers: each step is the one that the plain loop takes."""
+"""The callbacks for trainers: each step equals that of the plain loop."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def network():
 
 
 def held(model):
-    """Anchor a model away from where it is."""
+    """Anchor a model at other weights than its own."""
     weights = dict(model.named_parameters())
     fisher = wpl.diagonal_fisher(model, [data()])
     return wpl.WeightPlasticity({n: p.detach() + 0.1 for n, p in weights.items()}, fisher, ALPHA)
@@ -50,7 +50,7 @@ def assert_equal(model, expected):
 
 
 class Wrapped(nn.Module):
-    """As the Trainer of transformers wants a model: a dictionary with the loss."""
+    """A model for the Trainer of transformers, which returns a dictionary with the loss."""
 
     def __init__(self, network):
         super().__init__()
@@ -89,9 +89,9 @@ def hugging_face(folder, callbacks, **settings):
     return model
 
 
-@pytest.mark.filterwarnings("ignore")  # of the trainer's own
+@pytest.mark.filterwarnings("ignore")  # of the trainer itself
 @pytest.mark.parametrize("pull", [False, True])
-def test_the_trainer_of_hugging_face_takes_the_steps_of_the_loop(tmp_path, pull):
+def test_hugging_faces_trainer_takes_the_steps_of_the_loop(tmp_path, pull):
     integration = pytest.importorskip("wpl.integrations.transformers")
     model = network()
     named = Wrapped(model)
@@ -144,14 +144,14 @@ def trained(callback, **settings):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("pull", [False, True])
-def test_the_trainer_of_lightning_takes_the_steps_of_the_loop(pull):
+def test_lightnings_trainer_takes_the_steps_of_the_loop(pull):
     integration = pytest.importorskip("wpl.integrations.lightning")
     callback = integration.PlasticityCallback(held(network()), submodule="model", pull=pull)
     assert_equal(trained(callback), by_hand(pull=pull))
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_batches_that_share_a_step_are_pulled_once():
+def test_accumulated_batches_are_pulled_once_per_step():
     integration = pytest.importorskip("wpl.integrations.lightning")
     callback = integration.PlasticityCallback(held(network()), submodule="model", pull=True)
     pulls, pull_ = [], callback.plasticity.pull_
@@ -160,7 +160,7 @@ def test_batches_that_share_a_step_are_pulled_once():
     assert len(pulls) == 1
 
 
-def test_a_checkpoint_of_lightning_holds_the_anchors():
+def test_a_checkpoint_of_lightning_contains_the_anchors():
     integration = pytest.importorskip("wpl.integrations.lightning")
     first, second = (integration.PlasticityCallback(held(network())) for _ in range(2))
     first.plasticity.add_anchor(*other_task())
@@ -174,7 +174,7 @@ def other_task():
     return weights, {name: torch.ones_like(p) for name, p in weights.items()}, 2.0
 
 
-def test_each_of_several_optimisers_gets_the_gradient_of_its_own_weights():
+def test_with_several_optimisers_each_gets_the_gradient_of_its_weights():
     model = network()
     plasticity, weights = held(model), dict(model.named_parameters())
     body = torch.optim.SGD(model[0].parameters(), LR)
@@ -195,7 +195,7 @@ def by_gradient(plasticity, model):
 
 
 def test_the_core_imports_no_trainer():
-    """Nor does it take transformers or lightning to be installed."""
+    """Neither transformers nor lightning needs to be installed."""
     import subprocess
     import sys
 

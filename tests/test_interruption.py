@@ -1,4 +1,4 @@
-"""Estimates that take long: Ctrl-C keeps what was done, and a bar shows how far they are."""
+"""Long estimates: Ctrl-C keeps the finished batches, and a progress bar is shown."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def data(batches, samples=4):
 
 @pytest.fixture(autouse=True)
 def ctrl_c_arrives():
-    """A shell starts what runs in the background with Ctrl-C ignored, tests included."""
+    """Handle SIGINT, which a shell ignores in background processes such as these tests."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -34,7 +34,7 @@ def model():
 
 
 def pressing(batches, at, times=1):
-    """Yield batches; Ctrl-C is pressed while one of them is loaded."""
+    """Yield batches; SIGINT arrives while one of them is loaded."""
     for k, batch in enumerate(batches):
         if k == at:
             for _ in range(times):
@@ -42,7 +42,7 @@ def pressing(batches, at, times=1):
         yield batch
 
 
-def test_ctrl_c_keeps_the_batches_that_were_finished(model):
+def test_ctrl_c_keeps_the_finished_batches(model):
     batches = data(5)
     with pytest.raises(wpl.Interrupted, match="interrupted after 12 samples") as stopped:
         wpl.diagonal_fisher(model, pressing(batches, 2))
@@ -63,7 +63,7 @@ def test_ctrl_c_twice_stops_at_once(model):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_handler_of_ones_own_is_left_alone(model):
+def test_a_users_signal_handler_is_not_replaced(model):
     pressed = []
     before = signal.signal(signal.SIGINT, lambda *_: pressed.append(1))
     try:
@@ -74,7 +74,7 @@ def test_a_handler_of_ones_own_is_left_alone(model):
     assert pressed == [1]
 
 
-def test_an_interrupt_that_nobody_catches_ends_a_program():
+def test_an_uncaught_interrupt_ends_a_program():
     program = (
         "import os, signal, torch, wpl\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -92,7 +92,7 @@ def test_an_interrupt_that_nobody_catches_ends_a_program():
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_the_bar_moves_within_a_batch(model, capsys, monkeypatch, known):
+def test_the_bar_advances_within_a_batch(model, capsys, monkeypatch, known):
     monkeypatch.setattr("wpl.fisher.interruption.tqdm", partial(tqdm, mininterval=0))
     batches = data(2)
     given = batches if known else iter(batches)

@@ -1,4 +1,4 @@
-"""What every script does around its one call of the library."""
+"""The context manager of every script: threads, log and errors of a job."""
 
 import json
 import os
@@ -27,7 +27,7 @@ with job(rule):
 
 
 def run(tmp_path, body, log=None):
-    """Run a script with the given body; its exit code, what the user sees, and its log."""
+    """Run a script with the given body; return its exit code, its output and its log."""
     environment = os.environ | {"WORKFLOW_PID": str(os.getpid())}
     environment["PYTHONPATH"] = os.pathsep.join([f"{ROOT}/src", f"{ROOT}/workflow/scripts"])
     log = log or tmp_path / "logs" / "it.log"
@@ -41,8 +41,8 @@ def run(tmp_path, body, log=None):
     return process.returncode, process.stdout + process.stderr, log.is_file() and log.read_text()
 
 
-def test_a_job_runs_on_one_thread_and_says_so_in_its_log(tmp_path):
-    """Sums round differently on another number of threads, which is no part of a job's identity."""
+def test_a_job_runs_on_one_thread_and_logs_it(tmp_path):
+    """Rounding depends on the number of threads, which is not part of a job's identity."""
     code, shown, log = run(tmp_path, "pass")
     assert (code, shown) == (0, "")
     first, printed, done, used = log.splitlines()
@@ -51,13 +51,13 @@ def test_a_job_runs_on_one_thread_and_says_so_in_its_log(tmp_path):
     assert json.loads(used).keys() == {"seconds", "processor_seconds", "peak_mb"}
 
 
-def test_what_a_user_can_mend_is_one_line(tmp_path):
+def test_an_error_that_a_user_can_fix_is_one_line(tmp_path):
     code, shown, log = run(tmp_path, "raise ValueError('seed 3 is too slow')")
     assert (code, shown) == (1, "error: train_it arm=wpl: seed 3 is too slow\n")
     assert "Traceback" in log
 
 
-def test_a_fault_of_ours_keeps_its_traceback(tmp_path):
+def test_a_bug_keeps_its_traceback(tmp_path):
     code, shown, log = run(tmp_path, "undefined")
     assert code == 1
     assert "Traceback" in shown
@@ -69,13 +69,13 @@ def test_a_disk_too_full_for_the_log_is_one_line(tmp_path):
     assert (code, shown) == (1, "error: train_it arm=wpl: [Errno 28] No space left on device\n")
 
 
-def test_a_fault_of_several_lines_is_one_line(tmp_path):
+def test_an_error_message_of_several_lines_is_one_line(tmp_path):
     code, shown, _ = run(tmp_path, "raise ValueError('first\\n  second')")
     assert (code, shown) == (1, "error: train_it arm=wpl: first second\n")
 
 
 def test_ctrl_c_ends_a_job_in_its_first_moments(monkeypatch):
-    """Before it has imported anything: no traceback of KeyboardInterrupt."""
+    """There is no traceback of KeyboardInterrupt even before its imports."""
     for name in ("PYTHONPATH", "WORKFLOW_PID", "SNAKEMAKE_OUTPUT_CACHE"):
         monkeypatch.setenv(name, "")
     workspace.set_environment(ROOT)

@@ -1,4 +1,4 @@
-"""What became of the searches, on tables small enough to judge by hand."""
+"""The evaluation of searches, on tables small enough to compute by hand."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ RUN = {"space": "small", "method": "enas", "arm": "none", "seed": 0}
 
 
 def children(err1, err2, *, epoch=3, **run):
-    """Children of one epoch, the last of which has no later ones."""
+    """Return children of one epoch; none is trained after the last one."""
     later = range(len(err1) - 1, -1, -1)
     return pd.DataFrame(
         {"epoch": epoch, "later": later, "err1": err1, "err2": err2, "diverged": False}
@@ -25,7 +25,7 @@ def children(err1, err2, *, epoch=3, **run):
     )
 
 
-def test_forgetting_is_the_difference_that_later_children_make():
+def test_forgetting_is_the_change_due_to_later_children():
     err1 = [math.log(p) for p in (10, 20, 30, 40, 50, 60, 5)]
     err2 = [math.log(p) for p in (12, 20, 29, 44, 75, 90, 5)]
     row = errors.forgetting(children(err1, err2)).iloc[0]
@@ -40,13 +40,13 @@ def test_forgetting_is_the_difference_that_later_children_make():
     assert row["epoch"] == 3
 
 
-def test_retention_counts_the_best_that_stay_among_the_best():
+def test_retention_is_the_share_of_the_best_that_remain_among_the_best():
     err1 = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 0.0]
     err2 = [9.0, 8.0, 3.0, 4.0, 5.0, 6.0, 7.0, 0.0]
     assert errors.forgetting(children(err1, err2)).iloc[0]["retention"] == 3 / 5
 
 
-def test_forgetting_by_later_children_is_of_the_second_half_of_the_epochs():
+def test_forgetting_by_later_children_uses_the_second_half_of_the_epochs():
     epochs = [(0, [9.0, 9, 9]), (1, [9.0, 9, 9]), (2, [3.0, 2, 1]), (3, [5.0, 4, 1])]
     table = pd.concat([children([1.0] * 3, err2, epoch=epoch) for epoch, err2 in epochs])
     got = errors.by_later(table)
@@ -67,7 +67,7 @@ def test_a_search_that_diverged_is_named_and_left_out():
 
 
 def standalone(tests, selects=None, seeds=(0, 1), work=100):
-    """Rows of cells trained alone: the truth of cell i is tests[i]."""
+    """Return rows of cells trained alone: the truth of cell i is tests[i]."""
     rows = [
         {"genotype": f"cell{i}", "seed": seed, "test": test, "select": select, "work": work}
         for seed in seeds
@@ -92,13 +92,15 @@ def scores(of_epochs, candidates):
     return pd.DataFrame(rows)
 
 
-def test_ranking_follows_the_order_of_the_truth():
+def test_ranking_agrees_with_the_order_of_the_truth():
     true = truth.truth_of(standalone([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
     same, reverse = [10, 20, 30, 40, 50, 60], [60, 50, 40, 30, 20, 10]
     half = [10, 20, 30, 60, 50, 40]
     ranked = ranking(scores([reverse, same, half], [1] * 6), true)
     assert list(ranked["tau"]) == pytest.approx([-1, 1, 1 - 2 * 3 / 15])
-    assert list(ranked["tau_top"]) == pytest.approx([-1, 1, 1]), "of the three best in truth"
+    assert list(ranked["tau_top"]) == pytest.approx([-1, 1, 1]), (
+        "of the three best ones in the truth"
+    )
     assert list(ranked["rho"][:2]) == pytest.approx([-1, 1])
     assert list(ranked["precision"]) == [4 / 5, 1, 4 / 5]
     assert list(ranked["mean"]) == [35, 35, 35]
@@ -111,8 +113,8 @@ def test_truth_is_the_mean_over_seeds_of_the_test_score():
 
 
 @pytest.mark.parametrize("noise", [0.3, 0.9])
-def test_the_ceiling_is_how_well_another_truth_agrees(noise):
-    """Over many pairs of truths of three seeds each, against what one of them says of itself."""
+def test_the_ceiling_is_the_agreement_of_another_truth(noise):
+    """The mean agreement of pairs of truths with three seeds each equals the ceiling of one."""
     many = [made(noise, seed) for seed in range(30)]
     agreed = [agreement(truth.truth_of(a), truth.truth_of(b)) for a, b in itertools.pairwise(many)]
     said = pd.DataFrame([truth.made_again(alone) for alone in many]).mean()
@@ -123,7 +125,7 @@ def test_the_ceiling_is_how_well_another_truth_agrees(noise):
 
 
 def made(noise, seed):
-    """Sixty architectures of normal quality, trained alone with three seeds."""
+    """Simulate sixty architectures with normally distributed quality and three seeds."""
     quality = np.random.default_rng(0).normal(size=60)
     random = np.random.default_rng([1, seed])
     return pd.concat(
@@ -131,8 +133,8 @@ def made(noise, seed):
     )
 
 
-def test_seeds_of_the_truth_are_held_against_each_other():
-    """Costs 1, 2, 3 and 4, and the same with the last two exchanged: one pair of six differs."""
+def test_seeds_of_the_truth_are_compared_with_each_other():
+    """Scores 1, 2, 3 and 4, and the same with the last two swapped: one pair of six differs."""
     alone = pd.concat(
         [standalone([1.0, 2.0, 3.0, 4.0], seeds=(0,)), standalone([1.0, 2.0, 4.0, 3.0], seeds=(1,))]
     )
@@ -141,7 +143,7 @@ def test_seeds_of_the_truth_are_held_against_each_other():
     assert held["regret"] == 0
 
 
-def test_one_seed_of_the_truth_says_nothing_of_its_reliability():
+def test_a_single_seed_of_the_truth_gives_no_ceiling():
     one = simulated.alone(seeds=(0,))
     assert all(map(math.isnan, truth.made_again(one).values()))
     assert truth.PAIR not in set(truth.yardsticks(one, pd.DataFrame())["score"])
@@ -151,14 +153,14 @@ def test_trivial_scores_count_operations_and_weights():
     alone = simulated.alone(seeds=(0, 1))
     trivial = truth.trivial_scores(alone)
     counts = [name for name in trivial if name.startswith("most")]
-    assert counts == ["most relu", "most sigmoid", "most tanh"], "all have as many weights"
+    assert counts == ["most relu", "most sigmoid", "most tanh"], "all have equally many weights"
     assert trivial["most relu"]["0:relu 1:relu"] == -2
     assert trivial["fewest relu"]["0:tanh 0:relu"] == 1
     sizes = alone["genotype"].map({name: i for i, name in enumerate(simulated.GENOTYPES)})
     assert "fewest parameters" in truth.trivial_scores(alone.assign(parameters=sizes))
 
 
-def test_yardsticks_bound_every_measure():
+def test_every_measure_has_yardsticks():
     alone = simulated.alone(noise=0.1)
     table = truth.yardsticks(alone, simulated.alone(seeds=(0,), first=1)).set_index("score")
     counts = table.loc[[name for name in table.index if name.startswith(("most", "fewest"))]]
@@ -176,8 +178,8 @@ def test_yardsticks_bound_every_measure():
     assert truth.LONGER not in set(truth.yardsticks(alone, pd.DataFrame())["score"])
 
 
-def test_a_count_cannot_tell_equal_ones_apart():
-    """Its regret is the expectation over all architectures that it takes for the best."""
+def test_a_count_does_not_distinguish_architectures_with_equal_counts():
+    """Its regret is the mean over all architectures with the best count."""
     score = pd.Series({"a": 1.0, "b": 1.0, "c": 2.0})
     true = pd.Series({"a": 0.0, "b": 4.0, "c": 1.0})
     assert truth.regret(score, true) == 2.0
@@ -192,7 +194,7 @@ def test_found_is_the_best_candidate_of_the_last_epoch():
 
 
 def test_random_search_has_the_budget_of_the_search():
-    """Against the mean over all draws of k = 3 cells, one by one."""
+    """The regret equals the mean over all draws of k = 3 cells, by enumeration."""
     tests, selects = [4.0, 1.0, 3.0, 2.0], [1.0, 2.0, 3.0, 4.0]
     short = standalone(tests, selects)
     winners = found(scores([[1.0, 2, 3, 4], [9, 9, 1, 9]], [1, 1, 1, 1]))
@@ -211,10 +213,10 @@ def test_the_budget_of_random_search_does_not_depend_on_the_length_of_the_truth(
     once = against_truth(winners, simulated.alone(batches=700), short)
     twice = against_truth(winners, simulated.alone(batches=1400), short)
     pd.testing.assert_frame_equal(once, twice)
-    assert set(once["random_k"]) == {4}, "an epoch of the search is a training of this length"
+    assert set(once["random_k"]) == {4}, "each training is as long as an epoch of the search"
 
 
-def test_random_cells_of_the_same_seed_are_the_match_of_a_found_one():
+def test_a_found_cell_is_paired_with_random_cells_of_the_same_seed():
     cells = pd.DataFrame(
         [{**RUN, "space": "full", "seed": s, "genotype": "x", "test_error": s} for s in (5.0, 6.0)]
     )

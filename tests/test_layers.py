@@ -1,4 +1,4 @@
-"""The plan of the packages in CONTRIBUTING.md is that of their imports."""
+"""The layers of packages in CONTRIBUTING.md match the imports."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from workspace import ROOT
 
 
 def test_imports_keep_to_the_layers():
-    """Import Linter holds the contracts of pyproject.toml against every import."""
+    """Import Linter checks all imports against the contracts in pyproject.toml."""
     done = subprocess.run(
         ["lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""The comparison with other libraries: its page is what its table says, and our own rows hold."""
+"""The comparison with other libraries: the page matches the table, and the rows of wpl hold."""
 
 import sys
 
@@ -30,14 +30,14 @@ def test_the_table_has_a_row_for_each_input_and_library():
 
 
 @pytest.mark.parametrize("name", inputs.INPUTS)
-def test_every_input_is_taken_and_exact(name):
+def test_every_input_is_accepted_and_exact(name):
     run, found = comparison.attempt("wpl", inputs.build(name))
     assert run is not None, found
     assert comparison.largest_error(found, comparison.reference(name)) < comparison.EXACT
 
 
 @pytest.mark.parametrize("name", inputs.REFUSE)
-def test_what_has_no_answer_is_refused_in_one_line(name):
+def test_inputs_without_a_valid_answer_are_refused_in_one_line(name):
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
         ready("wpl", inputs.build(name))()
 
@@ -50,7 +50,7 @@ def test_a_parameter_without_a_value_is_noticed():
     assert comparison.left_out(weights, renamed) == []
 
 
-def test_cells_tell_exact_values_from_others():
+def test_cells_distinguish_exact_and_wrong_values():
     row = {"input": "x", "library": "y, z", "error": "2e-07", "cost": "1.10", "says": ""}
     assert comparison.cell(row, []) == "1.10"
     assert comparison.cell(row | {"error": "6.3e-01"}, []) == "*off by 0.63* (1.10)"

@@ -1,4 +1,4 @@
-"""What is protected of earlier children, how strongly, and the step that is taken against it."""
+"""The anchor and importance of earlier children, the penalty, and the training step with it."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ RUNS = 2
 
 
 def tensors(seed, *, positive=False):
-    """Of two runs."""
+    """Return tensors of two runs."""
     random = generator(seed)
     made = {n: torch.randn(RUNS, *shape, generator=random) for n, shape in SHAPES.items()}
     return {name: t.square() for name, t in made.items()} if positive else made
@@ -31,17 +31,17 @@ def memory(**changed):
 
 
 def used(first="abc", second=None):
-    """Of both runs, weights that are used."""
+    """Return which weights are used in both runs."""
     return used_by([list(first), list(first if second is None else second)], tensors(0))
 
 
-def test_it_starts_with_nothing_to_protect():
+def test_it_protects_nothing_at_the_start():
     for run, penalty in enumerate(memory().penalties([[*"abc"]] * RUNS, 1e6)):
         assert penalty.loss(of_run(tensors(1), run)) == 0
 
 
 def test_importance_is_a_running_average():
-    """F ← (1 − η) F + η F̂, twice, by hand."""
+    """F ← (1 − η) F + η F̂ is compared with two updates by hand."""
     made = memory()
     first, second = (tensors(seed, positive=True) for seed in (1, 2))
     made.renew(tensors(3), first, used())
@@ -50,7 +50,7 @@ def test_importance_is_a_running_average():
         torch.testing.assert_close(made.fisher[name], 0.7 * 0.3 * first[name] + 0.3 * second[name])
 
 
-def test_a_tensor_of_the_average_is_kept_from_growing_beyond_its_norm():
+def test_the_average_is_clipped_to_the_largest_norm_per_tensor():
     made, bare = memory(largest_norm=0.5), memory()
     estimate = tensors(1, positive=True)
     estimate["c"] *= 1e-3
@@ -62,12 +62,12 @@ def test_a_tensor_of_the_average_is_kept_from_growing_beyond_its_norm():
         wanted = bare.fisher["a"][run] / torch.linalg.vector_norm(bare.fisher["a"][run]) / 2
         torch.testing.assert_close(made.fisher["a"][run], wanted)
         assert norms["c"] < 0.5
-    assert torch.equal(made.fisher["c"], bare.fisher["c"]), "a short one is left alone"
+    assert torch.equal(made.fisher["c"], bare.fisher["c"]), "a smaller norm is not changed"
     made.renew(tensors(2), {"b": torch.zeros(RUNS, 4)}, used("b"))
     assert made.fisher["b"].isfinite().all()
 
 
-def test_only_what_the_child_of_a_run_uses_is_taken_in():
+def test_only_the_weights_used_by_the_child_of_a_run_are_updated():
     made = memory()
     made.renew(tensors(1), tensors(1, positive=True), used())
     before = {name: (made.fisher[name].clone(), made.anchor[name].clone()) for name in SHAPES}
@@ -88,8 +88,8 @@ def test_the_anchor_is_a_copy():
     assert torch.equal(made.anchor["a"], tensors(1)["a"])
 
 
-def test_the_penalty_is_that_of_the_weights_that_each_run_uses():
-    """α/2 Σ F (θ − θ̂)²; α is in the penalty, not in what is stored."""
+def test_the_penalty_includes_the_weights_that_each_run_uses():
+    """It is α/2 Σ F (θ − θ̂)²; α is not part of the stored F."""
     made, estimate, now = memory(), tensors(1, positive=True), tensors(3)
     made.renew(tensors(2), estimate, used())
     anchor = tensors(2)
@@ -137,7 +137,7 @@ def test_the_learning_rate_decays_after_the_first_epochs():
 
 @pytest.mark.parametrize("clipped", [False, True])
 def test_a_step_descends_and_weight_decay_is_not_clipped(clipped):
-    """The first of two runs has a gradient long enough to be clipped; ``c`` it does not use."""
+    """The first of two runs has a gradient that is clipped, and does not use ``c``."""
     weights, start = tensors(0), tensors(0)
     gradients = {name: 2 * t for name, t in start.items()}
     gradients["c"][0] = 0
@@ -157,7 +157,7 @@ def test_a_step_descends_and_weight_decay_is_not_clipped(clipped):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 3.1])
-def test_a_divergence_names_the_genotype(bad):
+def test_an_error_about_divergence_names_the_genotype(bad):
     assert divergence(4, "0:tanh", 3.0, 3.0) is None
     found = divergence(4, "0:tanh", bad, 3.0)
     assert found.child == 4

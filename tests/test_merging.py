@@ -1,4 +1,4 @@
-"""Fisher-weighted averages of models: the formula, files, memory, refusals."""
+"""Fisher-weighted averages of models: formula, files, memory and errors."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ MODELS = [(draw(k), draw(10 + k, importance=True)) for k in range(3)]
 
 
 def by_the_formula(models, coefficients, floor=0.0):
-    """Sum over models, entry by entry."""
+    """Compute the average by the formula, entry by entry."""
     merged = {}
     for name, like in models[0][0].items():
         out = torch.empty(like.numel())
@@ -45,7 +45,7 @@ def assert_close(found, expected):
 
 
 def saved(models, folder):
-    """Write models to files and give their paths."""
+    """Write models to files, and return the paths."""
     paths = []
     for k, pair in enumerate(models):
         paths.append(tuple(folder / f"{what}{k}.safetensors" for what in ("model", "fisher")))
@@ -72,7 +72,7 @@ def test_is_the_formula(monkeypatch, tmp_path, elements, files):
         assert file.metadata() == {"format": "pt"}, "as transformers expects"
 
 
-def test_where_nothing_is_known_the_average_is_even():
+def test_coefficients_alone_weight_the_average_where_all_fisher_information_is_0():
     weights = [{"a": torch.tensor([1.0, 3.0]), "free": torch.tensor(k)} for k in (2.0, 4.0)]
     fishers = [{"a": torch.tensor([0.0, 1.0])}, {"a": torch.tensor([0.0, 0.0])}]
     weights[1]["a"] = torch.tensor([2.0, 7.0])
@@ -80,7 +80,7 @@ def test_where_nothing_is_known_the_average_is_even():
     assert_close(found, {"a": torch.tensor([1.75, 3.0]), "free": torch.tensor(3.5)})
 
 
-def test_keeps_types_and_takes_whole_numbers_from_the_first(tmp_path):
+def test_preserves_types_and_copies_integers_from_the_first_model(tmp_path):
     models = []
     for k in (1, 3):
         weights = {"half": torch.full((2, 3), float(k), dtype=torch.bfloat16), "n": torch.tensor(k)}
@@ -126,7 +126,7 @@ def test_reads_a_folder_of_shards(tmp_path):
     assert_close(merge([(folder, MODELS[0][1])]), weights)
 
 
-def test_models_that_saw_different_inputs_know_both_when_merged():
+def test_a_merged_model_solves_the_tasks_of_both_models():
     torch.manual_seed(0)
     start = nn.Linear(8, 3)
     x = torch.randn(400, 8)
@@ -168,14 +168,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
-def test_takes_memory_for_pieces_only(tmp_path):
-    """Two models of 80 MB, most of it in one tensor, in less than half of one."""
+def test_needs_memory_for_chunks_only(tmp_path):
+    """Two models of 80 MB, mostly in one tensor, are merged in less than half the memory of one."""
     models = [({"big": torch.rand(1500, 10_000), "b": torch.rand(500, 10_000)},) * 2] * 2
     saved(models, tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, tmp_path], check=True, capture_output=True, text=True
     )
-    assert int(done.stdout) < 40_000, "kilobytes above what the program takes"
+    assert int(done.stdout) < 40_000, "kilobytes in addition to the memory of the program"
     assert (tmp_path / "merged.safetensors").stat().st_size > 80_000_000
 
 
@@ -215,7 +215,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         merge([(tmp_path / "nowhere.safetensors", {})])
 
 
-def test_a_merge_that_fails_leaves_the_file_as_it_was(tmp_path):
+def test_a_merge_that_fails_does_not_change_the_file(tmp_path):
     path = tmp_path / "merged.safetensors"
     merge(MODELS, path=path)
     before = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The study of the order of forgetting: its runs are the experiment's, its page what they say."""
+"""The study of the order of forgetting: its runs match the experiment, its page its table."""
 
 import sys
 
@@ -19,7 +19,7 @@ from wpl_lab.two_models.second import Strengths, train_second
 from wpl_lab.two_models.training_settings import First, Second
 
 
-def test_the_page_is_made_from_its_table():
+def test_the_page_is_rendered_from_its_table():
     folder = ROOT / "docs/mnist"
     table = pd.read_csv(folder / "order.csv", dtype={"stop": str})
     assert report(table, mnist_order.PLANNED) == (folder / "order.md").read_text()
@@ -34,7 +34,7 @@ def test_the_page_is_made_from_its_table():
         ((0.7, 0.7, 0.7), "neither"),
     ],
 )
-def test_the_order_is_that_of_the_means_with_a_trend(kept, found):
+def test_the_order_needs_monotonic_means_and_a_trend(kept, found):
     runs = pd.DataFrame(
         {"shared": k, "seed": seed, "before": 0.9, "after": a + 0.001 * seed, "second": 0.1 * k}
         for k, a in enumerate(kept, 1)
@@ -45,8 +45,8 @@ def test_the_order_is_that_of_the_means_with_a_trend(kept, found):
     assert order(runs[runs["seed"] < 5])["order"] == "neither", "five seeds cannot show it"
 
 
-def test_its_runs_are_those_of_the_experiment(monkeypatch):
-    """Adam, torch's initial weights and A converged: what the experiment's own code trains."""
+def test_its_runs_equal_those_of_the_experiment(monkeypatch):
+    """The setting of the experiment is Adam, torch's initial weights, and A converged."""
     draw = torch.Generator().manual_seed(0)
     labels = {p: torch.arange(n) % 4 for p, n in (("train", 128), ("valid", 40), ("test", 40))}
     pixels = {p: torch.randint(255, (len(y), 1, 4, 4), generator=draw) for p, y in labels.items()}

@@ -1,4 +1,4 @@
-"""The workflow in another workflow, and from another folder."""
+"""The workflow as a module of another workflow, and run from another folder."""
 
 from workspace import ROOT, Workspace, table
 
@@ -32,7 +32,7 @@ def test_its_rules_are_used_in_another_workflow(tmp_path):
     assert "done in" in (tmp_path / "logs/prepare_text.log").read_text()
 
 
-def test_from_another_folder_it_says_where_results_go(tmp_path):
+def test_from_another_folder_it_reports_where_results_are_written(tmp_path):
     printed = Workspace(tmp_path).plan("--snakefile", str(ROOT / "Snakefile"))
     assert f"Results go to {tmp_path}; those of the project with --directory {ROOT}" in printed
     assert table(printed)["train_first"] == 1

@@ -1,4 +1,4 @@
-"""The population of NAO: what it keeps, what it finds, and that it goes on where it stopped."""
+"""The population of NAO: its members, its search, and resuming from a saved state."""
 
 import math
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def strategy(space=CELLS, *, seed=0, **changed):
 
 
 def learn(nao, reward, epochs, *, start=0):
-    """The rows of some epochs, each with random numbers of its own, as a search gives them."""
+    """Return the rows of some epochs, each with its own random numbers, as in a search."""
     return [
         row
         for epoch in range(start, start + epochs)
@@ -48,7 +48,7 @@ def choices_of(cell):
 
 
 def additive(seed):
-    """A reward that is a sum over the choices of a cell, each of a worth drawn once."""
+    """Return a reward that is a sum over the choices of a cell, with random values."""
     random = generator(seed, "worth")
     worth = [torch.rand(n, generator=random).tolist() for n in CELLS.options]
     return lambda cell: sum(w[c] for w, c in zip(worth, choices_of(cell), strict=True))
@@ -60,13 +60,13 @@ def tanhs(cell):
 
 @dataclass(frozen=True)
 class Multiset:
-    """What is chosen, in whatever order."""
+    """An architecture that does not depend on the order of the choices."""
 
     chosen: tuple[int, ...]
 
 
 class MultisetSpace:
-    """Three choices out of four, of which order is nothing; all three alike is no architecture."""
+    """Three choices out of four; their order has no meaning, and three equal ones are invalid."""
 
     options = (4, 4, 4)
     roles = ("member", "member", "member")
@@ -78,17 +78,17 @@ class MultisetSpace:
         return Multiset(tuple(sorted(choices)))
 
 
-def test_a_population_is_drawn_of_distinct_architectures():
+def test_a_population_has_distinct_architectures():
     populations = [strategy(seed=seed).population for seed in range(50)]
     for population in populations:
         assert len(population) == len(set(population)) == 10
     assert strategy().population == populations[0]
     first = torch.tensor([choices_of(c)[0] for population in populations for c in population])
     error = math.sqrt(500 * 1 / 4 * 3 / 4)
-    assert (first.bincount() - 125).abs().max() < 4 * error, "evenly"
+    assert (first.bincount() - 125).abs().max() < 4 * error, "uniformly"
 
 
-def test_children_are_members_drawn_evenly():
+def test_children_are_drawn_uniformly_from_the_members():
     nao = strategy()
     random = generator(0)
     drawn = [nao.sample(random) for _ in range(4000)]
@@ -106,7 +106,7 @@ def test_the_best_stay_and_the_worst_are_replaced():
     assert not set(nao.population[7:]) & set(ranked)
 
 
-def test_a_row_tells_of_the_population_that_was_scored():
+def test_a_row_describes_the_population_that_was_scored():
     nao, reward = strategy(), additive(0)
     rewards = [reward(cell) for cell in nao.population]
     (row,) = learn(nao, reward, 1, start=5)
@@ -133,7 +133,7 @@ def test_the_score_of_a_member_is_the_mean_of_its_rewards(samples):
     assert sorted(map(str, asked)) == sorted(samples * list(map(str, members)))
 
 
-def test_members_do_not_return_and_are_distinct():
+def test_members_are_distinct_and_removed_ones_do_not_return():
     nao, reward = strategy(new=5), additive(1)
     gone = set()
     members = set(nao.population)
@@ -148,7 +148,7 @@ def test_members_do_not_return_and_are_distinct():
     assert len(gone) > 30
 
 
-def test_two_sequences_of_one_architecture_are_one_member_and_invalid_ones_none():
+def test_sequences_of_one_architecture_are_one_member_and_invalid_ones_none():
     nao = strategy(MultisetSpace(), population=6, new=5)
     for epoch in range(6):
         learn(nao, lambda found: sum(found.chosen), 1, start=epoch)
@@ -159,7 +159,7 @@ def test_two_sequences_of_one_architecture_are_one_member_and_invalid_ones_none(
     assert len(set(map(tuple, known))) == len(known)
 
 
-def test_a_small_space_is_taken_whole_and_the_population_stays():
+def test_a_small_space_is_the_population_and_does_not_change():
     nao = strategy(PairSpace())
     everything = set(PairSpace().cells())
     assert len(nao.population) == 9
@@ -168,7 +168,7 @@ def test_a_small_space_is_taken_whole_and_the_population_stays():
         assert set(nao.population) == everything
 
 
-def test_an_exhausted_space_ends_with_the_best_of_those_it_kept():
+def test_an_exhausted_space_leaves_the_best_members():
     nao = strategy(PairSpace(), population=4, new=2)
     rows = learn(nao, lambda pair: pair.first + 3 * pair.second, 12)
     assert 4 + sum(row["new"] for row in rows) == len(nao.tensors()["known"]) <= 9
@@ -176,7 +176,7 @@ def test_an_exhausted_space_ends_with_the_best_of_those_it_kept():
     assert rows[-1]["best"] == 8
 
 
-def test_a_lone_member_is_never_replaced():
+def test_a_single_member_is_never_replaced():
     nao = strategy(population=2, new=1)
     (member, _) = sorted(nao.population, key=tanhs, reverse=True)
     assert learn(nao, lambda cell: float(cell == member), 1)[0]["new"] == 1
@@ -184,7 +184,7 @@ def test_a_lone_member_is_never_replaced():
 
 
 def uniform(reward, count, seed):
-    """Rewards of distinct cells, drawn evenly, the best first."""
+    """Return the rewards of distinct cells drawn uniformly, the best first."""
     random = generator(seed, "uniform")
     found = {}
     while len(found) < count:
@@ -196,8 +196,8 @@ def uniform(reward, count, seed):
 LARGER = {"population": 20, "top": 10, "new": 5, "batch": 20, "drawn": 20, "hidden": 32}
 
 
-def test_it_finds_better_architectures_than_as_many_drawn_evenly():
-    """Eight epochs of 20 scores; the population as it is left is counted as scored."""
+def test_it_finds_better_architectures_than_equally_many_random_ones():
+    """There are eight epochs of 20 scores; the final population counts as scored, too."""
     means, bests = [], []
     for seed in range(4):
         reward = additive(seed)
@@ -213,7 +213,7 @@ def test_it_finds_better_architectures_than_as_many_drawn_evenly():
     assert sum(bests) > 0
 
 
-def test_without_sequences_that_are_drawn_steps_lead_back_to_members():
+def test_without_random_sequences_gradient_steps_lead_back_to_members():
     new = []
     for drawn in (20, 0):
         nao = strategy(**LARGER | {"drawn": drawn, "new": 15})
@@ -221,15 +221,15 @@ def test_without_sequences_that_are_drawn_steps_lead_back_to_members():
     assert new[0] > 1.5 * new[1]
 
 
-def test_scores_that_are_all_equal_say_nothing():
+def test_equal_scores_are_not_an_error():
     (row,) = learn(strategy(), lambda _: 2.0, 1)
     assert row["reward"] == row["best"] == 2
     assert math.isnan(row["agreement"])
     assert math.isfinite(row["loss"])
 
 
-def test_rewards_of_any_scale_teach_the_same():
-    """Powers of two: their products are exact."""
+def test_the_scale_of_rewards_does_not_matter():
+    """The scales are powers of two, so that products are exact."""
     populations = []
     for scale, shift in [(1.0, 0.0), (2.0**40, 0.0), (2.0**-40, 0.0), (-1.0, 4.0)]:
         nao = strategy()
@@ -255,7 +255,7 @@ def assert_equal(found, expected):
 
 
 @pytest.mark.parametrize("space", [CELLS, MultisetSpace()])
-def test_a_saved_state_goes_on_with_the_same_bits(space, tmp_path):
+def test_a_saved_state_resumes_with_identical_bits(space, tmp_path):
     def reward(found):
         return tanhs(found) if space is CELLS else float(sum(found.chosen))
 
@@ -270,7 +270,7 @@ def test_a_saved_state_goes_on_with_the_same_bits(space, tmp_path):
     learn(broken, reward, 1, start=3)
     assert_equal(saved, held)
 
-    resumed = strategy(space, seed=7)  # whatever it began with
+    resumed = strategy(space, seed=7)  # the initial state does not matter
     resumed.load(load_tensors(tmp_path / "state.safetensors", "search")[0])
     assert_equal(resumed.tensors(), held)
     assert learn(resumed, reward, 3, start=3) == expected[3:]
@@ -279,7 +279,7 @@ def test_a_saved_state_goes_on_with_the_same_bits(space, tmp_path):
     assert resumed.sample(generator(3)) == whole.sample(generator(3))
 
 
-def test_other_random_numbers_lead_elsewhere():
+def test_other_random_numbers_give_other_results():
     assert strategy().population != strategy(seed=1).population
     left = []
     for purpose in "ab":

@@ -1,4 +1,4 @@
-"""The space of NAS-Bench-201 and its network, against a plain one written out layer by layer."""
+"""The space of NAS-Bench-201, and its network compared with a plain one."""
 
 import itertools
 
@@ -22,7 +22,7 @@ def stacked(task, seeds=(0,)):
     return {name: torch.stack([of[name] for of in each]) for name in each[0]}
 
 
-def test_a_genotype_is_written_as_the_benchmark_writes_it():
+def test_a_genotype_has_the_notation_of_the_benchmark():
     genotype = SPACE.parse("301204")
     assert str(genotype) == (
         "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|none~1|avg_pool_3x3~2|"
@@ -33,7 +33,7 @@ def test_a_genotype_is_written_as_the_benchmark_writes_it():
 
 
 @pytest.mark.parametrize("text", ["30120", "301205", "|none~0|", "|none~0|+|none~1|none~0|+|x|"])
-def test_what_is_no_genotype_is_named(text):
+def test_an_invalid_genotype_is_named(text):
     with pytest.raises(ValueError, match="is not a cell of NAS-Bench-201") as error:
         SPACE.parse(text)
     assert repr(text) in str(error.value)
@@ -50,7 +50,7 @@ def test_the_space_has_every_architecture_once():
     assert SPACE.decode([3, 0, 1, 2, 0, 4]).digits == "301204"
 
 
-def test_those_that_are_ranked_are_different_ones_and_always_the_same():
+def test_the_ranked_architectures_are_distinct_and_reproducible():
     some = ranked(SPACE, 40)
     assert len(set(some)) == 40
     assert some == ranked(SPACE, 40)
@@ -60,7 +60,7 @@ def test_those_that_are_ranked_are_different_ones_and_always_the_same():
 
 
 def ways(genotype):
-    """The edges on ways from input to output, by listing all ways."""
+    """List the edges on paths from input to output, by enumerating all paths."""
     found = set()
     for nodes in ((0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3)):
         edges = set(itertools.pairwise(nodes))
@@ -69,7 +69,7 @@ def ways(genotype):
     return tuple(edge for edge in EDGES if edge in found)
 
 
-def test_edges_that_lead_nowhere_are_left_out():
+def test_edges_that_are_not_on_a_path_are_left_out():
     small = Nasbench201Space(["none", "skip_connect"])
     assert all(genotype.edges == ways(genotype) for genotype in small.cells())
 
@@ -80,7 +80,7 @@ def norm(x):
 
 
 def plainly(layout, p, x, genotype):
-    """What the network computes in training, every operation and node written out."""
+    """Compute the output in training, operation by operation and node by node."""
 
     def convolved(x, name, stride=1):
         return norm(F.conv2d(F.relu(x), p[name], stride=stride, padding=p[name].shape[-1] // 2))
@@ -113,7 +113,7 @@ def plainly(layout, p, x, genotype):
 
 
 @pytest.mark.parametrize("digits", ["333333", "123410", "013204", "000100", "300000", "000000"])
-def test_the_network_is_the_plain_one(digits):
+def test_the_network_equals_the_plain_one(digits):
     layout = Layout(width=3, stages=3, stacked=2, dropout=0.0, drop_path=0.0)
     network, genotype = Nasbench201Network(layout, SPACE), SPACE.parse(digits)
     made = network.initial_weights(2, 4, generator=generator(0))
@@ -136,7 +136,7 @@ def test_every_used_weight_has_a_gradient_and_no_other():
             assert all(gradient.abs().sum() > 0 for gradient in gradients.values())
 
 
-def test_runs_side_by_side_are_as_alone():
+def test_runs_side_by_side_equal_each_alone():
     task = tiny_task()
     weights, cells = stacked(task, (0, 1)), [SPACE.parse("313304"), SPACE.parse("120334")]
     lanes = [(run, cell) for cell in cells for run in range(2)]
@@ -152,7 +152,7 @@ def test_runs_side_by_side_are_as_alone():
 
 
 @pytest.mark.parametrize("digits", ["313304", "012340", "000000"])
-def test_the_fisher_information_is_of_single_images(digits):
+def test_the_fisher_information_is_per_image(digits):
     task, genotype = tiny_task(), SPACE.parse(digits)
     weights = stacked(task)
     inputs, targets = task.sample([generator(0)])
@@ -169,7 +169,7 @@ def test_the_fisher_information_is_of_single_images(digits):
         torch.testing.assert_close(fisher[name], square, rtol=1e-3, atol=1e-7)
 
 
-def test_what_is_dropped_is_dropped_in_training_only():
+def test_dropout_and_drop_path_are_used_in_training_only():
     task = tiny_task(dropout=0.5, drop_path=0.5)
     inputs, targets = next(task.batches(0, [0]))
     children = task.children(stacked(task), [(0, SPACE.parse("333333"))])

@@ -1,4 +1,4 @@
-"""One entry in the table of arms is all it takes: F to the power ½ in both experiments."""
+"""One entry in the table of arms adds an arm to both experiments: F to the power ½."""
 
 import json
 
@@ -22,7 +22,7 @@ ENTRY = f"""    Arm(
 
 @pytest.fixture(scope="module")
 def extended(recorded, tmp_path_factory):
-    """A copy of the finished project with one more arm, run again; and the jobs that this took."""
+    """Return a copy of the finished project with one more arm, run again, and the jobs that ran."""
     project = recorded.copy(tmp_path_factory.mktemp("extended") / "project")
     project.ran()
     project.edit(TABLE, "_ENTRIES = (\n", f"_ENTRIES = (\n{ENTRY}")
@@ -53,7 +53,7 @@ def test_only_its_jobs_train(extended):
 
 
 def test_it_is_an_arm_of_its_own_in_both_experiments(extended):
-    """Not one of the others under another name: its results are none of theirs."""
+    """Its results differ from those of all other arms."""
     project, _ = extended
     curves = read(project, "evaluate_forgetting/curves.csv").groupby("arm")["accuracy_first"].sum()
     assert curves.nunique() == len(curves)
@@ -90,7 +90,7 @@ def test_it_is_in_every_figure(extended):
         assert TITLE in figure.read_text(), figure
 
 
-def test_the_table_is_all_that_a_removal_takes(extended):
+def test_an_arm_is_removed_by_removing_its_entry(extended):
     project, _ = extended
     project("git checkout -q -- src")
     project("snakemake --cores all --quiet rules host")

@@ -1,4 +1,4 @@
-"""The exact Ω: against second derivatives by definition, and what eliminating a weight means."""
+"""The exact Ω: second derivatives, and the elimination of private weights."""
 
 import pytest
 import torch
@@ -43,7 +43,7 @@ def names_of(model):
 
 
 def by_definition(model, x, y, names, precision):
-    """Second derivatives, one entry after the other, of the loss that is written out."""
+    """Compute the Hessian entry by entry from the loss, written explicitly."""
     p = dict(model.named_parameters())
     log_p = model(x).log_softmax(-1).gather(-1, y.unsqueeze(-1))
     loss = -log_p.sum() / len(x) + precision / 2 * sum((p[n] ** 2).sum() for n in names)
@@ -62,7 +62,7 @@ def by_definition(model, x, y, names, precision):
     return torch.stack(rows)
 
 
-def test_hessian_is_that_of_the_posterior_however_the_samples_are_cut(case):
+def test_hessian_is_that_of_the_posterior_for_any_batches(case):
     model, x, y = case
     expected = by_definition(model, x, y, names_of(model), 0.3)
     for rows in (12, 5):
@@ -72,7 +72,7 @@ def test_hessian_is_that_of_the_posterior_however_the_samples_are_cut(case):
 
 
 def test_ggn_is_the_fisher_information_over_all_labels(case):
-    """mean_n Σ_y p(y) g gᵀ, label by label and position by position; its diagonal is `exact`."""
+    """It is mean_n Σ_y p(y) g gᵀ over labels and positions; its diagonal is the kind ``exact``."""
     model, x, y = case
     names = names_of(model)
     found = posterior_hessian(model, [(x, y)], parameters=names, curvature="ggn", precision=0.1)
@@ -92,8 +92,8 @@ def test_ggn_is_the_fisher_information_over_all_labels(case):
 
 
 @pytest.mark.parametrize("curvature", ["hessian", "ggn"])
-def test_omega_is_what_the_inverse_of_the_hessian_says(case, curvature):
-    """(H⁻¹)_ss = Ω⁻¹: the shared weights' covariance, private weights integrated out."""
+def test_omega_is_the_inverse_of_a_block_of_the_inverse_hessian(case, curvature):
+    """(H⁻¹)_ss = Ω⁻¹ is the covariance of the shared weights, integrated over private ones."""
     model, x, y = case
     shared = [name for name in names_of(model) if name.startswith("body")]
     private = [name for name in names_of(model) if name.startswith("head")]
@@ -105,8 +105,8 @@ def test_omega_is_what_the_inverse_of_the_hessian_says(case, curvature):
     assert torch.equal(omega, omega.T)
 
 
-def test_omega_is_the_quadratic_that_is_left_when_private_weights_adapt():
-    """On a quadratic: min over θ_1 of vᵀHv/2, found by descent, is v_sᵀΩv_s/2."""
+def test_omega_is_the_quadratic_form_after_private_weights_adapt():
+    """For a quadratic, the minimum over θ_1 of vᵀHv/2, found by descent, is v_sᵀΩv_s/2."""
     torch.manual_seed(0)
     root = torch.randn(6, 9).double()
     full = root @ root.T + 0.5 * torch.eye(6).double()
@@ -167,7 +167,7 @@ def test_names_the_culprit(changes, message):
     torch.manual_seed(0)
     model = Small()
     nn.init.zeros_(model.body.weight)
-    nn.init.zeros_(model.body.bias)  # dead units: the head's weights do not matter
+    nn.init.zeros_(model.body.bias)  # dead units, so that the weights of the head have no effect
     arguments = {"batches": [(torch.randn(8, 3), torch.randint(3, (8,)))], "shared": SHARED}
     arguments |= changes
     with pytest.raises(ValueError, match=message):

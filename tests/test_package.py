@@ -1,4 +1,4 @@
-"""What `pip install` users get: a wheel of the library alone, that installs and imports."""
+"""The wheel for `pip install` has the library alone, and can be installed and imported."""
 
 import shutil
 import subprocess
@@ -32,7 +32,7 @@ def distributions(tmp_path_factory):
     return sorted((copy / "dist").iterdir())
 
 
-def test_the_wheel_holds_the_library_and_not_the_experiments(distributions):
+def test_the_wheel_has_the_library_and_not_the_experiments(distributions):
     (wheel,) = (d for d in distributions if d.suffix == ".whl")
     names = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
     library = ROOT / "src" / "wpl"

@@ -1,4 +1,4 @@
-"""params.yaml is checked before the first job; each fault is named by its key."""
+"""params.yaml is checked before the first job; each error names its key."""
 
 import math
 
@@ -13,14 +13,14 @@ DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda f: f.stem)
-def test_what_the_project_ships_is_valid(file):
+def test_the_files_of_the_project_are_valid(file):
     params.validate(DEFAULT)
     params.validate(overlay(DEFAULT, yaml.safe_load(file.read_text("utf-8"))))
 
 
 @pytest.mark.parametrize(("text", "number"), [("1e3", 1000.0), ("1e-07", 1e-7), ("1.5E+2", 150.0)])
-def test_a_number_with_an_exponent_is_not_text(text, number):
-    """DVC writes 1e-07, which YAML 1.1, as Snakemake reads it, takes for text."""
+def test_a_number_with_an_exponent_is_not_a_string(text, number):
+    """DVC writes 1e-07, which YAML 1.1, the version that Snakemake reads, parses as a string."""
     assert params.validate(change("wpl.alpha", text))["wpl"]["alpha"] == number
 
 
@@ -132,7 +132,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("key", "value", "message"), FAULTS)
-def test_a_fault_is_named(key, value, message):
+def test_an_error_names_its_key(key, value, message):
     with pytest.raises(WorkflowError) as error:
         params.validate(change(key, value))
     (line,) = str(error.value).splitlines()
@@ -156,7 +156,7 @@ def test_a_missing_key_is_named():
         params.validate({key: value for key, value in DEFAULT.items() if key != "fisher"})
 
 
-def test_all_faults_are_named_at_once():
+def test_all_errors_are_reported_at_once():
     with pytest.raises(WorkflowError) as error:
         params.validate(overlay(change("width", 0), {"wpl": {"alpha": -1}}))
     assert len(str(error.value).splitlines()) == 2

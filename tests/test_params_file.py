@@ -1,4 +1,4 @@
-"""The comments of params.yaml are the settings' descriptions, and DVC's writer keeps its form."""
+"""The comments of params.yaml are the descriptions of settings; DVC's edits keep its format."""
 
 import re
 import typing
@@ -19,13 +19,13 @@ VALUES = yaml.safe_load(FILE)
 
 @pytest.fixture
 def file(tmp_path):
-    """A copy of params.yaml."""
+    """Return a copy of params.yaml."""
     copy = tmp_path / "params.yaml"
     copy.write_text(FILE, "utf-8")
     return copy
 
 
-def test_the_file_is_what_make_params_writes():
+def test_the_file_is_up_to_date_with_make_params():
     assert render(VALUES) == FILE, "run `make params`"
 
 
@@ -46,14 +46,14 @@ def test_every_setting_is_described(section):
 
 
 def lists(values):
-    """The lists of a section and of those in it, replaced by empty ones; the rest is left out."""
+    """Return the lists of a section and its subsections, emptied; other settings are left out."""
     found = {key: lists(value) for key, value in values.items() if isinstance(value, dict)}
     found = {key: value for key, value in found.items() if value}
     return found | {key: [] for key, value in values.items() if isinstance(value, list)}
 
 
 def without(text, *keys):
-    """The lines that are neither of these keys nor of their lists."""
+    """Return the lines except those of these keys and their lists."""
     names = "|".join(key.rpartition(".")[2] for key in keys)
     return re.sub(rf"^ *({names}):(?!  #).*\n(?: *- .*\n)*", "", text, flags=re.MULTILINE)
 
@@ -79,7 +79,7 @@ def test_dvc_changes_only_the_lines_of_the_keys_that_it_sets(file, changes):
 
 
 @pytest.mark.parametrize("there", [{"wpl": {"alpha": 3.0}, "data": {"limit": 8}}, lists(VALUES)])
-def test_dvc_brings_the_file_back(file, there):
+def test_dvc_restores_the_file(file, there):
     apply_overrides(file, [*settings(there)])
     apply_overrides(file, [*settings(VALUES)])
     assert file.read_text("utf-8") == FILE

@@ -1,4 +1,4 @@
-"""The weight plasticity loss: its formula, its fast gradient, its errors."""
+"""The weight plasticity loss: formula, fast gradient, proximal step, and errors."""
 
 from functools import partial
 
@@ -27,11 +27,11 @@ def test_is_the_formula(weights):
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
 
 
-def test_fast_gradient_is_that_of_the_loss(weights):
+def test_fast_gradient_equals_that_of_the_loss(weights):
     anchor, fisher, theta = weights
     slow = {name: t.clone().requires_grad_() for name, t in theta.items()}
     fast = {name: t.clone().requires_grad_() for name, t in theta.items()}
-    fast["scale"].grad = torch.tensor(2.0).double()  # of an earlier backward
+    fast["scale"].grad = torch.tensor(2.0).double()  # from an earlier backward pass
     plasticity = WeightPlasticity(anchor, fisher, 3.0)
     plasticity.loss(slow).backward()
     plasticity.add_gradient_(fast)
@@ -42,7 +42,7 @@ def test_fast_gradient_is_that_of_the_loss(weights):
 
 @pytest.mark.parametrize("lr", [1e-3, 1e30])
 def test_pull_is_the_proximal_step(weights, lr):
-    """The minimum over x of the loss at x + ‖x − θ‖²/(2 lr), found from its normal equation."""
+    """It is the minimum over x of the loss at x + ‖x − θ‖²/(2 lr), from its normal equation."""
     anchor, fisher, theta = weights
     pulled = {name: t.clone() for name, t in theta.items()}
     WeightPlasticity(anchor, fisher, 7.0).pull_(pulled, lr, momentum=0.75)
@@ -63,7 +63,7 @@ def test_pull_follows_a_schedule_of_the_learning_rate(weights):
     assert all(torch.equal(many[name], one[name]) for name in theta)
 
 
-def test_pull_is_finite_where_its_strength_is_not(weights):
+def test_pull_is_finite_for_an_infinite_strength(weights):
     anchor, fisher, theta = ({n: t.float() for n, t in tensors.items()} for tensors in weights)
     pulled = {name: t.clone() for name, t in theta.items()}
     WeightPlasticity(anchor, fisher, 1e37).pull_(pulled, 1e5)
@@ -72,7 +72,7 @@ def test_pull_is_finite_where_its_strength_is_not(weights):
 
 
 @pytest.mark.parametrize("cached", [sgd_and_pull._CACHED, 3])
-def test_one_step_for_sgd_and_pull_is_both_in_turn(weights, monkeypatch, cached):
+def test_the_combined_step_equals_sgd_and_then_pull(weights, monkeypatch, cached):
     anchor, fisher, theta = weights
     monkeypatch.setattr(sgd_and_pull, "_CACHED", cached)
     one = {name: t.clone().requires_grad_() for name, t in theta.items()}
@@ -85,14 +85,14 @@ def test_one_step_for_sgd_and_pull_is_both_in_turn(weights, monkeypatch, cached)
         sgd = torch.optim.SGD(two.values(), lr)
         sgd.step()
         held.pull_(two, lr)
-        with torch.compiler.set_stance("force_eager"):  # the arithmetic, without a compiler
+        with torch.compiler.set_stance("force_eager"):  # without a compiler
             held.sgd_step_(one, lr)
     for name, t in two.items():
         torch.testing.assert_close(one[name], t, rtol=1e-12, atol=0)
         assert not torch.equal(t, theta[name])
 
 
-def test_one_step_for_sgd_and_pull_is_compiled_once_for_all_rates(weights, monkeypatch):
+def test_the_combined_step_is_compiled_once_for_all_learning_rates(weights, monkeypatch):
     anchor, fisher, theta = weights
     compiled = []
     monkeypatch.setattr(sgd_and_pull, "_CACHED", 0)
@@ -111,7 +111,7 @@ def test_one_step_for_sgd_and_pull_is_compiled_once_for_all_rates(weights, monke
 
 
 def descend(plasticity, theta, steps, *, proximal, lr, momentum):
-    """SGD on the penalty and a linear loss, Σ θ."""
+    """Run SGD on the penalty plus a linear loss, Σ θ."""
     theta = {name: t.clone().requires_grad_() for name, t in theta.items()}
     sgd = torch.optim.SGD(theta.values(), lr, momentum=momentum)
     for _ in range(steps):
@@ -126,7 +126,7 @@ def descend(plasticity, theta, steps, *, proximal, lr, momentum):
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_pull_and_gradient_come_to_rest_at_the_same_weights(weights, momentum):
+def test_pull_and_gradient_converge_to_the_same_weights(weights, momentum):
     anchor, fisher, theta = weights
     fisher = {name: f + 0.1 for name, f in fisher.items()}
     plasticity = WeightPlasticity(anchor, fisher, 5.0)
@@ -138,7 +138,7 @@ def test_pull_and_gradient_come_to_rest_at_the_same_weights(weights, momentum):
             torch.testing.assert_close(found[name], expected, rtol=1e-9, atol=1e-12)
 
 
-def test_fewer_and_longer_pulls_come_to_rest_at_the_same_weights(weights):
+def test_fewer_and_longer_pulls_converge_to_the_same_weights(weights):
     anchor, fisher, theta = weights
     plasticity = WeightPlasticity(anchor, {name: f + 0.1 for name, f in fisher.items()}, 5.0)
     found = {name: t.clone() for name, t in theta.items()}
@@ -154,7 +154,7 @@ def test_fewer_and_longer_pulls_come_to_rest_at_the_same_weights(weights):
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize(("times", "diverges"), [(0.98, False), (1.02, True)])
-def test_the_guard_knows_where_sgd_diverges(weights, momentum, times, diverges):
+def test_the_guard_predicts_where_sgd_diverges(weights, momentum, times, diverges):
     anchor, fisher, theta = weights
     largest = max(f.max().item() for f in fisher.values())
     alpha = times * 2 * (1 + momentum) / (0.05 * largest)
@@ -187,7 +187,7 @@ def test_rates_out_of_range_are_refused(weights, call, lr, momentum, message):
         getattr(WeightPlasticity(anchor, fisher, 1.0), call)(*arguments, momentum=momentum)
 
 
-def test_a_step_of_sgd_refuses_its_rate(weights):
+def test_the_combined_step_refuses_invalid_learning_rates(weights):
     anchor, fisher, theta = weights
     with pytest.raises(ValueError, match="lr must be a number from 0; got inf"):
         WeightPlasticity(anchor, fisher, 1.0).sgd_step_(theta, float("inf"))
@@ -212,7 +212,7 @@ def test_later_changes_of_the_weights_do_not_move_the_anchor(weights):
     assert plasticity.loss(moved) > 0
 
 
-def test_a_strength_for_each_of_several_stacked_models(weights):
+def test_each_of_several_stacked_models_has_its_strength(weights):
     stack = lambda tensors: {n: torch.stack([t, 2 * t]) for n, t in tensors.items()}  # noqa: E731
     anchor, fisher, theta = map(stack, weights)
     both = WeightPlasticity(anchor, fisher, torch.tensor([3.0, 5.0])).loss(theta)
@@ -226,7 +226,7 @@ def test_a_strength_for_each_of_several_stacked_models(weights):
 
 
 def test_three_lines_protect_a_model():
-    """Two tasks on one weight matrix; the rows of the second task are not the first one's."""
+    """Two tasks share one weight matrix; the second task uses other rows than the first."""
     torch.manual_seed(0)
     model = nn.Linear(6, 3)
     first, second = torch.randn(256, 6), torch.randn(256, 6)

@@ -1,4 +1,4 @@
-"""The live display: what a person sees of a run, on a terminal and in a pipe."""
+"""The live display of a run, on a terminal and in a pipe."""
 
 import io
 import json
@@ -53,7 +53,7 @@ def drawn(run):
     return console.export_text()
 
 
-def test_shows_what_is_done_running_and_left(monkeypatch):
+def test_shows_finished_running_and_remaining_jobs(monkeypatch):
     now = 100.0
     monkeypatch.setattr(display.time, "monotonic", lambda: now)
     run = display.Run()
@@ -68,7 +68,7 @@ def test_shows_what_is_done_running_and_left(monkeypatch):
     assert "1 of 5 jobs done, 1 running, 3 waiting" in text
     assert "0:04  Searching (text)" in text
     assert "epoch 3 of 8, perplexity 46.2" in text
-    # Three searches of 10 s, 4 s of one are over, and a plot that takes as long as other jobs do.
+    # Three searches of 10 s, one of which has run 4 s, and a plot as long as the other jobs.
     assert "about 0:36 left" in text
     run.fail(2)
     assert "1 of 5 jobs done, 0 running, 3 waiting, 1 failed" in drawn(run)
@@ -89,19 +89,19 @@ def test_remembers_durations_for_the_next_run(monkeypatch):
     assert second.seconds_left() == 60.0
 
 
-def test_takes_no_line_that_is_half_written():
+def test_ignores_an_incomplete_line():
     run = display.Run()
     tell("search", {}, fault="error: search: no luck")
     with display.PROGRESS.open("a") as file:
         file.write('{"time": 1, "rule": "search", "wildcards": {}, "fau')
     assert run.faults() == ["error: search: no luck"]
-    assert run.faults() == [], "each is told once"
+    assert run.faults() == [], "each is reported once"
     with display.PROGRESS.open("a") as file:
         file.write('lt": "another"}\nnot JSON\n')
     assert run.faults() == ["another"]
 
 
-def test_reports_are_json_whatever_the_numbers(caplog):
+def test_reports_are_json_for_any_numbers(caplog):
     with caplog.at_level(logging.INFO, logger=LOGGER):
         report(seed=1, perplexity=float("inf"), forgetting=float("nan"), note=None)
     assert json.loads(caplog.messages[0]) == {
@@ -110,7 +110,7 @@ def test_reports_are_json_whatever_the_numbers(caplog):
 
 
 @pytest.mark.parametrize("ci", [False, True])
-def test_a_run_in_a_pipe_is_a_line_for_each_finished_job(folder, ci):
+def test_in_a_pipe_a_run_prints_one_line_per_finished_job(folder, ci):
     (folder / "Snakefile").write_text(SNAKEFILE)
     environment = {k: v for k, v in os.environ.items() if k != "CI"} | ({"CI": "1"} if ci else {})
     command = ["snakemake", "--cores", "1", "--logger", "progress", "--keep-going"]
@@ -125,7 +125,7 @@ def test_a_run_in_a_pipe_is_a_line_for_each_finished_job(folder, ci):
     assert len(lines) < 40
 
 
-def test_a_dry_run_lists_jobs_and_no_banner_and_no_wall_of_targets(folder):
+def test_a_dry_run_lists_jobs_without_a_banner_or_a_list_of_targets(folder):
     (folder / "Snakefile").write_text(SNAKEFILE)
     command = ["snakemake", "--cores", "1", "--logger", "progress", "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

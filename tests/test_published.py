@@ -1,4 +1,4 @@
-"""Searches judged by a published truth: reading it, and what is said by it."""
+"""Searches with a published ground truth: reading the truth, and the evaluation."""
 
 import hashlib
 import pickle
@@ -32,7 +32,7 @@ SMALL = Nasbench201Space(["none", "skip_connect", "nor_conv_1x1"])
 
 @pytest.fixture(scope="module")
 def truth():
-    """Accuracies on two data sets, with two seeds, that grow with the number of convolutions."""
+    """Simulate accuracies on two data sets and seeds that grow with the number of convolutions."""
     rows = []
     for number, cell in enumerate(SMALL.cells()):
         of_cell = cell.operations.count("nor_conv_1x1") + len(cell.edges)
@@ -58,8 +58,8 @@ def write(path, text):
     return path
 
 
-def test_a_csv_of_three_columns_is_a_truth(tmp_path):
-    """What docs/nasbench201.md says of a truth of one's own."""
+def test_a_csv_of_three_columns_is_a_ground_truth(tmp_path):
+    """This is the CSV of docs/nasbench201.md."""
     rows = "genotype,accuracy,seed\n333133,91.5,0\n333133,91.7,1\n000100,50.25,0\n"
     found = read_csv(write(tmp_path / "own.csv", rows), Nasbench201Space())
     assert list(found["accuracy"]) == [91.5, 91.7, 50.25]
@@ -78,7 +78,7 @@ def test_a_csv_of_three_columns_is_a_truth(tmp_path):
         ("genotype,accuracy,seed\n333133,9,0\n333133,8,0\n", "row 3: the same genotype, data and"),
     ],
 )
-def test_a_fault_of_a_csv_is_named(tmp_path, rows, message):
+def test_an_invalid_csv_is_named(tmp_path, rows, message):
     file = write(tmp_path / "own.csv", rows)
     with pytest.raises(DataError, match=r"own\.csv: ") as error:
         read_csv(file, Nasbench201Space())
@@ -86,14 +86,14 @@ def test_a_fault_of_a_csv_is_named(tmp_path, rows, message):
 
 
 class Harmful:
-    """Runs something where it is unpickled as usual."""
+    """An object whose unpickling would run code."""
 
     def __reduce__(self):
         return print, ("it ran",)
 
 
 @pytest.mark.parametrize("value", [Harmful(), {"a": [pd.Timestamp(0)]}])
-def test_a_pickle_that_is_not_plain_is_refused(tmp_path, capsys, value):
+def test_a_pickle_that_refers_to_code_is_refused(tmp_path, capsys, value):
     file = tmp_path / "table.pkl"
     file.write_bytes(pickle.dumps(value))
     with pytest.raises(DamagedError, match="not a pickle of plain values: it asks for"):
@@ -101,7 +101,7 @@ def test_a_pickle_that_is_not_plain_is_refused(tmp_path, capsys, value):
     assert capsys.readouterr().out == ""
 
 
-def test_a_pickle_of_another_content_is_refused(tmp_path):
+def test_a_pickle_with_another_checksum_is_refused(tmp_path):
     file = tmp_path / "table.pkl"
     file.write_bytes(pickle.dumps({"a": [1.5]}))
     assert read_plain(file, sha256=checksum(file)) == {"a": [1.5]}
@@ -114,7 +114,7 @@ def checksum(file):
 
 
 class Package:
-    """An installed package with tables of two architectures."""
+    """A stand-in for the installed package, with tables of two architectures."""
 
     version = truth_files.VERSION
 
@@ -167,7 +167,7 @@ def test_a_missing_package_names_the_extra(monkeypatch):
         read_benchmark()
 
 
-def test_a_perfect_score_and_one_turned_around():
+def test_measures_of_a_perfect_score_and_of_its_inverse():
     errors = pd.Series([5.0, 9.0, 7.0, 30.0] * 5, index=list("abcdefghijklmnopqrst"))
     errors += pd.Series(range(20), index=errors.index) / 100
     right = measures(errors, errors, best=4.0)
@@ -177,7 +177,7 @@ def test_a_perfect_score_and_one_turned_around():
     assert wrong["regret"] == errors.max() - 4
 
 
-def test_yardsticks_know_what_the_truth_was_made_of(truth):
+def test_yardsticks_rank_the_simulated_truth(truth):
     genotypes = [str(cell) for cell in ranked(SMALL, 100)]
     held = yardsticks(truth, genotypes).set_index(["data", "score"])
     assert held.loc[("one", PARAMETERS), "tau"] > 0.9
@@ -188,7 +188,7 @@ def test_yardsticks_know_what_the_truth_was_made_of(truth):
     assert {PRODUCTS, CHANCE} <= set(unknown["score"])
 
 
-def test_random_search_gets_better_with_every_training(truth):
+def test_random_search_improves_with_every_training(truth):
     regret = random_search(truth, "one")
     own = truth[truth["data"] == "one"].groupby("genotype")["accuracy"].mean()
     assert regret[1] == pytest.approx(own.max() - own.mean(), rel=0.05)
@@ -196,15 +196,15 @@ def test_random_search_gets_better_with_every_training(truth):
     assert regret[len(regret)] < regret[1] / 4
 
 
-def test_a_search_costs_what_its_images_cost(truth):
-    """A training sees 1,000 images; a search of as many trained ones costs one training."""
+def test_the_cost_of_a_search_is_that_of_its_images(truth):
+    """A training processes 1,000 images; a search with as many training images costs one."""
     assert trainings_worth(3 * 1000, truth, "one") == pytest.approx(1, rel=1e-3)
     assert trainings_worth(6 * 1000, truth, "one") == pytest.approx(2, rel=1e-3)
 
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
-    """Tables that two searches leave with no remedy, and two with WPL."""
+    """Return the tables of two searches with no remedy and two with WPL."""
     tables = {"children": [], "scores": []}
     task = tiny_task(operations=SMALL.operations)
     folder = tmp_path_factory.mktemp("searches")
@@ -227,7 +227,7 @@ def given(tmp_path_factory):
     return {name: pd.concat(table, ignore_index=True) for name, table in tables.items()}
 
 
-def test_searches_are_ranked_after_one_two_four_epochs_and_the_last(given, truth):
+def test_architectures_are_ranked_after_one_two_four_epochs_and_the_last(given, truth):
     genotypes = [str(cell) for cell in ranked(SMALL, 20)]
     judged = judge(given, truth, genotypes, primary="tau")
     ranking = judged.tables["ranking"]

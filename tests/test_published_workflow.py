@@ -1,4 +1,4 @@
-"""The workflow of the searches that a published truth judges: planned, and run at a tiny size."""
+"""The workflow of searches with a published ground truth, planned and run at a tiny size."""
 
 import itertools
 import random
@@ -35,7 +35,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    """A working copy, with a truth of the small space and no results."""
+    """Make a working copy with a ground truth of the small space and no results."""
     made = Workspace.create(tmp_path_factory.mktemp("published") / "project")
     draw = random.Random(0)
     digits = {"none": "0", "skip_connect": "1", "nor_conv_1x1": "2"}
@@ -68,17 +68,17 @@ def test_the_size_for_a_gpu_is_planned(workspace):
     assert plan["search_cells"] == 10 * 10
 
 
-def test_nothing_of_it_is_part_of_a_run_of_everything(workspace):
+def test_it_is_not_part_of_a_run_of_everything(workspace):
     assert not {"prepare_truth", "evaluate_published"} & {*table(workspace.plan())}
 
 
-def test_without_an_arm_the_configuration_is_named(workspace):
+def test_without_an_arm_the_error_names_the_configuration(workspace):
     printed = workspace.plan("search_nasbench201", fails=True)
     assert "search.nasbench201.small: no arm searches it" in printed
     assert "Traceback" not in printed
 
 
-def test_a_truth_that_is_not_there_is_named(workspace):
+def test_a_missing_ground_truth_is_named(workspace):
     (workspace.path / "data/truth.csv").rename(workspace.path / "data/elsewhere.csv")
     printed = workspace.plan("search_nasbench201", "--configfile", "tiny.yaml", fails=True)
     (workspace.path / "data/elsewhere.csv").rename(workspace.path / "data/truth.csv")

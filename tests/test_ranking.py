@@ -1,4 +1,4 @@
-"""How well scores rank models, against enumeration."""
+"""Measures of ranking, compared with enumeration."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ from wpl import ranking
 
 
 def scores(count, *, ties=False, seed=0):
-    """A score and a truth that agree somewhat."""
+    """Return a score and a truth with some agreement."""
     rng = np.random.default_rng(seed)
     truth = rng.normal(size=count)
     score = truth + rng.normal(size=count)
@@ -38,7 +38,7 @@ def test_spearman_is_the_correlation_of_ranks(ties):
 
 
 @pytest.mark.parametrize("correlation", [ranking.kendall, ranking.spearman])
-def test_a_rank_correlation_sees_the_order_and_nothing_else(correlation):
+def test_a_rank_correlation_depends_only_on_the_order(correlation):
     score, truth = scores(12)
     assert correlation(truth, np.exp(truth)) == pytest.approx(1)
     assert correlation(-truth, truth) == pytest.approx(-1)
@@ -47,14 +47,14 @@ def test_a_rank_correlation_sees_the_order_and_nothing_else(correlation):
         assert math.isnan(correlation(*constant))
 
 
-def test_precision_counts_the_best_by_both():
+def test_precision_is_the_share_of_the_best_by_both():
     score, truth = [1.0, 2.0, 3.0, 4.0], [1.0, 4.0, 2.0, 3.0]
     assert [ranking.precision_at(k, score, truth) for k in (1, 2, 3, 4)] == [1, 1 / 2, 2 / 3, 1]
     assert ranking.precision_at(1, [3.0, 1.0, 1.0], [3.0, 1.0, 2.0]) == 1 / 2, "one of two ties"
 
 
 def orders(values):
-    """Yield every ranking of the values: equal ones in each of their orders."""
+    """Yield every ranking of the values, with equal ones in all orders."""
     for shuffled in itertools.permutations(range(len(values))):
         if all(values[i] <= values[j] for i, j in itertools.pairwise(shuffled)):
             yield list(shuffled)
@@ -80,14 +80,14 @@ def test_precision_of_a_random_score_is_k_over_n_in_expectation():
 def test_expected_best_of_is_the_mean_over_all_draws(k, ties):
     score, truth = scores(7, ties=ties)
     draws = [list(draw) for draw in itertools.combinations(range(7), k)]
-    # Of equal scores, any may be taken.
+    # Any of equal scores may be selected.
     by_score = np.mean([truth[draw][score[draw] == score[draw].min()].mean() for draw in draws])
     assert ranking.expected_best_of(k, truth, score) == pytest.approx(by_score)
     by_truth = np.mean([truth[draw].min() for draw in draws])
     assert ranking.expected_best_of(k, truth) == pytest.approx(by_truth)
 
 
-def test_random_search_with_the_whole_budget_finds_what_the_score_finds():
+def test_random_search_over_all_models_finds_the_best_by_score():
     score, truth = scores(1000)
     best = ranking.expected_best_of(1000, truth, score)
     assert best == pytest.approx(truth[np.argmin(score)])

@@ -1,4 +1,4 @@
-"""What README and docs show works as it stands there."""
+"""The examples in README and docs work as printed."""
 
 import re
 
@@ -18,7 +18,7 @@ def test_python_of_the_readme_runs(block):
 
 
 def test_two_networks_of_the_docs(capsys):
-    """It protects the first network and lets the second one learn."""
+    """The example protects the first network and lets the second one learn."""
     exec(compile(blocks("docs/library.md")[0], "docs/library.md", "exec"), {})
     before, after, second = map(int, re.findall(r"(\d+)%", capsys.readouterr().out))
     assert before > 90
@@ -32,7 +32,7 @@ def test_new_text_of_the_docs(capsys):
     before, after, new = map(float, re.findall(r"\d+\.\d", capsys.readouterr().out))
     assert before < 1.5
     assert after < 2.5
-    assert new < 2.5, "of 12 words"
+    assert new < 2.5, "the perplexity over 12 words"
 
 
 @pytest.mark.parametrize("block", blocks("docs/library.md")[2:])
@@ -44,6 +44,6 @@ def test_other_code_of_the_docs_runs(block):
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "REPRODUCIBILITY.md"])
-def test_links_lead_somewhere(document):
+def test_links_have_targets(document):
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text()):
         assert target.startswith("https://") or (ROOT / target).exists(), target

@@ -1,4 +1,4 @@
-"""Results say which params made them; DVC records those of params.yaml, stage by stage."""
+"""Results have their params; DVC records those of params.yaml, stage by stage."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ REFUSED = "output '.snakemake/made_with_params.yaml/two_models' does not exist"
 UP_TO_DATE = "Data and pipelines are up to date."
 
 
-def test_results_carry_the_params_that_made_them(recorded):
+def test_results_have_their_params(recorded):
     stages = yaml.safe_load((recorded.path / "dvc.yaml").read_text())["stages"]
     params = yaml.safe_load((recorded.path / "params.yaml").read_text())
     for folder, stage in (
@@ -28,8 +28,8 @@ def test_results_carry_the_params_that_made_them(recorded):
             assert value == expected, key
 
 
-def test_what_an_overlay_made_is_not_recorded_and_what_it_replaced_comes_back(project):
-    """Also after `dvc pull`, when no finished job is kept here."""
+def test_results_of_an_overlay_are_not_recorded_and_replaced_ones_are_restored(project):
+    """This holds also after `dvc pull`, when there are no finished jobs."""
     before = project.results()
     shutil.rmtree(project.path / ".jobcache")
     (project.path / "weaker.yaml").write_text("wpl: {alpha: 3.0}\n")
@@ -60,7 +60,7 @@ def test_an_overlay_is_an_experiment_in_one_command(project):
     assert UP_TO_DATE in project("dvc status")
 
 
-def test_half_a_run_is_not_recorded(project):
+def test_a_partial_run_is_not_recorded(project):
     project.set("wpl.alpha", 3.0)
     project("snakemake --cores all --quiet all --until train_second")
     assert REFUSED in project("dvc commit --force", fails=True)
@@ -69,7 +69,7 @@ def test_half_a_run_is_not_recorded(project):
     assert UP_TO_DATE in project("dvc status")
 
 
-def test_a_run_that_was_killed_is_not_recorded_before_it_is_finished(project):
+def test_a_killed_run_is_not_recorded_until_it_is_finished(project):
     project.set("wpl.alpha", 3.0)
     run = project.begin("snakemake --cores 1 --quiet all")
     wait_until(project.jobs, run)
@@ -82,7 +82,7 @@ def test_a_run_that_was_killed_is_not_recorded_before_it_is_finished(project):
     assert UP_TO_DATE in project("dvc status")
 
 
-def test_a_stage_is_run_alone(project):
+def test_a_single_stage_is_run(project):
     before = project.results()
     project.set("search.text.standalone.random", 2)
     project("snakemake search_text --cores all --quiet all")
@@ -99,7 +99,7 @@ def test_a_stage_is_run_alone(project):
     assert project.results() == before
 
 
-def test_a_folder_in_which_nothing_is_left_is_recorded(project):
+def test_an_empty_folder_is_recorded(project):
     project.set("compare.remedies", [])
     project("snakemake --cores all --quiet all")
     project("dvc repro --quiet")
@@ -107,7 +107,7 @@ def test_a_folder_in_which_nothing_is_left_is_recorded(project):
     assert UP_TO_DATE in project("dvc status")
 
 
-def test_a_change_of_ones_own_data_is_seen(project, tmp_path):
+def test_a_change_of_the_users_data_is_noticed(project, tmp_path):
     root = tmp_path / "texts"
     root.mkdir()
     for part in ("train", "valid", "test"):

@@ -1,4 +1,4 @@
-"""The space of recurrent cells, and cells run side by side against one written with plain loops."""
+"""The space of recurrent cells; cells side by side, compared with a plain cell with loops."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ from wpl_lab.seeding import generator
 TIME, BATCH, HIDDEN = 4, 3, 5
 SMALL = [str(cell) for cell in RecurrentSpace(2).cells()]
 LARGE = [
-    "0:tanh 0:relu 0:sigmoid 0:identity",  # all but node 0 are loose
+    "0:tanh 0:relu 0:sigmoid 0:identity",  # all nodes but node 0 are loose ends
     "0:relu 1:tanh 2:identity 3:sigmoid",  # a chain
     "0:sigmoid 0:tanh 1:tanh 1:relu",
     "0:identity 1:identity 1:sigmoid 3:tanh",
@@ -43,7 +43,7 @@ def test_a_genotype_prints_parses_and_hashes():
         ("0:tanh -1:relu", "'0:tanh -1:relu' is not a recurrent cell"),
     ],
 )
-def test_what_is_no_cell_is_refused_by_name(text, message):
+def test_an_invalid_cell_is_named(text, message):
     with pytest.raises(ValueError, match=message):
         RecurrentGenotype.parse(text)
 
@@ -57,16 +57,16 @@ def test_a_cell_of_another_space_is_refused():
 
 @pytest.mark.parametrize(("nodes", "size"), [(1, 4), (2, 32), (3, 384), (4, 6144)])
 def test_the_space_enumerates_its_cells(nodes, size):
-    """4 activations for each node, and i predecessors for node i."""
+    """Each node has 4 activations, and node i has i possible predecessors."""
     space = RecurrentSpace(nodes)
     cells = list(space.cells())
     assert space.size == len(cells) == len(set(cells)) == size
-    assert cells == list(space.cells()), "in one order"
+    assert cells == list(space.cells()), "in a fixed order"
     assert {len(cell.nodes) for cell in cells} == {nodes}
 
 
-def test_a_decision_is_about_one_thing():
-    """Each pair of choices that differs in one decision differs in one property of one node."""
+def test_a_decision_changes_one_property():
+    """Choices that differ in one decision give cells that differ in one property of one node."""
     space = RecurrentSpace(3)
     assert len(space.options) == len(space.roles) == 5
     choices = list(itertools.product(*map(range, space.options)))
@@ -116,7 +116,7 @@ def test_loose_ends_are_the_nodes_that_no_other_uses(text, ends):
 
 
 def plain(inputs, state, genotype, weights, paths=None):
-    """The cell as one would explain it: a row of the batch, a time step and a node at a time."""
+    """Compute a cell in loops over rows of the batch, time steps and nodes."""
     functions = {
         "tanh": torch.tanh,
         "relu": lambda z: z * (z > 0),
@@ -148,7 +148,7 @@ def plain(inputs, state, genotype, weights, paths=None):
 
 
 def arguments(text, *, dropped, scale=0.6, seed=0):
-    """Random inputs, state, genotype, weights and, if wanted, paths: of double precision."""
+    """Draw inputs, state, genotype, weights and, optionally, paths in double precision."""
     genotype, random = RecurrentGenotype.parse(text), generator(seed, text)
 
     def normal(*shape):
@@ -167,7 +167,7 @@ def arguments(text, *, dropped, scale=0.6, seed=0):
 
 
 def beside(given):
-    """The arguments of several plain cells as those of ``Cells``."""
+    """Convert the arguments of several plain cells to those of ``Cells``."""
     inputs, states, genotypes, weights, paths = zip(*given, strict=True)
     return (
         Cells(genotypes),
@@ -179,14 +179,14 @@ def beside(given):
 
 
 def run_beside(given):
-    """Hidden states ``(cell, time, batch, hidden)`` and what else ``forward`` computes."""
+    """Compute hidden states ``(cell, time, batch, hidden)`` and the record of ``forward``."""
     cells, *rest = beside(given)
     trace = cells.forward(*rest)
     return cells, trace, trace.states.permute(1, 0, 3, 2)
 
 
 def gradients_beside(given, directions):
-    """Of each cell, the gradient of its inputs and of the matrix of each node."""
+    """Compute the gradients of the inputs and of the matrix of each node, for each cell."""
     cells, trace, _ = run_beside(given)
     grad = torch.stack(directions, 1).transpose(2, 3)
     products = cells.backward(trace, grad)
@@ -202,7 +202,7 @@ def gradients_beside(given, directions):
 
 @pytest.mark.parametrize("dropped", [False, True])
 @pytest.mark.parametrize("texts", [SMALL, LARGE, SMALL[7:8]])
-def test_cells_side_by_side_compute_what_each_plain_one_does(texts, dropped):
+def test_cells_side_by_side_equal_plain_cells(texts, dropped):
     given = [arguments(text, dropped=dropped) for text in texts]
     _, _, states = run_beside(given)
     for found, one in zip(states, given, strict=True):
@@ -212,8 +212,8 @@ def test_cells_side_by_side_compute_what_each_plain_one_does(texts, dropped):
 @pytest.mark.parametrize("scale", [0.6, 1.5])
 @pytest.mark.parametrize("dropped", [False, True])
 @pytest.mark.parametrize("texts", [SMALL, LARGE])
-def test_the_written_gradients_are_those_of_autograd_through_the_plain_cell(texts, dropped, scale):
-    """At the larger scale some hidden states, not all, are scaled down to the largest norm."""
+def test_the_gradients_equal_those_of_autograd_through_the_plain_cell(texts, dropped, scale):
+    """At the larger scale, some of the hidden states are scaled down to the largest norm."""
     given = [arguments(text, dropped=dropped, scale=scale) for text in texts]
     if scale > 1:
         far = torch.tensor([[0.01], [1.0], [30.0]])
@@ -237,13 +237,13 @@ def test_the_written_gradients_are_those_of_autograd_through_the_plain_cell(text
     assert max(scaled) < 1
 
 
-def test_without_memory_for_gradients_the_states_are_the_same():
+def test_states_computed_without_gradients_are_the_same():
     cells, *rest = beside([arguments(text, dropped=True) for text in LARGE])
     assert torch.equal(cells.forward(*rest, keep=False).states, cells.forward(*rest).states)
 
 
 @pytest.mark.parametrize(("hidden", "batch"), [(16, 16), (32, 16), (16, 200)])
-def test_a_cell_has_the_same_bits_whichever_cells_are_beside_it(hidden, batch):
+def test_the_bits_of_a_cell_do_not_depend_on_the_other_cells(hidden, batch):
     random = generator(0)
     texts = ["0:tanh 1:relu", "0:sigmoid 0:identity", "0:relu 0:tanh", *SMALL[::3]]
     given = [
@@ -268,7 +268,7 @@ def test_a_cell_has_the_same_bits_whichever_cells_are_beside_it(hidden, batch):
             assert torch.equal(one[:, 0], cells.unsorted(i, many.transpose(0, 1))[at])
 
 
-def test_a_shut_path_hands_its_source_on():
+def test_a_dropped_path_passes_its_source_on():
     inputs, state, genotype, weights, _ = arguments("0:relu 1:tanh", dropped=False)
     shut = torch.zeros(2, BATCH, 1, dtype=torch.float64)
     first = RecurrentGenotype.parse("0:relu")

@@ -1,4 +1,4 @@
-"""Language models side by side, against one with one cell as autograd sees it."""
+"""Language models side by side, compared with a plain one with autograd."""
 
 import itertools
 
@@ -24,7 +24,7 @@ def cell(text):
 
 
 def weights(runs, *, nodes=3, hidden=HIDDEN, scale=5.0, dtype=torch.float64):
-    """Of several runs, large enough that the activations are not linear."""
+    """Return weights of several runs, large enough for nonlinear activations."""
     each = [
         initial_weights(WORDS, nodes=nodes, hidden=hidden, generator=generator(run, "init"))
         for run in range(runs)
@@ -41,7 +41,7 @@ def tokens(children, seed=0, time=TIME + 1, batch=BATCH):
 
 
 def errors_of(models, read, targets):
-    """The gradient of the summed cross-entropy by the logits, of each child."""
+    """Compute the gradient of the summed cross-entropy with respect to the logits, by child."""
 
     def error_of(child):
         p = torch.softmax(models.logits(read, child), 1)
@@ -57,14 +57,14 @@ def plain_gradients(made, inputs, targets):
     return made.gradients()
 
 
-def test_an_edge_has_one_matrix_whatever_its_use():
+def test_an_edge_has_one_matrix_for_all_activations():
     names = set(weights(1))
     edges = {f"edge.{a}_{b}" for b in range(1, 4) for a in range(b)}
     assert names == {"embedding", "bias", "input", "recurrent"} | edges
     assert "edge.1_3" in used_weights(cell("0:tanh 1:relu 1:tanh"))
 
 
-def test_initial_weights_come_from_the_generator_alone():
+def test_initial_weights_come_from_the_generator_only():
     before = torch.get_rng_state()
     first, again = (of_run(weights(1, scale=1.0), 0) for _ in "ab")
     assert torch.equal(torch.get_rng_state(), before)
@@ -78,8 +78,8 @@ def test_initial_weights_come_from_the_generator_alone():
 
 @pytest.mark.parametrize("dropped", [False, True])
 @pytest.mark.parametrize("runs", [[0, 1, 2], [2, 0, 0, 1, 2], [1]])
-def test_logits_and_gradients_are_those_of_autograd_through_each_model_alone(runs, dropped):
-    """Of several children of a run, their sum; a state is carried in; with all that is dropped."""
+def test_logits_and_gradients_equal_those_of_autograd_through_each_model(runs, dropped):
+    """Gradients are summed over the children of a run; there is an initial state, and dropout."""
     stacked, texts = weights(3), tokens(len(runs))
     inputs, targets = texts[..., :-1], texts[..., 1:]
     children = [(run, cell(CELLS[i % 3])) for i, run in enumerate(runs)]
@@ -110,18 +110,18 @@ def test_logits_and_gradients_are_those_of_autograd_through_each_model_alone(run
 
 
 @pytest.mark.parametrize("text", CELLS)
-def test_used_names_exactly_what_receives_a_gradient(text):
+def test_used_weights_are_those_with_a_gradient(text):
     stacked, texts = weights(1), tokens(1)
     models = RecurrentModels(stacked, [(0, cell(text))])
     read = models.read(texts[..., :-1])
     gradients = models.gradients(read, errors_of(models, read, texts[..., 1:]))
     used = used_weights(cell(text))
-    assert len(used) == len(set(used)), "each once"
+    assert len(used) == len(set(used)), "no duplicates"
     assert set(used) == set(gradients)
     assert all(gradient.any() for gradient in gradients.values())
 
 
-def test_a_cell_does_not_look_at_the_weights_of_others_nor_of_other_runs():
+def test_a_cell_does_not_depend_on_the_weights_of_other_cells_or_runs():
     stacked, genotype = weights(2), cell(CELLS[0])
     models = RecurrentModels(stacked, [(1, genotype)])
     before = models.logits(models.read(tokens(1)), 0)
@@ -152,19 +152,19 @@ def test_squared_gradients_per_row_are_the_fisher_information_of_the_single_mode
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_two_windows_with_the_state_carried_over_are_one_long_window(keep):
+def test_two_windows_with_a_carried_state_equal_one_long_window(keep):
     models, words = RecurrentModels(weights(3), list(enumerate(map(cell, CELLS)))), tokens(3)
     whole = models.read(words, keep=keep)
     first = models.read(words[..., :3], keep=keep)
     second = models.read(words[..., 3:], first.trace.states[-1], keep=keep)
     torch.testing.assert_close(second.outputs, whole.outputs[:, 3 * BATCH :])
     anew = models.read(words[..., 3:], keep=keep)
-    assert (anew.outputs - second.outputs).abs().max() > 1e-6, "it matters"
+    assert (anew.outputs - second.outputs).abs().max() > 1e-6, "the state has an effect"
 
 
 @pytest.mark.parametrize("dropping", [NOTHING, {**NOTHING, "dropout": 0.3, "drop_path": 0.2}])
-def test_a_model_has_the_same_bits_whichever_models_are_beside_it(dropping):
-    """Where its matrices fill whole cache lines: products depend on how they are aligned."""
+def test_the_bits_of_a_model_do_not_depend_on_the_other_models(dropping):
+    """This holds if matrices fill whole cache lines, as products depend on alignment."""
     stacked = weights(8, nodes=2, hidden=16, dtype=torch.float32)
     texts = tokens(8, batch=16)
     cells = list(itertools.islice(RecurrentSpace(2).cells(), 3, None, 4))
@@ -183,7 +183,7 @@ def test_a_model_has_the_same_bits_whichever_models_are_beside_it(dropping):
         assert all(torch.equal(one, other) for other in others), name
 
 
-def test_what_is_dropped_is_of_each_child_and_keeps_its_mean():
+def test_dropout_differs_between_children_and_preserves_the_mean():
     dropping = Dropping(dropout=0.3, weight_drop=0.4, drop_path=0.25)
     drawn = dropping.draw([generator(0), generator(1)], nodes=2, hidden=50, batch=200)
     shapes = {"embedded": (2, 200, 50), "recurrent": (2, 100, 50), "output": (2, 200, 50)}
@@ -192,15 +192,15 @@ def test_what_is_dropped_is_of_each_child_and_keeps_its_mean():
         assert factors.shape == shape
         assert factors.unique().tolist() == pytest.approx([0, 1 / (1 - p)])
         assert abs(factors.mean() - 1) < 4 * (p / (1 - p) / factors.numel()) ** 0.5
-        assert not torch.equal(*factors), "each its own"
+        assert not torch.equal(*factors), "masks differ"
     assert drawn.paths.shape == (2, 2, 1, 200)
     assert abs(drawn.paths.mean() - 0.75) < 4 * (0.25 * 0.75 / 800) ** 0.5
     again = dropping.draw([generator(1)], nodes=2, hidden=50, batch=200)
-    assert torch.equal(again.recurrent[0], drawn.recurrent[1]), "from its generator alone"
+    assert torch.equal(again.recurrent[0], drawn.recurrent[1]), "masks depend on its generator only"
     assert Dropping(**NOTHING).draw([generator(0)], nodes=2, hidden=5, batch=2) is None
 
 
-def test_no_hidden_state_is_longer_than_the_limit():
+def test_no_hidden_state_exceeds_the_largest_norm():
     cells = list(RecurrentSpace(2).cells())
     models = RecurrentModels(weights(1, nodes=2, scale=500.0), [(0, c) for c in cells])
     states = models.read(tokens(1).expand(len(cells), -1, -1)).trace.states

@@ -1,4 +1,4 @@
-"""The report: one file that works without a network, in which every entry is there and is named."""
+"""The report is one file that works offline, and every entry in it is present and labelled."""
 
 import re
 
@@ -18,7 +18,7 @@ def written(shared):
     return shared, (shared.path / "report.html").read_text("utf-8")
 
 
-def test_every_entry_is_the_file_that_was_made_and_has_words(written):
+def test_every_entry_has_its_file_a_label_and_a_caption(written):
     project, text = written
     results = report_page.variable(text, "results")
     made = {
@@ -44,7 +44,7 @@ def test_nothing_is_fetched(written):
     assert report_page.FETCHED.findall(text) == []
 
 
-def test_it_starts_with_the_claims_and_what_made_them(written):
+def test_it_starts_with_the_claims_and_the_parameters(written):
     project, text = written
     start = report_page.variable(text, "workflow_desc")
     for study in start_page.STUDIES.values():
@@ -53,16 +53,16 @@ def test_it_starts_with_the_claims_and_what_made_them(written):
     for told in ("git revision", "processor", "torch", "seeds of the two models"):
         assert told in start
     assert "alpha:" in start, "parameters"
-    assert 'class="system-message"' not in start, "a complaint of docutils"
+    assert 'class="system-message"' not in start, "an error message of docutils"
 
 
-def test_the_graph_is_by_rule(written):
+def test_the_graph_has_a_node_per_rule(written):
     _, text = written
     nodes = [
         node["rule"] for node in report_page.variable(text, "rulegraph_spec")["data"][0]["values"]
     ]
     assert {"prepare_data", "train_second", "search_cells", "plot_search"} <= set(nodes)
-    assert len(nodes) < 40, "not a node for each job"
+    assert len(nodes) < 40, "not a node per job"
 
 
 def test_every_figure_of_the_workflow_has_a_label():
@@ -72,7 +72,7 @@ def test_every_figure_of_the_workflow_has_a_label():
     assert set(named) == set(labels.FIGURES)
 
 
-def test_the_start_page_leaves_out_what_was_not_run(tmp_path):
+def test_the_start_page_leaves_out_studies_that_were_not_run(tmp_path):
     folder = tmp_path / "evaluate_search/text"
     folder.mkdir(parents=True)
     (folder / "claims.md").write_text("| a | b |\n|---|---|\n| 1 | <2 |\n")
@@ -83,7 +83,7 @@ def test_the_start_page_leaves_out_what_was_not_run(tmp_path):
     assert "<td>seeds of the searches, text</td><td>3</td>" in text
 
 
-def test_a_page_of_findings_is_whole():
+def test_a_page_of_findings_is_complete():
     text = page("# Findings of all\n\n| a |\n|---|\n| β |\n")
     assert text.startswith("<!doctype html>")
     assert '<meta charset="utf-8"><title>Findings of all</title>' in text

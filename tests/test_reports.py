@@ -1,4 +1,4 @@
-"""Whatever params.yaml may hold goes through findings and every figure, or is refused by name."""
+"""All valid settings pass through findings and figures; the others are refused by name."""
 
 import contextlib
 import io
@@ -36,7 +36,7 @@ for changes in (yaml.safe_load((ROOT / "config/smoke.yaml").read_text("utf-8")),
     SMALL = overlay(SMALL, changes)
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 REPORTS = ("evaluate_forgetting", "evaluate_search", "plot_two_models", "plot_search")
-# What is read, and on what it is computed: not what is reported.
+# Sources of data and devices, which do not change what is reported.
 FIXED = ("data", "images", "text", "search.device", "first.stops")
 SAVE = Figure.savefig
 VALUES = (None, False, True, 0, 1, 2, 3, 5, 0.0, 0.01, 0.5, 1.0, 3.0, 1e6)
@@ -51,13 +51,13 @@ def accepts(declared, value):
 
 
 def values(declared):
-    """Draw values that a setting may have."""
+    """Draw values for a setting."""
     plain = typing.get_args(declared)[0] if hasattr(declared, "__metadata__") else declared
     if typing.get_origin(plain) is tuple:
         items = values(typing.get_args(plain)[0])
         lists = st.lists(items, unique=True, max_size=3)
         return lists.filter(lambda drawn: accepts(declared, drawn))
-    if plain is str:  # every other setting that is a text is of FIXED
+    if plain is str:  # all other settings that are strings are in FIXED
         return st.sampled_from(["default", "none", "wpl", *ARMS])
     return st.sampled_from(
         typing.get_args(plain)
@@ -67,7 +67,7 @@ def values(declared):
 
 
 def keys(declared, *above):
-    """All settings, and their types."""
+    """Return all settings with their types."""
     for key, inner in typing.get_type_hints(declared, include_extras=True).items():
         if is_dataclass(inner):
             yield from keys(inner, *above, key)
@@ -76,7 +76,7 @@ def keys(declared, *above):
 
 
 def changes(stage):
-    """Draw some changes of the settings of a stage."""
+    """Draw changes of some settings of a stage."""
 
     def read(key):
         own = any(f"{key}.".startswith(f"{part}.") for part in STAGES[stage]["params"])
@@ -99,7 +99,7 @@ def nested(changed):
 
 
 def draw_once(figure, file, **how):
-    """Save a figure as PNG only, in place of the method of Matplotlib, with less care."""
+    """Save a figure as PNG only and without layout; replaces the method of Matplotlib."""
     content = io.BytesIO()
     if how["format"] == "png":
         SAVE(figure, content, format="png")
@@ -108,7 +108,7 @@ def draw_once(figure, file, **how):
 
 @pytest.fixture(scope="module")
 def workflow(tmp_path_factory):
-    """The surroundings of a job; the data, and other jobs that have finished."""
+    """Return the folder of the jobs with the data, and the cache of finished jobs."""
     with pytest.MonkeyPatch.context() as patch:
         interrupt = signal.getsignal(signal.SIGINT)
         handlers, level = logging.root.handlers[:], logging.root.level
@@ -132,7 +132,7 @@ def report(config, stage, workflow):
     """Run a stage.
 
     Returns:
-        What refused to: the check of the parameters, or a training on this little data.
+        The error of the check of the parameters, or of a training on the little data.
     """
     try:
         validate(config)
@@ -161,7 +161,7 @@ def report(config, stage, workflow):
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_what_is_accepted_is_reported(workflow, stage, data):
+def test_every_accepted_setting_is_reported(workflow, stage, data):
     changed = data.draw(changes(stage))
     note(str(changed))
     refused = report(overlay(SMALL, nested(changed)), stage, workflow)
@@ -169,7 +169,7 @@ def test_what_is_accepted_is_reported(workflow, stage, data):
         assert refused.startswith(("params: ", "error: ")), refused
 
 
-# What once ended in a traceback, or in an error that names no key, after hours of training.
+# Cases that used to end in a traceback, or in an error without a key, after hours of training.
 CASES = [
     ("two_models", {"wpl.alpha": 100.0, "tradeoff.alphas": [10.0, 100.0], "seeds": [1]}),
     ("two_models", {"wpl.alpha": 0.0, "first.stops": [], "split.alphas": [0.01]}),

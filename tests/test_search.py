@@ -1,4 +1,4 @@
-"""Searches with shared weights: what they change, what they measure, what they never look at."""
+"""Searches with shared weights: training steps, tables, and the data that they use."""
 
 import math
 from dataclasses import replace
@@ -25,14 +25,14 @@ TABLES = ("children", "policy", "scores")
 
 
 def group(checkpoint, name):
-    """Tensors of one group of a checkpoint, by their names in it."""
+    """Return the tensors of a group in a checkpoint, by their names in the group."""
     tensors, _ = load_tensors(checkpoint, "search")
     start = name + "."
     return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
 
 
 def select(checkpoint, genotypes):
-    """Score with the shared weights of a checkpoint."""
+    """Score a genotype with the shared weights of a checkpoint."""
     task = text_task()
     weights = {name: weight[None] for name, weight in group(checkpoint, "shared").items()}
     children = task.children(weights, [(0, task.space.parse(g)) for g in genotypes])
@@ -69,7 +69,7 @@ def test_the_tables_are_complete(case, tmp_path):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_err1_is_the_score_of_the_shared_model_right_after_training(count, tmp_path):
-    """The same children, but the search ends after some: the last one's is that of the weights."""
+    """A search that ends after some of the children has the score of the last one's weights."""
     whole = run(text_task(), tmp_path / "whole", epochs=1)["children"]
     run(text_task(), tmp_path / "cut", epochs=1, children=count)
     row = whole.iloc[count - 1]
@@ -82,11 +82,13 @@ def test_err2_and_scores_are_those_of_the_shared_model_at_the_end(tmp_path):
     for column, table in (("err2", last["children"]), ("cross_entropy", last["scores"])):
         assert table[column].tolist() == select(tmp_path / "state", table["genotype"])
     assert last["children"].iloc[-1]["err1"] == last["children"].iloc[-1]["err2"]
-    assert (last["children"]["err1"] != last["children"]["err2"]).any(), "others were overwritten"
+    assert (last["children"]["err1"] != last["children"]["err2"]).any(), (
+        "weights of other children were overwritten"
+    )
 
 
 class Counted:
-    """A task that counts the predictions made with gradients and without, but for scores."""
+    """A task that counts predictions with and without gradients, except those for scores."""
 
     def __init__(self, task):
         self._task, self.work = task, 0
@@ -109,8 +111,8 @@ class Counted:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_work_counts_every_prediction_that_a_search_needs(case, tmp_path):
-    """Three for a pass with gradients; scores count where candidates are chosen by them only."""
+def test_work_is_the_number_of_predictions_that_a_search_needs(case, tmp_path):
+    """A pass with gradients counts as three; only the scores that select candidates count."""
     task, settings = Counted(text_task()), CASES[case]()
     work = []
     for epochs in (1, 2):
@@ -144,7 +146,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(case, tmp_path)
 
 
 class Watched:
-    """A task that keeps the weights as each training step finds them, and whom it trains."""
+    """A task that records the weights before each training step, and its children."""
 
     def __init__(self, task):
         self._task, self.seen = task, []
@@ -165,8 +167,8 @@ class Watched:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_step_changes_what_its_children_use_and_nothing_else(case, tmp_path):
-    """With weight decay and a penalty of all weights, too."""
+def test_a_step_changes_only_the_weights_that_its_children_use(case, tmp_path):
+    """This holds also with weight decay and a penalty on all weights."""
     task = Watched(text_task())
     run(task, tmp_path / "state", **CASES[case]())
     trained = 0
@@ -179,7 +181,7 @@ def test_a_step_changes_what_its_children_use_and_nothing_else(case, tmp_path):
 
 
 @pytest.mark.parametrize("silent", [plasticity(alpha=0.0), plasticity(warmup=3)])
-def test_a_penalty_of_no_strength_changes_no_bit(silent, tmp_path):
+def test_a_penalty_of_strength_0_changes_no_bit(silent, tmp_path):
     bare = run(text_task(), tmp_path / "bare", learn=policy())
     kept = run(text_task(), tmp_path / "kept", learn=policy(), protect=silent)
     for name in TABLES:
@@ -196,7 +198,7 @@ SHARED = ("embedding", "bias", "input", "recurrent")
 
 
 def second_child(folder, protect, **changed):
-    """Where all cells' weights stand after two children, protected and free, and F and θ̂ before."""
+    """Return the weights after two children, with and without WPL, and F and θ̂ before."""
     once = {"epochs": 1, "weight_decay": 0.0} | changed
     run(text_task(), folder / "first", children=1, protect=protect, **once)
     run(text_task(), folder / "held", children=2, protect=protect, **once)
@@ -206,7 +208,7 @@ def second_child(folder, protect, **changed):
 
 
 def test_after_its_step_a_child_is_pulled_to_the_anchor(tmp_path):
-    """θ ← (θ + c θ̂)/(1 + c), c = learning rate · α F: the paper's loss as a proximal step."""
+    """The step is θ ← (θ + c θ̂)/(1 + c), c = learning rate · α F: the paper's loss, proximal."""
     for name, fisher, anchor, held, free in second_child(
         tmp_path, plasticity(alpha=1e6), batches=1, learning_rate=0.5, gradient_norm=100.0
     ):
@@ -217,14 +219,14 @@ def test_after_its_step_a_child_is_pulled_to_the_anchor(tmp_path):
 
 
 def test_a_huge_strength_holds_what_earlier_children_use(tmp_path):
-    """Where the first child's importance is not 0, as it is of words that it did not see."""
+    """It holds the weights whose importance is not 0, as it is for words that did not occur."""
     for name, fisher, anchor, held, free in second_child(tmp_path, plasticity(alpha=1e15)):
         moved = [(end - anchor)[fisher > 1e-9].abs().max() for end in (held, free)]
         assert moved[1] > 1e-5, name
         assert moved[0] < 1e-3 * moved[1], name
 
 
-def test_only_the_groups_named_are_protected(tmp_path):
+def test_only_the_given_groups_are_protected(tmp_path):
     run(text_task(), tmp_path / "state", protect=plasticity(protect=("edge", "bias")))
     fisher = group(tmp_path / "state", "fisher")
     assert set(fisher) == set(group(tmp_path / "state", "anchor"))
@@ -239,7 +241,7 @@ def test_an_unknown_group_is_refused_by_name(tmp_path):
 
 
 def test_children_are_drawn_from_the_controller():
-    """One whose first choices weigh exp(5) times the others: 98 % for each of three decisions."""
+    """In each of three decisions, its first choice has exp(5) times the weight of others: 98 %."""
     task = text_task()
     state = State(task, seed=0, plasticity=None, strategy=policy())
     with torch.no_grad():
@@ -254,8 +256,8 @@ def test_children_are_drawn_from_the_controller():
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_seed_ends_with_the_same_bytes_whichever_seeds_are_beside_it(case, tmp_path):
-    """Where matrices fill whole cache lines: products depend on how they are aligned."""
+def test_the_bytes_of_a_seed_do_not_depend_on_the_other_seeds(case, tmp_path):
+    """This holds if matrices fill whole cache lines, as products depend on alignment."""
     settings = CASES[case]()
     task = text_task(tiny_text(valid=200, test=40), hidden=16, batch_size=16, score_rows=16)
     for seeds in ([0, 1, 2, 3, 4], [3], [4, 2]):
@@ -267,8 +269,8 @@ def test_a_seed_ends_with_the_same_bytes_whichever_seeds_are_beside_it(case, tmp
         assert one == other
 
 
-def test_children_of_a_turn_share_their_steps_and_are_none_the_later(tmp_path):
-    """Six children, two at a time: the mean gradient of both, which is a step of either alone."""
+def test_children_of_a_turn_share_steps_and_are_equally_late(tmp_path):
+    """Six children are trained two at a time, with the mean gradient of both."""
     children = run(text_task(), tmp_path / "state", epochs=1, children=6, together=2)["children"]
     assert children["child"].tolist() == [0, 1, 2, 3, 4, 5]
     assert children["later"].tolist() == [4, 4, 2, 2, 0, 0]
@@ -287,7 +289,7 @@ def test_every_second_batch_replays_one_of_the_latest_children(tmp_path):
     own = children["genotype"].tolist()
     for turn, steps in enumerate(turns):
         assert set(steps[::2]) == {own[turn]}
-        past = own[max(0, turn - 2) : turn] or own[:1]  # of the epoch before, too
+        past = own[max(0, turn - 2) : turn] or own[:1]  # also of the epoch before
         assert set(steps[1::2]) <= set(past)
     assert len({step for steps in turns for step in steps[1::2]}) > 2
 
@@ -297,8 +299,8 @@ def test_the_learning_rate_is_lower_after_the_first_epochs():
     assert [made.learning_rate_at(epoch) for epoch in range(4)] == [2.0, 2.0, 0.45, 0.405]
 
 
-def test_a_search_knows_no_text_and_finds_a_planted_best_pair(tmp_path):
-    """Of nine pairs; chance draws the best one nine times in 81, and evenly drawn children do."""
+def test_a_search_on_a_task_without_text_finds_the_best_pair(tmp_path):
+    """There are nine pairs; uniform sampling draws the best one about 9 times in 81."""
     settings = {"epochs": 4, "children": 2, "candidates": 81, "batches": 2}
     learn = policy(steps=40, samples=4, hidden=16, learning_rate=0.02)
     found = {

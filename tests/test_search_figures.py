@@ -1,4 +1,4 @@
-"""Figures of the searches, drawn from simulated tables: every arm that ran is in every one."""
+"""Figures of the searches, plotted from simulated tables, show every arm that ran."""
 
 import os
 import runpy
@@ -39,7 +39,7 @@ def judged(tmp_path_factory):
 
 
 def draw(rule, folder, tmp_path, monkeypatch):
-    """Run the script of a rule; return its SVG, whose text is text."""
+    """Run the script of a rule, and return its SVG, in which text is stored as text."""
     monkeypatch.setenv("WORKFLOW_PID", str(os.getpid()))
     monkeypatch.syspath_prepend(SCRIPTS)
     inputs, params = FIGURES[rule]
@@ -58,7 +58,7 @@ def draw(rule, folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("rule", FIGURES)
-def test_every_arm_that_ran_is_drawn(rule, judged, tmp_path, monkeypatch):
+def test_every_arm_that_ran_is_plotted(rule, judged, tmp_path, monkeypatch):
     svg = draw(rule, judged, tmp_path, monkeypatch)
     for arm in ARMS:
         if "@" not in arm:
@@ -72,7 +72,7 @@ def test_the_same_tables_give_the_same_bytes(judged, tmp_path, monkeypatch):
     assert once == again
 
 
-def test_yardsticks_are_beside_tau_and_regret(judged, tmp_path, monkeypatch):
+def test_tau_and_regret_are_shown_with_yardsticks(judged, tmp_path, monkeypatch):
     ranking = draw("plot_ranking", judged, tmp_path, monkeypatch)
     for score in ("repeated truth", "best count", "chance"):
         assert score in ranking
@@ -94,5 +94,5 @@ def few(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("rule", FIGURES)
-def test_few_seeds_and_a_diverged_search_are_drawn(rule, few, tmp_path, monkeypatch):
+def test_few_seeds_and_a_diverged_search_are_plotted(rule, few, tmp_path, monkeypatch):
     assert TITLES["wpl"] in draw(rule, few, tmp_path, monkeypatch)

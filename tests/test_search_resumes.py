@@ -1,4 +1,4 @@
-"""Long searches survive: interrupted, killed, exploded, or with a damaged checkpoint."""
+"""Searches resume after interruption, a kill, divergence, or damage of a checkpoint."""
 
 import os
 import random
@@ -29,7 +29,7 @@ from wpl_lab.io.artifact import ArtifactError, load_tensors, save_tensors
 
 
 class InterruptedSearch(Exception):  # noqa: N818
-    """What stops a search."""
+    """An exception that stops a search."""
 
 
 def stop(loss):
@@ -48,7 +48,7 @@ def assert_same(found, expected):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_search_that_is_stopped_in_each_epoch_ends_with_the_same_bytes(case, tmp_path):
-    """A process that stops within its second epoch ends one epoch, and part of one."""
+    """A process that stops in its second epoch has completed one epoch and part of another."""
     whole = run(text_task(), tmp_path / "whole", **CASES[case]())
     stops, steps = 0, 2 if case == "three together" else 6
     while True:
@@ -65,7 +65,7 @@ def test_a_search_that_is_stopped_in_each_epoch_ends_with_the_same_bytes(case, t
     assert (tmp_path / "broken").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
-def test_a_search_that_is_done_is_only_read(tmp_path):
+def test_a_finished_search_is_only_read(tmp_path):
     whole = run(text_task(), tmp_path / "state", **CASES["enas and wpl"]())
     before = (tmp_path / "state").read_bytes()
     task = Altered(text_task(), [0], stop)
@@ -73,7 +73,7 @@ def test_a_search_that_is_done_is_only_read(tmp_path):
     assert (tmp_path / "state").read_bytes() == before
 
 
-def test_a_longer_search_goes_on_from_a_shorter_one(tmp_path):
+def test_a_longer_search_resumes_from_a_shorter_one(tmp_path):
     whole = run(text_task(), tmp_path / "whole", exhaustive=32, candidates=0, epochs=3)
     run(text_task(), tmp_path / "state", exhaustive=32, candidates=0, epochs=2)
     longer = run(text_task(), tmp_path / "state", exhaustive=32, candidates=0, epochs=3)
@@ -95,7 +95,7 @@ run(task, Path(sys.argv[1]), epochs=8, **CASES["enas and wpl"]())
 
 
 def test_a_search_that_is_killed_ends_with_the_same_bytes(tmp_path):
-    """At some moment after its first epoch; it waits in the last of its 48 steps."""
+    """It is killed at some moment after its first epoch; it waits in the last of its 48 steps."""
     checkpoint = tmp_path / "killed"
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "src")]
     process = subprocess.Popen(
@@ -124,7 +124,7 @@ def flip_in_a_table(content):
     "damage",
     [lambda b: b[:-9], lambda b: b[:-9] + b"?" + b[-8:], flip_in_a_table, lambda b: b""],
 )
-def test_a_damaged_checkpoint_is_named_and_the_search_begun_anew(damage, tmp_path, caplog):
+def test_a_damaged_checkpoint_is_named_and_the_search_starts_again(damage, tmp_path, caplog):
     whole = run(text_task(), tmp_path / "whole", epochs=2)
     checkpoint = tmp_path / "state.safetensors"
     run(text_task(), checkpoint, epochs=1)
@@ -145,8 +145,8 @@ def test_a_checkpoint_of_another_kind_is_not_overwritten(tmp_path):
 
 @pytest.mark.parametrize("change", [nan, lambda loss: loss * 1e6])
 @pytest.mark.parametrize("case", CASES)
-def test_one_explosion_goes_back_once_and_ends_well(case, change, tmp_path, caplog):
-    """In the second epoch; the first one stands."""
+def test_a_search_that_diverges_once_is_rolled_back_and_finishes(case, change, tmp_path, caplog):
+    """It diverges in the second epoch; the first one is kept."""
     whole = run(text_task(), tmp_path / "whole", **CASES[case]())
     steps = 2 if case == "three together" else 6
     task = Altered(text_task(), [steps], change)
@@ -159,14 +159,16 @@ def test_one_explosion_goes_back_once_and_ends_well(case, change, tmp_path, capl
     assert children["epoch"].tolist() == whole["children"]["epoch"].tolist()
     assert_frame_equal(children[:3], whole["children"][:3], check_exact=True)
     again = whole["children"][3:6]
-    assert (children[3:6]["loss"].to_numpy() != again["loss"].to_numpy()).all(), "other numbers"
+    assert (children[3:6]["loss"].to_numpy() != again["loss"].to_numpy()).all(), (
+        "other random numbers"
+    )
     tensors, about = load_tensors(tmp_path / "state", "search")
     assert about["rollbacks"] == 1
     assert all(tensor.isfinite().all() for tensor in tensors.values())
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
-def test_a_search_that_diverges_again_ends_with_a_row_that_says_so(epoch, tmp_path, caplog):
+def test_a_search_that_diverges_again_ends_with_a_diverged_row(epoch, tmp_path, caplog):
     task = Altered(text_task(), range(6 * epoch, 1000), nan)
     tables = run(task, tmp_path / "state", protect=plasticity(), learn=policy())
     children = tables["children"]
@@ -189,7 +191,7 @@ def test_a_search_that_diverges_again_ends_with_a_row_that_says_so(epoch, tmp_pa
 
 
 def of_run(number, change):
-    """Change the loss of one of the runs side by side; once it is alone, no loss."""
+    """Return a function that changes the loss of one of several runs, but not of a single run."""
 
     def changed(losses):
         if len(losses) == 1:
@@ -202,8 +204,8 @@ def of_run(number, change):
 
 
 @pytest.mark.parametrize("case", ["enas and wpl", "replay and wpl"])
-def test_the_seeds_beside_one_that_diverges_do_not_notice(case, tmp_path):
-    """The middle one of three goes back in its second epoch, and catches up alone."""
+def test_other_seeds_are_not_affected_by_one_that_diverges(case, tmp_path):
+    """The middle one of three is rolled back in its second epoch, and catches up alone."""
     settings = CASES[case]()
     for name in ("whole", "broken"):
         task = text_task(tiny_text(valid=200, test=40), hidden=16, batch_size=16, score_rows=16)
@@ -249,8 +251,8 @@ def test_a_fisher_information_that_is_not_finite_is_a_divergence(tmp_path, caplo
 
 
 @pytest.mark.parametrize("at", [4, 10])
-def test_a_search_that_went_back_remembers_it_when_it_is_resumed(at, tmp_path):
-    """Diverged at once, stopped in the same epoch or the next; a second time is too many."""
+def test_a_resumed_search_remembers_that_it_was_rolled_back(at, tmp_path):
+    """It diverges at once and is stopped in that epoch or the next; a second divergence ends it."""
     task = Altered(Altered(text_task(), [0], nan), [6 + at], stop)
     with pytest.raises(InterruptedSearch):
         run(task, tmp_path / "state")
@@ -262,7 +264,7 @@ def test_a_search_that_went_back_remembers_it_when_it_is_resumed(at, tmp_path):
     assert (tmp_path / "state").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
-def test_seeds_that_were_stopped_in_different_epochs_go_on(tmp_path):
+def test_seeds_that_were_stopped_in_different_epochs_resume(tmp_path):
     whole = {seed: tmp_path / "whole" / str(seed) for seed in range(3)}
     tables = run_seeds(text_task(), whole, learn=policy())
     broken = {seed: tmp_path / "broken" / str(seed) for seed in range(3)}
@@ -271,13 +273,13 @@ def test_seeds_that_were_stopped_in_different_epochs_go_on(tmp_path):
     assert_same(run_seeds(text_task(), broken, learn=policy()), tables)
 
 
-def test_an_error_of_another_kind_is_no_explosion(tmp_path):
+def test_another_kind_of_error_is_not_a_divergence(tmp_path):
     with pytest.raises(InterruptedSearch):
         run(Altered(PairTask(), [0], stop), tmp_path / "state")
     assert load_tensors(tmp_path / "state", "search")[1]["rollbacks"] == 0
 
 
-def test_a_checkpoint_is_whole_with_every_part_of_the_state(tmp_path):
+def test_a_checkpoint_has_every_part_of_the_state(tmp_path):
     run(text_task(), tmp_path / "state", **CASES["enas and wpl"]())
     tensors, about = load_tensors(tmp_path / "state", "search")
     groups = {name.partition(".")[0] for name in tensors}

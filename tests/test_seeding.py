@@ -1,4 +1,4 @@
-"""Seeds and batches."""
+"""Random streams derived from seeds, and batches."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def test_an_epoch_shows_every_sample_once():
     assert not torch.equal(order[:3], order[3:6])
 
 
-def test_what_does_not_fill_a_batch_is_left_for_the_next_epoch():
+def test_an_incomplete_batch_is_continued_in_the_next_epoch():
     order = batch_order(10, batch_size=4, iterations=4, generator=generator(0, "x"))
     assert len(order[:2].flatten().unique()) == 8
 

@@ -1,4 +1,4 @@
-"""Results that are shared through a DVC remote: all of them arrive, whole or not at all."""
+"""Results shared through a DVC remote arrive completely, and damage is detected."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ VERIFY = f"{sys.executable} workflow/support/verify.py"
 
 @pytest.fixture
 def remote(request, tmp_path):
-    """The commands that make a remote of a kind the default."""
+    """Return the commands that set up a default remote of a kind."""
     if request.param == "directory":
         return f"dvc remote add --quiet --default store {tmp_path / 'store'}"
     return (
@@ -24,7 +24,7 @@ def remote(request, tmp_path):
 
 
 def share(project, remote):
-    """Push everything to a remote that is verified."""
+    """Push everything to a remote whose objects are verified."""
     project(f"{remote} && dvc remote modify store verify true")
     project("git commit --quiet --all --message remote && dvc push --quiet")
 
@@ -49,14 +49,14 @@ def test_a_colleague_pulls_everything_and_runs_nothing(project, remote, tmp_path
 
 
 def cached(workspace, file):
-    """The object of a result in DVC's cache."""
+    """Return the object of a result in DVC's cache."""
     wanted = (workspace.path / file).read_bytes()
     objects = (workspace.path / ".dvc/cache/files/md5").glob("??/*")
     return next(path for path in objects if path.read_bytes() == wanted)
 
 
 def folder(workspace, path):
-    """The object of a folder of results."""
+    """Return the object of a folder of results in DVC's cache."""
     lock = yaml.safe_load((workspace.path / "dvc.lock").read_text())
     outs = lock["stages"]["two_models"]["outs"]
     md5 = next(out["md5"] for out in outs if out["path"] == path)
@@ -64,7 +64,7 @@ def folder(workspace, path):
 
 
 def damage(file):
-    """Change a digit, as a table that could still be read."""
+    """Change a digit, so that the table remains readable."""
     mode = file.stat().st_mode
     file.chmod(0o644)
     text = file.read_text()
@@ -73,7 +73,7 @@ def damage(file):
     file.chmod(mode)
 
 
-def test_a_damaged_object_of_a_remote_is_not_taken(project, tmp_path):
+def test_a_damaged_object_of_a_remote_is_not_used(project, tmp_path):
     store = tmp_path / "store"
     share(project, f"dvc remote add --quiet --default store {store}")
     name = cached(project, TRAINED).relative_to(project.path / ".dvc/cache")
@@ -82,7 +82,7 @@ def test_a_damaged_object_of_a_remote_is_not_taken(project, tmp_path):
     assert "failed to pull data" in theirs("dvc pull", fails=True)
     assert not (theirs.path / TRAINED).exists()
     assert f"{TRAINED}: not in the cache, {name}" in theirs(VERIFY, fails=True)
-    # Whoever has it whole sends it again. DVC looks for a file only where its folder is missing.
+    # A user with a sound copy pushes it again. DVC checks for a file only if its folder is missing.
     (store / name).unlink()
     (store / folder(project, "results/train_second")).unlink()
     project("dvc push --quiet")
@@ -91,14 +91,14 @@ def test_a_damaged_object_of_a_remote_is_not_taken(project, tmp_path):
 
 
 @pytest.mark.parametrize("mended_by", ["dvc pull --quiet", "snakemake --cores all --quiet all"])
-def test_a_damaged_object_of_the_cache_is_named_and_mended(project, tmp_path, mended_by):
+def test_a_damaged_object_of_the_cache_is_named_and_repaired(project, tmp_path, mended_by):
     share(project, f"dvc remote add --quiet --default store {tmp_path / 'store'}")
     before = project.results()
     broken = cached(project, TRAINED)
     damage(broken)
     shutil.rmtree(project.path / "results/train_second")
     project("dvc checkout --quiet")
-    assert project.results() != before, "DVC believes its cache"
+    assert project.results() != before, "DVC trusts its cache"
     printed = project(VERIFY, fails=True)
     assert f"{broken}: damaged, removed" in printed
     assert f"{TRAINED}: damaged in the cache, " in printed
@@ -107,7 +107,7 @@ def test_a_damaged_object_of_the_cache_is_named_and_mended(project, tmp_path, me
     assert project.results() == before
     assert "Nothing to be done" in project("snakemake --cores all")
     project.ran()
-    project("dvc repro --quiet")  # takes what is there into the cache again
+    project("dvc repro --quiet")  # adds the existing file to the cache again
     assert project.ran() == []
     assert "objects are sound" in project(VERIFY)
 

@@ -1,4 +1,4 @@
-"""Architectures trained alone: the truth that a search is held against."""
+"""Stand-alone training of architectures, which gives the ground truth of a search."""
 
 import itertools
 import math
@@ -25,7 +25,7 @@ def alone(task, text="0:tanh 0:relu", *, seed=0, **changed):
 
 
 class Watched:
-    """A task that keeps the weights as each training step finds them, and those of the end."""
+    """A task that records the weights before each training step and at the end."""
 
     def __init__(self, task):
         self._task, self.seen, self.weights_now = task, [], {}
@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_result_and_another_does_not():
     assert first["test"] != other["test"]
 
 
-def test_what_is_dropped_depends_on_the_seed():
+def test_dropout_depends_on_the_seed():
     class OneStart(type(text_task())):
         def weights(self, seed):
             return super().weights(0)
@@ -64,8 +64,8 @@ def test_what_is_dropped_depends_on_the_seed():
         assert (first["select"] == other["select"]) == same
 
 
-def test_a_result_does_not_depend_on_those_beside_it():
-    """Where matrices fill whole cache lines: products depend on how they are aligned."""
+def test_a_result_does_not_depend_on_the_other_cells():
+    """This holds if matrices fill whole cache lines, as products depend on alignment."""
     task = text_task(tiny_text(valid=200, test=200), hidden=16, batch_size=16, score_rows=16)
     cells = list(task.space.cells())
     runs = [(seed, cell) for seed in range(3) for cell in cells[::5]]
@@ -75,8 +75,8 @@ def test_a_result_does_not_depend_on_those_beside_it():
     assert len({row["select"] for row in together}) == len(runs)
 
 
-def test_the_learning_rate_falls_to_0_in_the_second_half():
-    """Gradients are longer than what they are clipped to, so that each step is lr times that."""
+def test_the_learning_rate_decays_to_0_in_the_second_half():
+    """All gradients are clipped, so that the length of a step is the learning rate times 0.01."""
     task = Watched(text_task(**QUIET))
     alone(task, batches=8, learning_rate=2.0, gradient_norm=0.01, weight_decay=0.0)
     flat = [
@@ -88,7 +88,7 @@ def test_the_learning_rate_falls_to_0_in_the_second_half():
     assert steps == pytest.approx([0.01 * rate for rate in expected], rel=1e-3)
 
 
-def test_select_and_test_are_scores_of_their_parts_and_work_leaves_the_test_out():
+def test_select_and_test_are_scores_of_their_parts_and_the_test_is_no_work():
     task = Watched(text_task())
     row = alone(task)
     child = task.children(task.weights_now, [(0, task.space.parse(row["genotype"]))])
@@ -97,11 +97,11 @@ def test_select_and_test_are_scores_of_their_parts_and_work_leaves_the_test_out(
     assert row["select"] != row["test"]
     assert row["work"] == 12 * 3 * 2 * 3 + task.predictions("select")
     assert (row["genotype"], row["seed"], row["batches"]) == ("0:tanh 0:relu", 0, 12)
-    matrices = 4  # of 8 × 4: of the input, of node 0 and of two edges
+    matrices = 4  # 8 × 4 each: of the input, of node 0 and of two edges
     assert row["parameters"] == 20 * 4 + 20 + matrices * 32
 
 
-def test_it_learns_and_leaves_the_weights_of_other_cells_alone():
+def test_it_learns_without_changing_the_weights_of_other_cells():
     task = Watched(text_task(**QUIET, hidden=12))
     row = alone(task, batches=300)
     assert row["select"] < 0.8 * task.guessing
@@ -110,7 +110,7 @@ def test_it_learns_and_leaves_the_weights_of_other_cells_alone():
         assert torch.equal(task.weights_now[name][0], before) == (name not in used)
 
 
-def test_a_divergence_is_a_result_and_does_not_touch_those_beside_it():
+def test_a_divergence_is_a_result_and_does_not_affect_other_cells():
     task = text_task()
     runs = [(0, cell) for cell in list(task.space.cells())[:3]]
 
@@ -123,7 +123,7 @@ def test_a_divergence_is_a_result_and_does_not_touch_those_beside_it():
     assert rows[::2] == train_alone(task, runs, **SETTINGS)[::2]
 
 
-def test_a_task_without_text_is_trained_alike():
+def test_a_task_without_text_is_trained_in_the_same_way():
     task = PairTask()
     weights = {name: weight[None] for name, weight in task.weights(0).items()}
     (before,) = task.children(weights, [(0, task.best)]).scores("select")

@@ -1,4 +1,4 @@
-"""What jobs need around them is checked before the first; a failing cache costs itself only."""
+"""Requirements of jobs are checked before the first one; a failing cache does not fail a run."""
 
 import resource
 import shutil
@@ -28,12 +28,12 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_nothing_is_missing(here):
+def test_all_requirements_are_met(here):
     assert faults() == []
     assert list(here.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_to(here):
+def test_a_read_only_folder(here):
     (here / "results").touch()
     assert faults("results/it/it.csv") == ["error: results: cannot be written to: Not a directory"]
 
@@ -51,7 +51,7 @@ def test_a_full_disk(monkeypatch):
         ("RLIMIT_AS", "virtual memory: 100 allowed (ulimit -v); expected at least 4294967296"),
     ],
 )
-def test_limits_that_are_too_tight(monkeypatch, limit, message):
+def test_limits_that_are_too_low(monkeypatch, limit, message):
     def getrlimit(asked):
         least = 100 if asked == getattr(resource, limit) else resource.RLIM_INFINITY
         return least, resource.RLIM_INFINITY
@@ -61,7 +61,7 @@ def test_limits_that_are_too_tight(monkeypatch, limit, message):
     assert faults(local=False) == [], "the nodes of a cluster have limits of their own"
 
 
-def test_a_gpu_that_is_not_there(monkeypatch):
+def test_a_missing_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (fault,) = faults(gpu=1)
     assert fault == "error: search.device is cuda, but torch finds no GPU; choose auto or cpu"
@@ -82,7 +82,7 @@ def test_a_limit_ends_a_run_before_its_first_job(project):
 
 
 @pytest.mark.parametrize("cache", ["/dev/null/jobs", "/dev/full"])
-def test_finished_jobs_that_cannot_be_kept_are_finished(project, cache):
+def test_jobs_whose_cached_copy_cannot_be_written_are_finished(project, cache):
     before = project.results()
     (project.path / TEXT).unlink()
     printed = project(f"SNAKEMAKE_OUTPUT_CACHE={cache} snakemake --cores 1 {TEXT}")

@@ -1,11 +1,11 @@
-"""Where text comes from, how it is cut and numbered, and what is said when it is not there."""
+"""Sources of text, the split, the vocabulary, and errors about missing texts."""
 
 import platform
 from collections import Counter
 
 import pytest
 import torch
-from texts import read, spoken
+from texts import read, words_of
 
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.parts import PARTS
@@ -20,8 +20,8 @@ def manual():
 
 
 def sentences(text, part):
-    """Sentences of one part, as tuples of words."""
-    lines = " ".join(spoken(text, part)).split("<eos>")
+    """Return the sentences of a part, as tuples of words."""
+    lines = " ".join(words_of(text, part)).split("<eos>")
     assert not lines.pop(), "the last word is <eos>"
     return [tuple(line.split()) for line in lines]
 
@@ -29,8 +29,8 @@ def sentences(text, part):
 def test_the_manual_is_split_without_overlap_or_loss():
     everything, about = read("manual", vocabulary=10**6)
     parts = {part: sentences(everything, part) for part in PARTS}
-    # Words that only stand outside of the training part are unknown; train alone is whole.
-    assert len(set(parts["train"])) == len(parts["train"]), "every paragraph is there once"
+    # Words that do not occur in the training part are unknown; only train has all of its words.
+    assert len(set(parts["train"])) == len(parts["train"]), "every paragraph occurs once"
     for part in ("valid", "test"):
         assert not set(parts["train"]) & set(parts[part])
     from pydoc_data.topics import topics
@@ -53,7 +53,7 @@ def test_parts_have_their_shares(seed):
         assert share - 0.01 < sizes[part] / total <= share
 
 
-def test_the_split_depends_on_its_seed_only(manual):
+def test_the_split_depends_only_on_its_seed(manual):
     text, _ = manual
     again, _ = read("manual", "elsewhere")
     other, _ = read("manual", seed=1)
@@ -62,11 +62,11 @@ def test_the_split_depends_on_its_seed_only(manual):
     assert not torch.equal(other.test, text.test)
 
 
-def test_the_vocabulary_is_of_the_training_part(folder):
+def test_the_vocabulary_is_that_of_the_training_part(folder):
     text, _ = read("folder", folder, vocabulary=5)
-    # Counts: <eos> 3, b 3, a 2, c 2, z 1; of a and c the alphabet decides, z is left out.
+    # Counts: <eos> 3, b 3, a 2, c 2, z 1; a precedes c by the alphabet, and z is left out.
     assert text.words == ("<unk>", "<eos>", "b", "a", "c")
-    assert spoken(text, "train") == [
+    assert words_of(text, "train") == [
         "b",
         "a",
         "b",
@@ -79,16 +79,16 @@ def test_the_vocabulary_is_of_the_training_part(folder):
         "b",
         "<eos>",
     ]
-    assert " ".join(spoken(text, "valid")) == "a <unk> <unk> <eos>"
-    assert " ".join(spoken(text, "test")) == "<unk> <unk> <eos>"
+    assert " ".join(words_of(text, "valid")) == "a <unk> <unk> <eos>"
+    assert " ".join(words_of(text, "test")) == "<unk> <unk> <eos>"
     assert all(getattr(text, part).dtype == torch.int64 for part in PARTS)
 
 
-def test_the_vocabulary_holds_the_most_frequent_words(manual):
+def test_the_vocabulary_has_the_most_frequent_words(manual):
     text, _ = manual
     assert len(text.words) == len(set(text.words)) == 1000
     everything, _ = read("manual", vocabulary=10**6)
-    counts = Counter(spoken(everything, "train"))
+    counts = Counter(words_of(everything, "train"))
     assert text.words == everything.words[:1000], "a larger vocabulary only adds words"
     ranked = [(-counts[word], word) for word in everything.words[1:]]
     assert ranked == sorted(ranked)
@@ -107,7 +107,7 @@ def folder(tmp_path):
     return written
 
 
-def test_text_comes_back_from_its_file(manual, tmp_path):
+def test_a_text_is_read_back_from_its_file(manual, tmp_path):
     text, about = manual
     save_text(tmp_path / "text.safetensors", text, **about)
     found, found_about = load_text(tmp_path / "text.safetensors")
@@ -118,7 +118,7 @@ def test_text_comes_back_from_its_file(manual, tmp_path):
     assert found_about.items() >= about.items()
 
 
-def test_every_word_comes_back(tmp_path):
+def test_every_word_is_read_back(tmp_path):
     few = torch.arange(3)
     words = ("<unk>", "naïve", "’")
     save_text(tmp_path / "text.safetensors", Text(few, few, few, words))

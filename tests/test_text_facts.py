@@ -1,4 +1,4 @@
-"""What is told of a text that was read: counts, share of unknown words, samples, warnings."""
+"""Facts about a text: counts, share of unknown words, samples, warnings."""
 
 import pytest
 from texts import read
@@ -10,7 +10,7 @@ SENTENCES = [f"The cat number {i}, who sat there, ran off. And then?" for i in r
 
 
 def facts(root, content, **changed):
-    """Facts about a text whose parts are in different order."""
+    """Return facts about a text whose parts have different orders."""
     root.mkdir(exist_ok=True)
     for i, part in enumerate(PARTS):
         lines = content[i * len(content) // 3 :] + content[: i * len(content) // 3]
@@ -57,7 +57,7 @@ def apart(sentences):
         (["x\ufffd"] * 9, "words", "the text has U+FFFD"),
     ],
 )
-def test_what_looks_wrong_is_warned_of(tmp_path, content, tokens, message):
+def test_likely_mistakes_cause_a_warning(tmp_path, content, tokens, message):
     assert any(note.startswith(message) for note in warnings(tmp_path, content, tokens=tokens))
 
 
@@ -76,18 +76,18 @@ def test_what_looks_wrong_is_warned_of(tmp_path, content, tokens, message):
         ),
     ],
 )
-def test_what_suits_is_not_warned_of(tmp_path, content, tokens):
+def test_a_suitable_text_causes_no_warning(tmp_path, content, tokens):
     text = "\n".join(content) + "\n"
     (tmp_path / "novel.txt").write_text(text.replace("number", "with the number"))
     text, about = read("folder", tmp_path / "novel.txt", tokens=tokens)
     assert not [fact for fact in text_facts(text, about) if fact.name == "warning"]
 
 
-def test_lines_that_are_in_train_too_are_warned_of(tmp_path):
+def test_lines_that_are_also_in_train_cause_a_warning(tmp_path):
     assert "13 of 13 lines of test are in train too" in warnings(tmp_path, SENTENCES)
 
 
-def test_the_manual_is_not_warned_of(tmp_path):
+def test_the_manual_causes_no_warning(tmp_path):
     text, about = read("manual", tmp_path)
     found = text_facts(text, about)
     assert "warning" not in {fact.name for fact in found}

@@ -1,4 +1,4 @@
-"""Text of one's own: a file or a folder of them, its lines, and the parts that it lacks."""
+"""The user's text: a file or a folder of files, lines, and missing parts."""
 
 import pytest
 from texts import read as read_text
@@ -59,7 +59,7 @@ def test_files_are_found_by_the_part_in_their_names(folder, names):
         ),
     ],
 )
-def test_what_cannot_be_used_is_named(folder, break_it, message):
+def test_unusable_texts_are_named(folder, break_it, message):
     break_it(folder)
     with pytest.raises(DataError, match=message):
         read(folder)
@@ -70,7 +70,7 @@ def test_a_missing_folder_is_named(tmp_path):
         read_text("folder", tmp_path / "nowhere")
 
 
-def test_a_byte_order_mark_is_no_word(folder):
+def test_a_byte_order_mark_is_not_a_word(folder):
     plain = read(folder)
     for part in PARTS:
         file = folder / f"{part}.txt"
@@ -78,21 +78,21 @@ def test_a_byte_order_mark_is_no_word(folder):
     assert read(folder) == plain
 
 
-def test_only_line_feeds_and_returns_end_a_line(folder):
+def test_only_line_feeds_and_carriage_returns_end_a_line(folder):
     (folder / "train.txt").write_bytes("a\nb\r\nc\rd\u2028e\u2029f\u0085g\fh\vi\x1cj\n".encode())
     for how in ("words", "given"):
         assert read(folder, how)["train"] == [("a",), ("b",), ("c",), tuple("defghij")]
 
 
 def numbered(lines, each):
-    """Lines of different words."""
+    """Return lines of distinct words."""
     return "\n".join(" ".join(f"w{i}x{j}" for j in range(each)) for i in range(lines)) + "\n"
 
 
 @pytest.mark.parametrize(("lines", "each"), [(200, 9), (7, 300), (1, 1000)])
 @pytest.mark.parametrize("given", [("train",), ("train", "test"), ("train", "valid")])
-def test_missing_parts_are_cut_from_the_end_of_train(tmp_path, lines, each, given):
-    """Nothing is lost, doubled or out of order, and shares are exact, in one long line too."""
+def test_missing_parts_are_split_off_from_the_end_of_train(tmp_path, lines, each, given):
+    """Nothing is lost, duplicated or reordered, and shares are exact, also for one long line."""
     (tmp_path / "train.txt").write_text(numbered(lines, each))
     for part in given[1:]:
         (tmp_path / f"{part}.txt").write_text(f"{part} is here\n")
@@ -117,7 +117,7 @@ def test_a_single_file_is_a_folder_of_train(tmp_path):
     assert about["tokens"] == "words"
 
 
-def test_a_text_too_short_to_be_cut_is_named(tmp_path):
+def test_a_text_too_short_to_be_split_is_named(tmp_path):
     (tmp_path / "novel.txt").write_text("a b c\n")
     with pytest.raises(
         DataError,

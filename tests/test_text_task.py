@@ -1,4 +1,4 @@
-"""Language modelling as a task of the search: windows, parts, rewards and scores."""
+"""The task of language modelling: windows, parts, rewards and scores."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ QUIET = {"dropout": 0.0, "weight_drop": 0.0, "drop_path": 0.0}
 
 
 def child_of(task, text="0:tanh 1:relu", *, seed=0, run=0, change=lambda weights: None):
-    """A child with the initial weights of a seed."""
+    """Make a child with the initial weights of a seed."""
     weights = {name: weight[None].clone() for name, weight in task.weights(seed).items()}
     change(weights)
     return task.children(weights, [(run, task.space.parse(text))])
@@ -32,8 +32,8 @@ def score(task, part):
     return found
 
 
-def test_training_batches_follow_the_text_and_begin_again():
-    """200 words in 2 rows: 33 windows of 3, each predicting the word after."""
+def test_training_batches_follow_the_text_and_start_again():
+    """200 words in 2 rows make 33 windows of 3, which predict the next word at each position."""
     text, task = tiny_text(), text_task()
     rows = text.train.view(2, 100)
     for number, (inputs, targets) in enumerate(itertools.islice(task.batches(0, [0, 1]), 70)):
@@ -41,10 +41,10 @@ def test_training_batches_follow_the_text_and_begin_again():
         assert torch.equal(inputs, rows[:, at : at + 3].expand(2, 2, 3)), "the same for all runs"
         assert torch.equal(targets, rows[:, at + 1 : at + 4].expand(2, 2, 3))
     later = next(task.batches(40, [9]))
-    assert torch.equal(later[0][0], rows[:, 21:24]), "from any number on"
+    assert torch.equal(later[0][0], rows[:, 21:24]), "batches can start at any number"
 
 
-def test_the_validation_text_is_cut_in_two_disjoint_halves():
+def test_the_validation_text_is_split_into_two_disjoint_halves():
     text = tiny_text(valid=60)
     halves = {"reward": slice(0, 30), "select": slice(30, 60)}
     for part, other in (("reward", "select"), ("select", "reward")):
@@ -59,7 +59,7 @@ def test_the_validation_text_is_cut_in_two_disjoint_halves():
         assert torch.equal(*windows) == (part == "reward")
 
 
-def test_rewards_are_of_windows_from_all_of_their_part():
+def test_rewards_use_windows_from_the_whole_part():
     text, task, random = tiny_text(), text_task(), generator(0)
     rows = text.valid[:30].view(2, 15)
     starts = set()
@@ -83,7 +83,7 @@ def test_the_reward_is_c_over_perplexity_without_dropout():
 
 
 @pytest.mark.parametrize("bias", [1e4, math.nan])
-def test_a_hopeless_child_is_rewarded_with_nothing(bias):
+def test_a_very_bad_child_has_the_reward_0(bias):
     task = text_task()
 
     def spoil(weights):
@@ -92,8 +92,8 @@ def test_a_hopeless_child_is_rewarded_with_nothing(bias):
     assert child_of(task, change=spoil).rewards(*task.sample([generator(0)])) == [0]
 
 
-def test_gradients_are_of_the_mean_and_go_on_from_the_last_window_of_the_same_child():
-    """Gradients end where the window begins."""
+def test_gradients_are_those_of_the_mean_with_the_state_carried_over():
+    """The state is that of the same child after its last window; gradients stop at the window."""
     task, cell = text_task(**QUIET), text_task().space.parse("0:tanh 1:relu")
     own = {name: 10 * weight for name, weight in task.weights(0).items()}
     child = task.children({name: weight[None] for name, weight in own.items()}, [(0, cell)])
@@ -114,7 +114,7 @@ def test_gradients_are_of_the_mean_and_go_on_from_the_last_window_of_the_same_ch
                 )
 
 
-def test_the_gradient_of_a_run_is_of_the_mean_over_its_children():
+def test_the_gradient_of_a_run_is_that_of_the_mean_over_its_children():
     task = text_task(**QUIET)
     weights = {name: weight.expand(2, *weight.shape) for name, weight in task.weights(0).items()}
     batch, randoms = next(task.batches(0, [0, 0])), [generator(0)] * 2
@@ -130,8 +130,8 @@ def test_the_gradient_of_a_run_is_of_the_mean_over_its_children():
 
 
 @pytest.mark.parametrize("kind", ["empirical", "mc", "sketch", "exact"])
-def test_the_fisher_information_is_that_of_the_single_child(kind):
-    """A row is a sample; draws are those of the run's own source of random numbers."""
+def test_the_fisher_information_equals_that_of_a_single_child(kind):
+    """A row is a sample; labels are drawn from the generator of the run."""
     task = text_task(**QUIET)
     texts = ["0:tanh 1:relu", "0:sigmoid 0:identity", "0:relu 0:tanh"]
     seeds = range(3)
@@ -156,8 +156,8 @@ def test_the_fisher_information_is_that_of_the_single_child(kind):
 
 
 @pytest.mark.parametrize("part", ["reward", "select", "test"])
-def test_a_part_is_scored_whole(part):
-    """As one window of all of it, in eval mode; in pieces of 12 steps it is not cut evenly."""
+def test_a_part_is_scored_completely(part):
+    """The score equals that of one long window in eval mode; the last of its windows is shorter."""
     text = tiny_text(valid=62, test=46)
     task = text_task(text, dropout=0.5)
     tokens = {"reward": text.valid[:31], "select": text.valid[31:], "test": text.test}[part]
@@ -168,13 +168,13 @@ def test_a_part_is_scored_whole(part):
     assert task.predictions(part) == rows[:, 1:].numel()
 
 
-def test_guessing_is_the_entropy_of_the_vocabulary():
+def test_a_uniform_guess_has_the_entropy_of_the_vocabulary():
     task = text_task()
     assert task.guessing == pytest.approx(math.log(20))
     assert score(task, "test").nats == pytest.approx(task.guessing, rel=0.02), "before training"
 
 
-def test_weights_are_those_of_the_seed():
+def test_initial_weights_depend_on_the_seed():
     weights = [text_task().weights(seed)["embedding"] for seed in (0, 0, 1)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
@@ -194,7 +194,7 @@ def test_a_text_that_is_too_short_is_refused_by_part(text, changed, message):
         text_task(text, **changed)
 
 
-def test_the_shortest_text_will_do():
+def test_the_shortest_valid_text_is_accepted():
     task = text_task(tiny_text(valid=16, test=4))
     assert task.sample([generator(0)])[1].shape == (1, 2, TASK["steps"])
     assert math.isfinite(score(task, "test").nats)

@@ -1,4 +1,4 @@
-"""Lines are cut into tokens as a reader of their script would, or left as they are."""
+"""Lines are split into tokens by the rules of their script, or left as they are."""
 
 import unicodedata
 
@@ -35,9 +35,9 @@ from wpl_lab.data.text_tokens import tokens
         ("我们今天去公园玩。", list("我们今天去公园玩。")),
         ("東京タワーへ行く", ["東", "京", "タワー", "へ", "行", "く"]),
         ("กินข้าว", ["กิ", "น", "ข้", "า", "ว"]),
-        # What is one character to a reader is one token.
+        # A character as perceived by a reader is one token.
         ("👨\u200d👩\u200d👧 ok 👍🏽 🇫🇷", ["👨\u200d👩\u200d👧", "ok", "👍🏽", "🇫🇷"]),
-        # What cannot be seen is left out.
+        # Invisible characters are left out.
         ("co\u00adoperate\u200e\ufeff a\u200bb", ["cooperate", "a", "b"]),
         ("\u202bשלום\u202c, \u2066a\u2069", ["שלום", ",", "a"]),
         ("a <eos> b <unk> <eos>", ["a", "<eos>", "b", "<unk>"]),
@@ -46,7 +46,7 @@ from wpl_lab.data.text_tokens import tokens
         ("one\u2028two\u0085three\fthree", ["one", "two", "three", "three"]),
     ],
 )
-def test_words_and_marks(line, expected):
+def test_words_and_punctuation(line, expected):
     assert list(tokens(line)) == expected
 
 
@@ -63,7 +63,7 @@ def test_words_and_marks(line, expected):
         ("", []),
     ],
 )
-def test_given_tokens_are_left_as_they_are(line, expected):
+def test_given_tokens_are_not_changed(line, expected):
     assert list(tokens(line, "given")) == expected
 
 
@@ -78,13 +78,13 @@ def test_given_tokens_are_left_as_they_are(line, expected):
         ("a<|endoftext|>b", ["a", "<|endoftext|>", "b"]),
     ],
 )
-def test_characters_have_their_marks(line, expected):
+def test_characters_keep_their_combining_marks(line, expected):
     assert list(tokens(line, "characters")) == expected
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cf"])))
 def test_nothing_is_lost(line):
-    """Oracle: characters joined are the composed line; words hold its letters in their order."""
+    """Joined characters give the composed line; words contain its letters in order."""
     composed = unicodedata.normalize("NFC", line)
     joined = "".join(tokens(line, "characters"))
     assert joined == " ".join(composed.split()).removesuffix("<eos>") or "<eos>" in line

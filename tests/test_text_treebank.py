@@ -1,4 +1,4 @@
-"""Penn Treebank is downloaded, verified and read as it is."""
+"""Penn Treebank is downloaded, verified and read without changes."""
 
 import hashlib
 import http.server
@@ -6,7 +6,7 @@ import threading
 from functools import partial
 
 import pytest
-from texts import read, spoken
+from texts import read, words_of
 
 from wpl_lab.data import text_treebank
 from wpl_lab.data.data_files import DataError
@@ -20,7 +20,7 @@ TREEBANK = {
 
 @pytest.fixture
 def small_ptb(tmp_path, monkeypatch):
-    """A server that holds Penn Treebank's three files, smaller, with checksums to match."""
+    """Serve the three files of Penn Treebank, but smaller, and patch the checksums."""
     served = tmp_path / "served"
     served.mkdir()
     for name, raw in TREEBANK.items():
@@ -38,7 +38,7 @@ def small_ptb(tmp_path, monkeypatch):
 
 def test_ptb_is_downloaded_once(small_ptb, tmp_path):
     text, about = read("ptb", tmp_path / "data")
-    assert spoken(text, "train") == [
+    assert words_of(text, "train") == [
         "the",
         "<unk>",
         "fell",
@@ -50,7 +50,7 @@ def test_ptb_is_downloaded_once(small_ptb, tmp_path):
         "rose",
         "<eos>",
     ]
-    assert " ".join(spoken(text, "test")) == "<unk> rose <eos>"
+    assert " ".join(words_of(text, "test")) == "<unk> rose <eos>"
     assert about["source"] == "ptb"
     for file in small_ptb.iterdir():
         file.unlink()
@@ -82,7 +82,7 @@ def test_a_damaged_file_of_ptb_is_named(small_ptb, tmp_path):
         read("ptb", tmp_path / "data")
 
 
-def test_no_network_says_what_to_do(tmp_path, monkeypatch):
+def test_without_a_network_the_error_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(text_treebank, "_PTB_URL", "http://127.0.0.1:9/")
     with pytest.raises(
         DataError, match=r"ptb.train.txt is missing and cannot be downloaded .* set text.root"

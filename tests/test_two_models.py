@@ -1,4 +1,4 @@
-"""Two models in sequence: runs side by side against one at a time; what each arm promises."""
+"""Two models in sequence: runs side by side compared with single ones, and properties of arms."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ STOPS = ["converged", "0.4", "0.6"]
 
 @pytest.fixture(scope="module")
 def images():
-    """Four classes of 5×5 images, easy to learn."""
+    """Make 5×5 images of four classes that are easy to learn."""
     draw = torch.Generator().manual_seed(0)
     prototypes = torch.randint(0, 200, (4, 1, 5, 5), generator=draw)
     labels = {p: torch.arange(n) % 4 for p, n in (("train", 160), ("valid", 60), ("test", 80))}
@@ -39,7 +39,7 @@ def images():
         p: (prototypes[y] + torch.randint(0, 56, (len(y), 1, 5, 5), generator=draw)).byte()
         for p, y in labels.items()
     }
-    # Some labels of test data are wrong: scores on it differ from scores on other parts.
+    # Some test labels are wrong, so that test scores differ from scores on other parts.
     labels["test"][:20] = (labels["test"][:20] + 1) % 4
     return Images(pixels, labels, {})
 
@@ -56,7 +56,7 @@ def trained(images):
 
 
 def second(images, trained, arm, alphas=(0.0,), shared=2, estimates=None, numbers=None, **changes):
-    """Train by an arm, whose own strength is the first of them."""
+    """Train the second model with an arm, whose own strength is the first of the given ones."""
     models, _, fisher = trained
     return train_second(
         images,
@@ -99,7 +99,7 @@ def test_a_seed_is_the_same_whichever_seeds_it_is_trained_with(images, trained):
 
 
 def one_at_a_time(model, images, purpose, iterations, after_backward=None):
-    """Train one ordinary module with torch.optim.Adam, in double precision."""
+    """Train an ordinary module with torch.optim.Adam in double precision."""
     inputs, labels = images.flat("train")
     adam = torch.optim.Adam(
         model.parameters(), TRAINING["learning_rate"], weight_decay=TRAINING["weight_decay"]
@@ -125,7 +125,7 @@ def fresh(purpose, depth):
 
 
 @pytest.mark.parametrize("arm", ["wpl", "l2"])
-def test_both_models_are_what_ordinary_torch_trains(images, trained, arm):
+def test_both_models_equal_ordinary_modules(images, trained, arm):
     a = fresh("train_first", 4)
     one_at_a_time(a, images, "train_first", 120)
     models, _, fisher = trained
@@ -158,12 +158,12 @@ def test_both_models_are_what_ordinary_torch_trains(images, trained, arm):
 
 
 def score(weights, images, part):
-    """The accuracy of one model, as a user would compute it."""
+    """Compute the accuracy of one model in the ordinary way."""
     inputs, labels = images.flat(part)
     return (mlp.module(weights)(inputs).argmax(1) == labels).double().mean().item()
 
 
-def test_stops_are_judged_on_validation_data_and_reported_on_test_data(images, trained):
+def test_stops_use_validation_data_and_scores_test_data(images, trained):
     models, table, _ = trained
     for i, stop in enumerate(STOPS):
         for seed, row in enumerate(table[table["stop"] == stop].itertuples()):
@@ -173,14 +173,14 @@ def test_stops_are_judged_on_validation_data_and_reported_on_test_data(images, t
             assert stop == "converged" or row.accuracy_valid >= float(stop)
 
 
-def test_a_stop_is_the_first_look_at_which_its_accuracy_is_reached(images, trained):
+def test_a_stop_is_the_first_check_at_which_its_accuracy_is_reached(images, trained):
     _, table, _ = trained
     before = table[(table["stop"] == "0.6") & (table["seed"] == 0)]["iteration"].item() - 5
     weights, *_ = first(images, [0], stops=(), iterations=before)
     assert score({name: p[0, 0] for name, p in weights.items()}, images, "valid") < 0.6
 
 
-def test_what_is_recorded_is_the_score_of_both_models_on_test_data(images, trained):
+def test_records_are_the_scores_of_both_models_on_test_data(images, trained):
     models, _, _ = trained
     weights, history = second(images, trained, "wpl", [5.0])
     last = history[history["iteration"] == 40]
@@ -211,7 +211,7 @@ def test_none_is_wpl_of_strength_zero(images, trained):
         assert (final(history) == final(same)).all()
 
 
-def test_frozen_keeps_the_first_model_and_trains_the_rest(images, trained):
+def test_frozen_does_not_change_the_first_model_and_trains_the_rest(images, trained):
     models, _, _ = trained
     weights, history = second(images, trained, "frozen")
     for name in mlp.layer_names(2):
@@ -273,8 +273,8 @@ def test_too_many_samples_are_refused(images, trained):
         estimate_fisher(trained[0], images, Fisher(kind="mc", samples=161), seeds=[0, 1, 2])
 
 
-def test_importance_of_mas_is_the_mean_slope_of_the_squared_output(images, trained):
-    """One sample and one output after the other, by autograd, in double precision."""
+def test_importance_of_mas_is_the_mean_gradient_of_the_squared_output(images, trained):
+    """It is compared with autograd for each sample and output in double precision."""
     models, _, _ = trained
     found = estimate_mas(models, images, seeds=[0, 1, 2], samples=20)
     inputs, _ = images.flat("train")
@@ -290,8 +290,8 @@ def test_importance_of_mas_is_the_mean_slope_of_the_squared_output(images, train
         torch.testing.assert_close(found[name][1, 2].double(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_path_integral_is_summed_step_by_step(images):
-    """Each step's gradient and move, written down; and the loss falls by about their sum."""
+def test_path_integral_is_the_sum_over_steps(images):
+    """It is computed from recorded gradients and steps, and approximates the fall of the loss."""
     theta = mlp.init([25, 6, 4], [generator(s, "init") for s in (0, 1)])
     start = {name: p.clone() for name, p in theta.items()}
     adam, path = Adam(theta.values(), 1e-3, 0.1), PathIntegral(theta)
@@ -318,7 +318,7 @@ def test_path_integral_is_summed_step_by_step(images):
     torch.testing.assert_close(fall, losses[0] - end, rtol=0.05, atol=0)
 
 
-def test_a_stop_keeps_the_path_that_led_to_it(images, trained):
+def test_a_stop_has_the_path_integral_up_to_it(images, trained):
     _, table, _ = trained
     _, way, _ = first(images, [0, 1, 2])
     reached = table[(table["stop"] == "0.6") & (table["seed"] == 1)]["iteration"].item()
@@ -328,7 +328,7 @@ def test_a_stop_keeps_the_path_that_led_to_it(images, trained):
             assert torch.equal(w[0, 0], way[kind][name][2, 1]), name
 
 
-def test_omega_of_every_model_is_that_of_the_library(images, trained):
+def test_omega_of_every_model_equals_that_of_the_library(images, trained):
     models, _, _ = trained
     how = {"curvature": "ggn", "damping": 0.01, "precision": 0.1}
     found = estimate_omega(models, images, seeds=[0, 1, 2], samples=40, shared=2, **how)["omega"]
@@ -365,7 +365,7 @@ def test_dense_anchor_is_the_gradient_of_its_quadratic_form():
 
 
 def test_a_diagonal_omega_is_wpl(images, trained):
-    """As strong as WPL at the same α, whatever its scale was."""
+    """It is as strong as WPL at the same α, for any scale."""
     _, _, fisher = trained
     rows = torch.cat([fisher[name].flatten(2) for name in mlp.layer_names(2)], 2)
     omega = {"omega": {"omega": 7 * torch.diag_embed(rows)}}
@@ -375,8 +375,8 @@ def test_a_diagonal_omega_is_wpl(images, trained):
         torch.testing.assert_close(dense[name], p, rtol=1e-3, atol=1e-4)
 
 
-def test_an_arm_is_anchored_by_what_its_entry_says(images, trained):
-    """By hand: the importance of the two shared layers, with the mean of their F, run by run."""
+def test_an_arm_is_anchored_by_the_importance_in_its_entry(images, trained):
+    """The importance of the two shared layers is scaled by hand to the mean of their F, by run."""
     models, _, fisher = trained
     _, path, _ = first(images, [0, 1, 2])
     own = {
@@ -411,7 +411,7 @@ STRENGTHS = {
 
 @pytest.fixture
 def opposed(images):
-    """The first two classes, and the same images once more with opposite labels."""
+    """Return images of the first two classes, and the same images with opposite labels."""
     kept = {p: y < 2 for p, y in images.labels.items()}
     pixels = {p: images.pixels[p][k].repeat(2, 1, 1, 1) for p, k in kept.items()}
     labels = {p: images.labels[p][k] for p, k in kept.items()}
@@ -431,7 +431,7 @@ def test_split_is_the_two_models_experiment_with_every_layer_shared(opposed):
         assert mean[arm, 1e6] > mean["none", 0.0], arm
     assert mean["joint", 0.0] == pytest.approx(0.5, abs=0.15), "it sees both labels"
 
-    # By hand: labels 0, 1 are the first task; 2, 3 the second, on the same two outputs.
+    # By hand: labels 0, 1 are the first task, and 2, 3 the second, with the same two outputs.
     halves = []
     for half in (0, 1):
         kept = {p: images.labels[p] // 2 == half for p in images.labels}
@@ -453,7 +453,7 @@ def test_split_is_the_two_models_experiment_with_every_layer_shared(opposed):
     assert row["accuracy_second"] == pytest.approx(score(network, b, "test"))
 
 
-def test_module_and_stacked_runs_agree():
+def test_a_module_and_stacked_runs_agree():
     weights = mlp.init([5, 4, 3], [generator(s, "init") for s in (0, 1)])
     x = torch.randn(2, 5, 7)
     stacked = mlp.forward(weights, x)  # (run, class, sample)
@@ -462,7 +462,7 @@ def test_module_and_stacked_runs_agree():
         torch.testing.assert_close(model(x[run].T).T, stacked[run])
 
 
-def test_initial_weights_are_distributed_as_those_of_a_linear_layer():
+def test_initial_weights_have_the_distribution_of_a_linear_layer():
     torch.manual_seed(0)
     mine = mlp.init([200, 300, 2], [generator(0, "init")])
     linear = nn.Linear(200, 300)

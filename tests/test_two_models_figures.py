@@ -1,4 +1,4 @@
-"""Figures of the two models, drawn from made-up tables: every arm is in every one, with n and α."""
+"""Figures of the two models, plotted from made-up tables, show every arm with n and α."""
 
 import os
 import runpy
@@ -24,7 +24,7 @@ FIGURES = {
 
 
 def history(arms, seeds, shared, stops):
-    """Records in which every arm keeps a little more of A than the one before it."""
+    """Make records in which each arm retains a little more of A than the arm before it."""
     random = np.random.default_rng(0)
     rows = []
     for place, arm in enumerate(arms):
@@ -42,7 +42,7 @@ def history(arms, seeds, shared, stops):
 
 
 def tables(folder, seeds):
-    """What evaluate_forgetting writes."""
+    """Make the tables of evaluate_forgetting."""
     everywhere = chosen(["default"], "shared")
     headline = [*everywhere, *chosen(["default"], "headline")]
     parts = [history(everywhere, seeds, 1, ["converged", "0.4"])]
@@ -62,7 +62,7 @@ def made(tmp_path_factory):
 
 
 def draw(rule, folder, tmp_path, monkeypatch):
-    """Run the script of a rule; return its SVG, whose text is text."""
+    """Run the script of a rule, and return its SVG, in which text is stored as text."""
     monkeypatch.setenv("WORKFLOW_PID", str(os.getpid()))
     monkeypatch.syspath_prepend(SCRIPTS)
     png, svg = (tmp_path / f"{rule}.{kind}" for kind in ("png", "svg"))
@@ -80,7 +80,7 @@ def draw(rule, folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("rule", FIGURES)
-def test_every_arm_is_drawn_in_its_colour(rule, made, tmp_path, monkeypatch):
+def test_every_arm_is_plotted_in_its_colour(rule, made, tmp_path, monkeypatch):
     svg = draw(rule, made, tmp_path, monkeypatch)
     arms = {*chosen(["default"], "shared"), *chosen(["default"], "headline")}
     arms |= {*chosen(["default"], "split")} if rule == "plot_tradeoff" else set()
@@ -90,14 +90,14 @@ def test_every_arm_is_drawn_in_its_colour(rule, made, tmp_path, monkeypatch):
     assert "n = 6" in svg
 
 
-def test_the_trade_off_names_strengths_and_what_is_off_its_scale(made, tmp_path, monkeypatch):
+def test_the_trade_off_names_strengths_and_arms_beyond_its_axes(made, tmp_path, monkeypatch):
     svg = draw("plot_tradeoff", made, tmp_path, monkeypatch)
-    assert svg.count("A gains") == 1, "joint, where A was stopped"
+    assert svg.count("A gains") == 1, "joint, for A stopped early"
     assert "α = " in svg
 
 
 @pytest.mark.parametrize("rule", FIGURES)
-def test_few_seeds_are_drawn_without_intervals(rule, tmp_path, monkeypatch):
+def test_few_seeds_are_plotted_without_intervals(rule, tmp_path, monkeypatch):
     assert "n = 2" in draw(rule, tables(tmp_path, 2), tmp_path, monkeypatch)
 
 

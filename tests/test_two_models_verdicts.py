@@ -1,4 +1,4 @@
-"""What is made of the scores of two models: numbers, verdicts at equal retention, findings."""
+"""The evaluation of two models: numbers, verdicts at equal retention, findings."""
 
 import math
 
@@ -26,7 +26,7 @@ OWN = {"wpl": 10.0, "l2": 10.0, "ewc": 10.0}
 
 
 def history_of(scores, shared=2, stop="converged"):
-    """Records of runs that begin at .9 and .1 and end at the given scores of A and B, by seed."""
+    """Make records of runs from .9 and .1 to the given scores of A and B, by seed."""
     return pd.DataFrame(
         {
             "shared": shared,
@@ -43,7 +43,7 @@ def history_of(scores, shared=2, stop="converged"):
 
 
 def judged(scores, **case):
-    """The verdicts on some scores, by quantity, arm and what it is compared with."""
+    """Return the verdicts on scores, by quantity, arm and the arm that it is compared with."""
     table = verdicts(comparison.final_scores(history_of(scores, **case)))
     assert table["claim"].is_unique
     return table.set_index(["quantity", "arm", "against"])
@@ -96,7 +96,7 @@ def random_curve(seed, seeds=8):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_trade_off_is_read_off_its_mean_curve(seed):
+def test_a_trade_off_is_interpolated_on_its_mean_curve(seed):
     of = random_curve(seed)
     for share in (0.1, 0.5, 0.9):
         after = of.after[0].mean() * (1 - share) + of.after[-1].mean() * share
@@ -104,14 +104,14 @@ def test_a_trade_off_is_read_off_its_mean_curve(seed):
         line = np.interp(after, of.after.mean(1), of.second.mean(1))
         assert found.second.mean() == pytest.approx(line)
         place = np.interp(after, of.after.mean(1), np.arange(5.0))
-        if place > 1:  # between strengths that are not 0
+        if place > 1:  # between nonzero strengths
             assert math.log10(found.alpha) == pytest.approx(place - 1)
         else:
             assert found.alpha == pytest.approx(place)
 
 
-def test_the_spread_over_seeds_is_that_of_the_point_on_the_curve():
-    """Against the jackknife: what the interpolated mean does when a seed is left out."""
+def test_the_variance_over_seeds_is_that_of_the_point_on_the_curve():
+    """It is compared with the jackknife: the interpolated mean without each of the seeds."""
     of = random_curve(7, seeds=30)
     after = (of.after[1].mean() + of.after[2].mean()) / 2
     found = at_retention(of, after).second
@@ -129,7 +129,7 @@ def test_a_retention_that_is_not_reached_has_no_point():
     assert at_retention(of, of.after[0].mean()) is None, "no remedy is needed for it"
 
 
-def test_trade_offs_begin_with_no_remedy_and_are_paired_by_seed():
+def test_trade_offs_start_with_no_remedy_and_are_paired_by_seed():
     scores = comparison.final_scores(history_of(SCORES).sample(frac=1, random_state=1))
     of = trade_off(scores, "wpl", {1.0, 10.0})
     assert of.alphas.tolist() == [0.0, 1.0, 10.0]
@@ -148,7 +148,7 @@ def test_trade_offs_begin_with_no_remedy_and_are_paired_by_seed():
         ((0.6, 0.85), (0.6, 0.85), "neither reaches it"),
     ],
 )
-def test_anchors_are_compared_where_they_protect_equally(wpl, l2, verdict):
+def test_anchors_are_compared_at_equal_retention(wpl, l2, verdict):
     weak = {("wpl", 1.0): [(0.6, 0.9)] * SEEDS, ("l2", 1.0): [(0.6, 0.9)] * SEEDS}
     ends = {("wpl", 10.0): [wpl] * SEEDS, ("l2", 10.0): [l2] * SEEDS}
     row = judged(SCORES | weak | ends).loc["second at equal retention", "wpl", "l2"]
@@ -158,7 +158,7 @@ def test_anchors_are_compared_where_they_protect_equally(wpl, l2, verdict):
 
 
 def test_a_stronger_grid_does_not_make_an_anchor_better():
-    """L2 is the same anchor, ten times weaker: at one α it seems worse, at equal retention not."""
+    """L2 is the same anchor, ten times weaker: worse at the same α, equal at equal retention."""
     noise = np.random.default_rng(0).normal(0, 0.002, (4, SEEDS))
     points = [(0.55, 0.89), (0.7, 0.88), (0.88, 0.85), (0.899, 0.80)]
     ends = [[(a + e, b - e) for e in noise[i]] for i, (a, b) in enumerate(points)]
@@ -204,14 +204,14 @@ def test_verdicts_of_costs_and_bounds():
     assert (table["n"].dropna() == SEEDS).all()
 
 
-def test_nothing_forgotten_is_nothing_to_compare():
+def test_without_forgetting_there_is_no_comparison():
     scores = SCORES | {("none", 0.0): [(0.95, 0.9)] * SEEDS}
     table = judged(scores)
     assert table.loc["second at equal retention", "wpl", "l2"]["verdict"] == "nothing is forgotten"
     assert table.loc["forgetting", "wpl", "none"]["verdict"] == "more forgetting"
 
 
-def test_findings_hold_every_number_and_verdict():
+def test_findings_contain_every_number_and_verdict():
     split = {("ewc" if arm == "wpl" else arm, alpha): s for (arm, alpha), s in SCORES.items()}
     history = pd.concat([history_of(SCORES), history_of(split, shared="split")])
     scores = comparison.final_scores(history)
@@ -230,5 +230,5 @@ def test_findings_hold_every_number_and_verdict():
         assert by_name[reference][5] == "5.0 [5.0, 5.0]"
         assert by_name[TITLES["none"]][1] == "52.5%"
         assert f"**{reference}, primary outcome: no difference is shown**" in case
-        assert "adjusted p = 0.062" in case, "2/64, twice: of two cases"
+        assert "adjusted p = 0.062" in case, "2/64, times two cases"
     assert "mc, of 77 samples" in text

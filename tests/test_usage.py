@@ -1,4 +1,4 @@
-"""What jobs took: told by each job, added up by `make usage`."""
+"""Time and memory of jobs, reported by each job and added up by `make usage`."""
 
 import json
 
@@ -21,13 +21,13 @@ def test_jobs_are_added_up_by_rule():
     assert second.split() == ["plot", "1", "1.0", "1.0", "2.0", "90"]
 
 
-def test_nothing_has_run(tmp_path, monkeypatch, capsys):
+def test_without_a_run_there_is_a_message(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert usage.main() == 1
     assert "logs/progress.jsonl" in capsys.readouterr().err
 
 
-def test_every_job_tells(recorded, monkeypatch, capsys):
+def test_every_job_reports_its_usage(recorded, monkeypatch, capsys):
     monkeypatch.chdir(recorded.path)
     assert usage.main() == 0
     rows = [row.split() for row in capsys.readouterr().out.splitlines()[1:]]

@@ -1,4 +1,4 @@
-"""The workflow from a new user's side: what a change runs again, and what it leaves alone."""
+"""The workflow for a user: a first run, and the jobs that each kind of change runs again."""
 
 import json
 import re
@@ -84,7 +84,7 @@ def test_same_bytes_on_one_core_in_another_order(recorded, tmp_path):
         ("wpl.alpha", 3.0, JUDGED | {"train_second"}),
         ("l2.alpha", 1000, set()),  # 1000 is 1000.0
         ("tradeoff.alphas", [20.0], JUDGED | {"train_second"}),
-        # 1000.0 is the own strength of the arms: only what results say of their params changes.
+        # 1000.0 is the strength of the arms already: only the params stored with results change.
         ("tradeoff.alphas", [10.0], JUDGED),
         ("second.iterations", 90, JUDGED | {"train_second", "train_split"}),
         ("omega.damping", 0.01, JUDGED | {"estimate_importance", "train_second"}),
@@ -106,11 +106,11 @@ def test_same_bytes_on_one_core_in_another_order(recorded, tmp_path):
         ("search.text.standalone.batches", 7, RANKED | {"train_standalone"}),
         ("search.text.standalone.random", 2, RANKED | {"retrain_random"}),
         ("search.text.full.enas", ["none", "wpl", "l2"], SEARCHED),
-        # Of an arm that does not run: only what results say of their params changes.
+        # A setting of an arm that does not run: only the params stored with results change.
         ("search.text.plasticity.decay_from", 0, RANKED),
     ],
 )
-def test_a_parameter_reruns_what_reads_it(planning, key, value, expected):
+def test_a_parameter_reruns_the_jobs_that_read_it(planning, key, value, expected):
     planning.set(key, value)
     assert set(planning.planned()) == expected
 
@@ -145,8 +145,8 @@ def test_an_edit_of_the_library_reruns_the_jobs_that_import_it(planning, module,
     assert set(planning.planned()) == expected
 
 
-def test_a_seed_that_is_added_trains_alone(planning):
-    """The jobs of the others are as they were, where they hold as many as fit into one."""
+def test_an_added_seed_is_trained_alone(planning):
+    """The jobs of other seeds do not change if they are full."""
     planning.set("seeds_per_job", 2)
     planning.set("seeds", [0, 1, 2])
     planned = planning.planned()
@@ -169,7 +169,7 @@ def test_an_edit_of_the_table_of_arms_trains_nothing(planning, file, old, new):
     assert set(planning.planned()) == JUDGED | RANKED
 
 
-def test_an_edit_of_the_code_of_one_task_leaves_the_other_alone(planning):
+def test_an_edit_of_the_code_of_one_task_does_not_rerun_the_other(planning):
     with (planning.path / "src/wpl_lab/search/spaces/image_task.py").open("a") as stream:
         stream.write("\nEDITED = True\n")
     assert table(planning.plan("search_text")) == {}
@@ -177,22 +177,22 @@ def test_an_edit_of_the_code_of_one_task_leaves_the_other_alone(planning):
 
 
 def test_an_edit_of_a_declaration_runs_nothing(planning):
-    """Whether the values of params.yaml are valid is no matter of a job."""
+    """A job does not depend on the checks of params.yaml."""
     with (planning.path / "src/wpl_lab/search/spaces/image_settings.py").open("a") as stream:
         stream.write("\nEDITED = True\n")
     assert planning.planned() == {}
 
 
-def test_an_edit_of_text_reruns_nothing(planning):
-    """Of docstrings, comments and layout, in every file."""
+def test_an_edit_of_docstrings_and_comments_reruns_nothing(planning):
+    """Docstrings, comments and layout are changed in every file."""
     for file in (planning.path / "src").rglob("*.py"):
         text = file.read_text()
         file.write_text(f'"""A word."""\n\n\n# And one more.\n{text}' if text else text)
     assert planning.planned() == {}
 
 
-def test_an_edit_that_changes_no_result_stops_there(project):
-    """The reader of images changes, the images do not: nothing is trained again."""
+def test_an_edit_that_does_not_change_a_result_stops_there(project):
+    """The reader of images changes, but the images do not, so nothing is trained again."""
     with (project.path / "src/wpl_lab/data/image_sources.py").open("a") as file:
         file.write("\nEDITED = True\n")
     project("snakemake --cores all --quiet all --until prepare_data")
@@ -200,7 +200,7 @@ def test_an_edit_that_changes_no_result_stops_there(project):
     assert "Nothing to be done" in project("snakemake --cores all")
 
 
-def test_text_of_ones_own_is_read_again_when_it_changes(project, tmp_path):
+def test_a_users_text_is_read_again_when_it_changes(project, tmp_path):
     for part in ("train", "valid", "test"):
         (tmp_path / f"{part}.txt").write_text(f"once upon a {part}\n")
     project.set("text.source", "folder")
@@ -228,7 +228,7 @@ def test_a_failing_job_is_explained_in_one_line_and_loses_nothing(project):
     )
     assert expected in printed
     assert "Traceback" not in printed
-    # What does not depend on it runs; the split has less data, and takes all there is.
+    # Independent jobs run; the split has less data, and uses all of it.
     failing = [*ESTIMATED, "evaluate_data/data"]
     assert project.ran() == [*failing, "train_split/from0"]
     project.set("fisher.samples", 100)
@@ -237,7 +237,7 @@ def test_a_failing_job_is_explained_in_one_line_and_loses_nothing(project):
     assert project.results() == before
 
 
-def test_results_that_nothing_asks_for_are_removed_by_a_full_run_only(project):
+def test_obsolete_results_are_removed_by_a_full_run_only(project):
     (project.path / "results/train_second/notes.md").write_text("mine")
     (project.path / "results/train_second/.from0.csv.77.tmp").write_text("of a job that was killed")
     project.set("compare.arms", ["none", "wpl", "l2", "frozen"])
@@ -250,8 +250,8 @@ def test_results_that_nothing_asks_for_are_removed_by_a_full_run_only(project):
     assert project.ran() == sorted(JUDGED_JOBS)
 
 
-def test_a_killed_run_goes_on_where_it_was(project):
-    """SIGKILL of Snakemake with jobs running: no orphan, no lock to remove, no job lost."""
+def test_a_killed_run_resumes(project):
+    """After SIGKILL of Snakemake there are no orphans and no locks, and no finished job is lost."""
     expected = project.results()
     for lost in ("train_second", "evaluate_forgetting", "plot_two_models"):
         shutil.rmtree(project.path / "results" / lost)

@@ -1,4 +1,4 @@
-"""How tests read texts."""
+"""Helpers for tests that read texts."""
 
 from wpl_lab.data.data_settings import TextData
 from wpl_lab.data.text_sources import read_text
@@ -11,6 +11,6 @@ def read(source, root="unused", **changed):
     return read_text(TextData(source=source, root=str(root), **given | changed))
 
 
-def spoken(text, part):
-    """The words of a part."""
+def words_of(text, part):
+    """Return the words of a part."""
     return [text.words[i] for i in getattr(text, part).tolist()]

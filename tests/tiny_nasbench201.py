@@ -1,4 +1,4 @@
-"""The task of NAS-Bench-201 at a size for tests."""
+"""The task of NAS-Bench-201 at a size suitable for tests."""
 
 import torch
 
@@ -10,7 +10,7 @@ from wpl_lab.seeding import generator
 
 
 def noise(counts=(40, 24, 12), size=5):
-    """Images of three classes, in which nothing can be learnt."""
+    """Return random images with random labels of three classes."""
     random = generator(0, "noise")
     labels = {part: torch.arange(count) % 3 for part, count in zip(PARTS, counts, strict=True)}
     pixels = {

@@ -1,4 +1,4 @@
-"""Searches small enough for tests: on a text of 20 words, and on a task that knows no text."""
+"""Searches small enough for tests: on a text of 20 words, and on a task without text."""
 
 import math
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ TASK = {
 
 
 def tiny_text(*, valid=60, test=40):
-    """A text in which a word is followed by one of three: there is something to learn."""
+    """Return a text in which each word is followed by one of three, so that it can be learnt."""
     random, word, tokens = generator(0, "text"), 0, []
     for step in torch.randint(1, 4, (200 + valid + test,), generator=random).tolist():
         word = (3 * word + step) % len(WORDS)
@@ -89,7 +89,7 @@ def training(**changed):
 
 
 def run_seeds(task, checkpoints, *, arm="wpl", protect=None, learn=None, **changed):
-    """Search side by side, with the settings above but for what is changed."""
+    """Search with several seeds side by side, with the settings above and some changes."""
     return search(
         task,
         arm=ARMS[arm],
@@ -121,7 +121,7 @@ CASES = {
 
 @dataclass(frozen=True)
 class Pair:
-    """An architecture of two choices; it prints as ``1-2``."""
+    """An architecture of two choices, printed as ``1-2``."""
 
     first: int
     second: int
@@ -131,7 +131,7 @@ class Pair:
 
 
 class PairSpace:
-    """Two decisions of three choices each."""
+    """A space of two decisions with three choices each."""
 
     options = (3, 3)
     roles = ("first", "second")
@@ -148,7 +148,7 @@ class PairSpace:
 
 
 class PairChildren:
-    """One after the other, by autograd."""
+    """Children computed one after the other, with autograd."""
 
     def __init__(self, task, weights, children):
         self.task, self.weights, self.children = task, weights, children
@@ -202,7 +202,7 @@ class PairChildren:
 
 
 class PairTask:
-    """Points in three classes; a pair of layers is rewarded for what it shares with the best."""
+    """Points in three classes; the reward of a pair is the number of choices of the best pair."""
 
     best = Pair(2, 1)
     guessing = math.log(3)
@@ -248,7 +248,7 @@ class PairTask:
 
 
 def drive(learning, reward):
-    """Let a strategy learn from a function of genotypes; its rows."""
+    """Let a strategy learn from a function of genotypes, and return its rows."""
     rewards = None
     while True:
         try:
@@ -259,7 +259,7 @@ def drive(learning, reward):
 
 
 class Altered:
-    """A task whose n-th training losses in this process are what a function makes of them."""
+    """A task in which a function changes the training losses of certain steps."""
 
     def __init__(self, task, at, change):
         self._task, self._at, self._change, self._calls = task, at, change, count()

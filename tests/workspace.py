@@ -23,13 +23,13 @@ RULES = {
     for file in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
     for name, body in RULE.findall(file.read_text())
 }
-"""The rules of the workflow, with what they say."""
+"""The rules of the workflow: body by name."""
 PLOTS = [f"plot_two_models/{figure}" for figure in ("convergence", "forgetting", "tradeoff")]
-"""The jobs that draw the figures of the two models."""
+"""The jobs that plot the figures of the two models."""
 
 
 def overlay(params, changes):
-    """Lay changes over params, as Snakemake's --configfile does."""
+    """Merge changes into params, as Snakemake's --configfile does."""
     merged = dict(params)
     for key, value in changes.items():
         deep = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -46,7 +46,7 @@ class Workspace:
 
     @classmethod
     def create(cls, path):
-        """Copy what git knows and does not ignore; results are left out."""
+        """Copy the files that git tracks or would add, without results."""
         listed = subprocess.check_output(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT
         )
@@ -66,12 +66,12 @@ class Workspace:
         return Workspace(path)
 
     def __call__(self, command, *, fails=False, fresh=False):
-        """Run a shell command here; return what it printed.
+        """Run a shell command in the working copy, and return its output.
 
         Args:
-            command: Snakemake or DVC by itself is forked from a process that has loaded it.
-            fails: Whether it is to fail.
-            fresh: Whether Python is started for it, and for each job, as a user does.
+            command: Snakemake or DVC alone is forked from a process that has imported it.
+            fails: Whether the command must fail.
+            fresh: Whether Python is started anew for the command and for each job, as for a user.
         """
         if preloaded.understands(command) and not fresh:
             code, printed = preloaded.run(command, self.path, self.environment())
@@ -94,8 +94,8 @@ class Workspace:
         return process.returncode, process.stdout
 
     def begin(self, command):
-        """Start a shell command here, in a session of its own; its output can be read."""
-        # A shell starts what runs in the background with Ctrl-C ignored, tests included.
+        """Start a shell command in a session of its own, with its output in a pipe."""
+        # A shell starts background processes, such as these tests, with SIGINT ignored.
         ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
         run = subprocess.Popen(
             f"exec {command}",
@@ -112,14 +112,14 @@ class Workspace:
         return run
 
     def end(self):
-        """Kill what a test that has failed leaves running."""
+        """Kill the processes that a failed test has left running."""
         for run in self.begun:
             if run.poll() is None:
                 os.killpg(run.pid, signal.SIGKILL)
                 run.communicate()
 
     def jobs(self):
-        """The scripts that run here: name by process id."""
+        """Return the scripts that are running in the working copy: name by process id."""
         script = re.compile(
             rf"^ *(\d+) \S*python\S* {self.path}/\.snakemake/scripts/\w+\.(\w+)\.py", re.MULTILINE
         )
@@ -127,7 +127,7 @@ class Workspace:
         return {int(pid): name for pid, name in script.findall(listed)}
 
     def environment(self):
-        """A user's environment, without what a run around the tests may have set."""
+        """Return a user's environment, without variables set by a run that contains the tests."""
         dropped = ("SNAKEMAKE", "PYTHONPATH", "CORES", "WORKFLOW_PID", "DVC")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
         name = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b"}
@@ -140,7 +140,7 @@ class Workspace:
         (self.path / file).write_text(text.replace(old, new))
 
     def set(self, key, value):
-        """Change one number of params.yaml."""
+        """Change one value in params.yaml."""
         for name in reversed(key.split(".")):
             value = {name: value}
         params = yaml.safe_load((self.path / "params.yaml").read_text())
@@ -148,16 +148,16 @@ class Workspace:
         (self.path / "params.yaml").write_text(text)
 
     def plan(self, *arguments, fails=False):
-        """What a dry run prints."""
+        """Return the output of a dry run."""
         dry = ["--dry-run", "--cores", "1", "--quiet", "rules"]
         return self(shlex.join(["snakemake", *arguments, *dry]), fails=fails)
 
     def planned(self):
-        """The rules that a run would run."""
+        """Return the rules that would run, with their numbers of jobs."""
         return table(self.plan())
 
     def ran(self):
-        """The jobs that have run since the last call: a job that is only restored logs nothing."""
+        """Return the jobs that have run since the last call; a job that was restored has no log."""
         logs = self.path / "logs"
         written = [p for p in logs.rglob("*.log") if p.stat().st_size]
         names = sorted(str(p.relative_to(logs).with_suffix("")) for p in written)
@@ -165,12 +165,12 @@ class Workspace:
         return names
 
     def order(self):
-        """The jobs that have run, by the time at which they ended."""
+        """Return the logs of the jobs that have run, in the order in which they ended."""
         logs = [p for p in (self.path / "logs").rglob("*.log") if p.stat().st_size]
         return [p.relative_to(self.path) for p in sorted(logs, key=lambda p: p.stat().st_mtime)]
 
     def results(self):
-        """All results by name, bytes."""
+        """Return the bytes of all results by name."""
         found = (self.path / "results").rglob("*")
         return {
             str(p.relative_to(self.path)): p.read_bytes()
@@ -180,12 +180,12 @@ class Workspace:
 
 
 def rules(jobs):
-    """The rules of some jobs, which are called by their logs."""
+    """Return the rules of jobs that are named by their logs."""
     return {job.partition("/")[0] for job in jobs}
 
 
 def table(printed):
-    """The rules of the jobs that a dry run has printed, with their number."""
+    """Parse the output of a dry run: number of jobs by rule."""
     rows = printed.partition("Job stats:")[2].splitlines()
     return {row.split()[0]: int(row.split()[1]) for row in rows if _is_row(row)}
 
@@ -196,13 +196,13 @@ def _is_row(line):
 
 
 def wait_until(condition, run=None, *, seconds=600, every=0.05):
-    """Wait until a condition holds, however slow the machine is.
+    """Wait until a condition holds, also on a slow machine.
 
     Args:
-        condition: What is to hold.
-        run: A process without which it never will: its end, with what it printed, is an error.
-        seconds: After which waiting is an error.
-        every: Seconds between two looks.
+        condition: Returns whether it holds.
+        run: A process that must keep running until then; its early end is an error with its output.
+        seconds: Time limit, after which waiting is an error.
+        every: Seconds between two checks.
     """
     end = time.monotonic() + seconds
     while not condition():

@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: equations as MathML, and pages and figures that stand outside of ``docs/``."""
+"""Hooks of MkDocs for equations as MathML, and for pages and figures outside of ``docs/``."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = "project"
-"""Folder of the site that holds copies of files of the repository outside of ``docs/``."""
+"""Folder of the site with copies of files of the repository outside of ``docs/``."""
 
 CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 EQUATION = re.compile(r"\$\$(.+?)\$\$|(?<![\w\\$])\$([^$\n]+?)\$(?![\w$])", re.DOTALL)
@@ -34,7 +34,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:  # noqa: ARG001
-    """Render a page's equations, and lead its links to files outside of ``docs/`` to copies."""
+    """Render the equations of a page, and redirect its links outside of ``docs/`` to copies."""
     source = Path(page.file.abs_src_path)
     here = Path(page.file.src_uri).parent
 
@@ -46,13 +46,13 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         return f"{match[1]}{place}{match[3]}"
 
     parts = CODE.split(markdown)
-    for i in range(0, len(parts), 2):  # the others are code
+    for i in range(0, len(parts), 2):  # odd parts are code
         parts[i] = LINK.sub(link, EQUATION.sub(_mathml, parts[i]))
     return "".join(parts)
 
 
 def _file(target: str, source: Path) -> Path | None:
-    """Return the file that a link leads to, if it is one of the repository."""
+    """Return the target of a link if it is a file of the repository."""
     if "://" in target or target.startswith("mailto:"):
         return None
     file = Path(os.path.normpath(source.parent / target))
@@ -67,7 +67,7 @@ def _place(file: Path, docs: Path) -> str:
 
 
 def _mathml(match: re.Match[str]) -> str:
-    """Convert LaTeX between dollars to MathML, which browsers draw without a script."""
+    """Convert LaTeX between dollars to MathML, which browsers render without a script."""
     display = "block" if match[1] else "inline"
     mathml = convert((match[1] or match[2]).strip(), display=display)
-    return f"<span>{mathml}</span>"  # a line that begins with <math> would be a block of its own
+    return f"<span>{mathml}</span>"  # a line that starts with <math> would be a block of its own

@@ -1,4 +1,4 @@
-"""A headless Chromium, by its remote protocol: https://chromedevtools.github.io/devtools-protocol."""
+"""A headless Chromium with its protocol https://chromedevtools.github.io/devtools-protocol."""
 
 import contextlib
 import itertools
@@ -17,7 +17,7 @@ MISSING = f"no browser: none of {', '.join(NAMES)} is installed (Debian: apt-get
 class Page:
     """An open page.
 
-    Messages go through two pipes, each ended by a zero byte.
+    Messages are exchanged through two pipes; each ends with a zero byte.
     """
 
     def __init__(self, commands, messages):
@@ -52,12 +52,12 @@ class Page:
         return json.loads(message)
 
     def events(self, method):
-        """What has been told so far, by name."""
-        self("Runtime.evaluate", expression="0")  # whatever is under way is read
+        """Return the events so far, by name."""
+        self("Runtime.evaluate", expression="0")  # reads all pending messages
         return [e["params"] for e in self._events if e["method"] == method]
 
     def evaluate(self, expression, **options):
-        """The value of a JavaScript expression."""
+        """Evaluate a JavaScript expression."""
         done = self("Runtime.evaluate", expression=expression, returnByValue=True, **options)
         assert "exceptionDetails" not in done, (expression, done)
         return done["result"].get("value")
@@ -70,7 +70,7 @@ class Page:
             time.sleep(0.1)
 
     def faults(self):
-        """Errors of scripts, and what was fetched from anywhere else."""
+        """Return errors of scripts, and requests to other hosts."""
         thrown = [e["exceptionDetails"]["text"] for e in self.events("Runtime.exceptionThrown")]
         addresses = [e["request"]["url"] for e in self.events("Network.requestWillBeSent")]
         return thrown + [a for a in addresses if not a.startswith(("file:", "data:", "about:"))]

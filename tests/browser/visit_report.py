@@ -1,6 +1,6 @@
-"""The report in a headless Chromium, which visits every entry: `make test-browser`.
+"""Open every entry of the report in a headless Chromium: `make test-browser`.
 
-REPORT=report.html visits one that is there; else one of the small configuration is made.
+REPORT=report.html opens an existing report; by default, one is made with the small configuration.
 """
 
 import base64
@@ -51,7 +51,7 @@ def page(report):
 
 
 def shot(page, name):
-    """Keep a picture, where SHOTS says so."""
+    """Save a screenshot if SHOTS names a folder."""
     if "SHOTS" in os.environ:
         made = base64.b64decode(page("Page.captureScreenshot")["data"])
         (Path(os.environ["SHOTS"]) / f"{name}.png").write_bytes(made)
@@ -66,7 +66,7 @@ def test_it_opens_with_the_claims(page):
     assert "the paper against here" in page.evaluate("document.querySelector('.start').innerText")
     assert page.evaluate("document.querySelector('.start').offsetWidth") > 600
     top = page.evaluate("document.querySelector('.start h2').getBoundingClientRect().top")
-    assert 0 <= top < 500, "the first heading is seen"
+    assert 0 <= top < 500, "the first heading is visible"
     page.wait("document.querySelectorAll('canvas, svg.marks').length > 0")
     shot(page, "start")
     assert page.faults() == []

@@ -1,4 +1,4 @@
-"""The workflow on a real Slurm of one node, which tests/cluster/slurm.sh starts."""
+"""The workflow on a real Slurm cluster of one node, started by tests/cluster/slurm.sh."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ RUN = "SNAKEMAKE_PROFILE=profiles/slurm snakemake --cores all"
 
 
 def on_slurm(folder):
-    """What Slurm remembers of the jobs of a working copy, by rule and wildcards."""
+    """Return the records of Slurm about the jobs of a working copy, by rule and wildcards."""
     shown = subprocess.check_output(["scontrol", "show", "jobs", "--oneliner"], text=True)
     jobs = (dict(w.split("=", 1) for w in line.split() if "=" in w) for line in shown.splitlines())
     return [job for job in jobs if job.get("WorkDir") == str(folder)]
@@ -23,17 +23,17 @@ def on_slurm(folder):
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
-    """The project with all results made on this machine, without Slurm."""
+    """Return the project with all results made without Slurm."""
     workspace = Workspace.create(tmp_path_factory.mktemp("here") / "project")
     workspace("snakemake --cores all --quiet all")
     return workspace
 
 
 def project(path):
-    """A working copy in which nothing has run."""
+    """Make a working copy in which nothing has run."""
     workspace = Workspace.create(path)
     with (path / "profiles/slurm/config.yaml").open("a") as profile:
-        # Without accounting, jobs that have ended are found in the queue.
+        # Without accounting, the queue lists jobs that have ended.
         profile.write("slurm-status-command: squeue\n")
         profile.write("slurm-init-seconds-before-status-checks: 2\n")
         profile.write("seconds-between-status-checks: 2\n")
@@ -43,7 +43,7 @@ def project(path):
 
 @pytest.fixture(scope="module")
 def there(tmp_path_factory):
-    """The same made on Slurm, by DVC."""
+    """Return the project with all results made on Slurm by DVC."""
     workspace = project(tmp_path_factory.mktemp("there") / "project")
     workspace("SNAKEMAKE_PROFILE=profiles/slurm dvc exp run --quiet")
     return workspace
@@ -62,9 +62,9 @@ def test_nothing_is_left_to_do_with_or_without_slurm(there):
     assert "didn't change" in there("dvc repro")
 
 
-def test_jobs_that_a_killed_run_left_are_ended(tmp_path):
+def test_jobs_left_by_a_killed_run_are_cancelled(tmp_path):
     here = project(tmp_path / "project")
-    here.set("first.iterations", 20_000)  # so that it is still training when we come back
+    here.set("first.iterations", 20_000)  # so that it is still training when the run is repeated
     first = "results/train_first/from0/models.safetensors"
     run = subprocess.Popen(
         f"{RUN} {first}",
@@ -91,7 +91,7 @@ def test_a_search_on_a_gpu_has_one_of_its_own(tmp_path):
     here.set("search.device", "cuda")
     target = "results/search_cells/text/small/enas/none/from0/scores.csv"
     printed = here(f"{RUN} --retries 0 --latency-wait 5 {target}", fails=True)
-    assert "device is cuda, but torch finds no GPU" in printed  # it is counted, but not there
+    assert "device is cuda, but torch finds no GPU" in printed  # it is only counted
     asked = {
         job["Comment"].split("_wildcards")[0]: job.get("TresPerJob") for job in on_slurm(here.path)
     }

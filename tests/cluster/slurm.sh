@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Starts a Slurm of one node, this machine, runs tests/cluster/on_slurm.py on it and stops it again.
-# Needs root and `apt-get install slurm-wlm munge`. All its files are in a temporary folder, but for
-# /etc/slurm/slurm.conf and gres.conf, where Slurm's commands look when they run within a job.
+# Starts a Slurm cluster of one node on this machine, runs tests/cluster/on_slurm.py and stops it.
+# Needs root and `apt-get install slurm-wlm munge`. All its files are in a temporary folder, except
+# /etc/slurm/slurm.conf and gres.conf, which Slurm's commands read when they run in a job.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -24,7 +24,7 @@ trap stop EXIT
 
 mkdir "$folder/state" "$folder/spool"
 chmod 755 "$folder"
-# One GPU that is counted but is not there: what is tested is that no two jobs have it at once.
+# One GPU that is counted but does not exist: the test is that no two jobs have it at once.
 echo "Name=gpu File=/dev/null" >/etc/slurm/gres.conf
 cat >$config <<CONF
 ClusterName=of_a_test

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Run a search with a configuration of config/, in a clone: study.sh CONFIGURATION TASK FOLDER [KIND].
 # Its tables, figures and findings are copied to docs/FOLDER, except the largest tables and copies in
-# other formats; a run that was ended goes on. KIND is what evaluates: search, which trains a truth,
-# or published.
+# other formats; an interrupted run resumes. KIND is the evaluation: search, which trains the ground
+# truth, or published.
 set -euo pipefail
 project=$PWD clone=.study/$1 results=docs/$3
 test -d "$clone" || git clone --quiet . "$clone"

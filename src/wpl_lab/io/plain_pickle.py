@@ -1,4 +1,4 @@
-"""Pickles of plain values: what else one may hold is refused before anything of it runs."""
+"""Read pickles of plain values; a pickle that refers to any code is refused before it can run."""
 
 import hashlib
 import io
@@ -10,7 +10,7 @@ from wpl_lab.io.files import DamagedError
 
 
 class _Plain(pickle.Unpickler):  # noqa: S301 - admits no globals
-    """Makes dictionaries, lists, text and numbers; everything else needs a global."""
+    """Unpickles dictionaries, lists, strings and numbers, the values that need no globals."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         """Refuse.
@@ -22,17 +22,17 @@ class _Plain(pickle.Unpickler):  # noqa: S301 - admits no globals
 
 
 def read_plain(path: Path, *, sha256: str) -> Any:
-    """Read a pickle of a known content that holds plain values only.
+    """Read a pickle with a known checksum that contains plain values only.
 
     Args:
-        path: Of the file.
+        path: The file.
         sha256: Checksum of its content, in hexadecimal digits.
 
     Returns:
         The value.
 
     Raises:
-        DamagedError: If the content is another one, or not plain.
+        DamagedError: If the checksum differs, or a value is not plain.
     """
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()

@@ -54,7 +54,7 @@ class Claims:
 
     @property
     def primary(self) -> str:
-        """The outcome that decides."""
+        """The primary outcome."""
         return str(self.arms.loc[self.arms["primary"], "outcome"].iloc[0])
 
     def methods(self, space: str = "small") -> list[str]:

@@ -65,7 +65,7 @@ def summaries(
 
 
 def _against_none_and_control(arm: str, other: str) -> bool:
-    """Tell whether a comparison of the primary outcome decides."""
+    """Tell whether a comparison is primary: with ``none``, or of WPL with its control."""
     return other == "none" or (arm, other) == ("wpl", CONTROL)
 
 

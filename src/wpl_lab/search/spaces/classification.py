@@ -1,4 +1,4 @@
-"""Classification of images with any network whose architectures share their weights."""
+"""The task of classifying images with a network whose architectures share their weights."""
 
 import itertools
 import math
@@ -36,7 +36,7 @@ class Classifier(nn.Module):
 
         Args:
             network: The network.
-            weights: By name, those that the architecture uses, in the shapes of one run.
+            weights: The weights that the architecture uses, by name, in the shapes of one run.
             genotype: The architecture.
             statistics: Mean and variance ``(channel)`` for each normalisation.
         """
@@ -225,11 +225,11 @@ class Classification:
         memory_format: torch.memory_format = torch.contiguous_format,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Split the validation images in two.
+        """Split the validation images into two halves.
 
         Args:
             images: The data.
-            network: What classifies them.
+            network: The network that classifies them.
             section: The section of params.yaml that errors name.
             stages: Stages of the network, each but the first at half the resolution.
             batch_size: Images of a training batch, and of a batch of ``reward``.
@@ -274,7 +274,7 @@ class Classification:
         return {name: weight.to(self.device) for name, weight in made.items()}
 
     def used(self, genotype: Genotype) -> list[str]:
-        """Name the shared weights that an architecture uses."""
+        """List the shared weights that an architecture uses."""
         return self.network.used(genotype)
 
     def children(
@@ -309,7 +309,7 @@ class Classification:
         return torch.stack(inputs), torch.stack(labels)
 
     def part(self, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield all of a part.
+        """Yield all images of a part in batches.
 
         Yields:
             Images ``(batch, channel, height, width)`` and labels ``(batch)``.

@@ -1,4 +1,4 @@
-"""Image classifiers with any cells of a space, all sharing one set of weights."""
+"""Image classifiers with the cells of a space, which share one set of weights."""
 
 from collections.abc import Sequence
 
@@ -105,7 +105,7 @@ def used_weights(made: Layout, genotype: ConvolutionalGenotype) -> list[str]:
         genotype: The architecture.
 
     Returns:
-        Their names, each once.
+        Their names, without duplicates.
     """
     names = ["stem"]
     for number, reduces in enumerate(made.reduces):
@@ -139,10 +139,10 @@ class ConvolutionalNetwork:
         operations: Sequence[Operation],
         width: int,
     ) -> None:
-        """Lay it out.
+        """Make the network.
 
         Args:
-            made: What it is made of, beside its cells.
+            made: The settings of the network, without its cells.
             nodes: As in ``ConvolutionalSpace``, like ``alike`` and ``operations``.
             alike: See there.
             operations: See there.
@@ -166,7 +166,7 @@ class ConvolutionalNetwork:
         )
 
     def used(self, genotype: ConvolutionalGenotype) -> list[str]:
-        """Name the weights that an architecture uses, each once."""
+        """List the weights that an architecture uses, without duplicates."""
         return used_weights(self._made, genotype)
 
     def logits(

@@ -1,4 +1,4 @@
-"""The space of NAS-Bench-201 (Dong and Yang, 2020): cells with six operations."""
+"""The space of NAS-Bench-201 (Dong and Yang, 2020): cells with operations on six edges."""
 
 import itertools
 import re
@@ -8,11 +8,11 @@ from typing import Literal, get_args
 
 Operation = Literal["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
-"""In the order of the digits by which published tables call them."""
+"""The operations, in the order of their digits in the published tables."""
 
 Edge = tuple[int, int]
 EDGES: tuple[Edge, ...] = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-"""From node to node, in the order of the six operations of an architecture."""
+"""The edges from node to node, in the order of the six operations of an architecture."""
 INPUT, OUTPUT = 0, 3
 
 _CELL = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
@@ -22,17 +22,17 @@ _CELL = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+
 class Nasbench201Genotype:
     """The architecture of all cells of a network.
 
-    A node is the sum of what the operations on the edges to it make of earlier nodes; node 0 is the
-    input of the cell, node 3 its output.
+    A node is the sum of the operations on its incoming edges, applied to earlier nodes; node 0 is
+    the input of the cell, node 3 its output.
 
     Attributes:
-        operations: Those of ``EDGES``.
+        operations: The operations on ``EDGES``.
     """
 
     operations: tuple[Operation, ...]
 
     def __post_init__(self) -> None:
-        """Check it.
+        """Check the operations.
 
         Raises:
             ValueError: If there is not one known operation for each edge.
@@ -48,7 +48,7 @@ class Nasbench201Genotype:
                 )
 
     def __str__(self) -> str:
-        """Write it as the benchmark does: ``|none~0|+|none~0|none~1|+|…``."""
+        """Return the notation of the benchmark: ``|none~0|+|none~0|none~1|+|…``."""
         return "+".join(
             "".join(f"|{self.on[(source, node)]}~{source}" for source in range(node)) + "|"
             for node in range(1, OUTPUT + 1)
@@ -56,13 +56,13 @@ class Nasbench201Genotype:
 
     @classmethod
     def parse(cls, text: str) -> "Nasbench201Genotype":
-        """Read what ``str`` wrote, or six digits as published tables have them: ``333133``.
+        """Parse the result of ``str``, or six digits as in the published tables: ``333133``.
 
         Returns:
             The genotype.
 
         Raises:
-            ValueError: If the text is neither.
+            ValueError: If the text is neither of them.
         """
         if re.fullmatch(r"[0-4]{6}", text):
             return cls(tuple(OPERATIONS[int(digit)] for digit in text))
@@ -79,15 +79,15 @@ class Nasbench201Genotype:
 
     @property
     def digits(self) -> str:
-        """Six digits, as published tables call it."""
+        """The six digits of the published tables."""
         return "".join(str(OPERATIONS.index(operation)) for operation in self.operations)
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """The edges on some way from input to output, in order; none if there is no way."""
+        """The edges on paths from input to output, in order; none if there is no path."""
         open_edges = [edge for edge, operation in self.on.items() if operation != "none"]
         reached, leading = {INPUT}, {OUTPUT}
-        for source, node in open_edges:  # sources of an edge come before it
+        for source, node in open_edges:  # edges to the source come before this edge
             reached |= {node} if source in reached else set()
         for source, node in reversed(open_edges):
             leading |= {source} if node in leading else set()
@@ -95,12 +95,12 @@ class Nasbench201Genotype:
 
 
 class Nasbench201Space:
-    """All cells with some operations.
+    """The space of all cells with given operations.
 
     Attributes:
-        operations: What an edge may do.
+        operations: The possible operations of an edge.
         options: Number of choices of each decision of a controller, in order.
-        roles: What each decision is about; decisions of one role share their meaning.
+        roles: The kind of each decision; decisions of one role have the same meaning.
     """
 
     def __init__(self, operations: Sequence[Operation] = OPERATIONS) -> None:
@@ -115,7 +115,7 @@ class Nasbench201Space:
         return int(len(self.operations) ** len(EDGES))
 
     def decode(self, choices: Sequence[int]) -> Nasbench201Genotype:
-        """Make the architecture of one choice for each edge."""
+        """Make the architecture from one choice for each edge."""
         return Nasbench201Genotype(tuple(self.operations[choice] for choice in choices))
 
     def cells(self) -> Iterator[Nasbench201Genotype]:
@@ -123,13 +123,13 @@ class Nasbench201Space:
         return map(Nasbench201Genotype, itertools.product(self.operations, repeat=len(EDGES)))
 
     def parse(self, text: str) -> Nasbench201Genotype:
-        """Read a genotype of this space.
+        """Parse a genotype of this space.
 
         Returns:
             The genotype.
 
         Raises:
-            ValueError: If the text is not a genotype, or is of another space.
+            ValueError: If the text is not a genotype, or belongs to another space.
         """
         genotype = Nasbench201Genotype.parse(text)
         if foreign := {*genotype.operations} - {*self.operations}:

@@ -1,7 +1,7 @@
-"""The network of NAS-Bench-201, whose cells are any of the space, all sharing one set of weights.
+"""The network of NAS-Bench-201 with shared weights for all architectures of the space.
 
-Stages of cells, between them residual blocks that halve the image and double the channels; each
-edge of each cell has its own weights for each convolution.
+It has stages of cells, separated by residual blocks that halve the resolution and double the number
+of channels. Each edge of each cell has its own weights for each convolution.
 """
 
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ from wpl_lab.search.spaces.network import Weights
 from wpl_lab.search.spaces.normalisation import Norm
 
 KERNELS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
-"""Sizes of the convolutions."""
+"""Kernel sizes of the convolutions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What a network is made of, beside the architecture of its cells.
+    """The settings of a network, without the architecture of its cells.
 
     Attributes:
         width: Channels of the first stage (Dong and Yang, 2020: 16).
         stages: Number of stages (3).
-        stacked: Cells of a stage (5).
+        stacked: Cells per stage (5).
         dropout: Probability of dropping a feature before the classifier (0).
-        drop_path: Probability of dropping the result of an operation, for a whole image; skip
+        drop_path: Probability of dropping the output of an operation, for a whole image; skip
             connections are never dropped.
     """
 
@@ -49,19 +49,19 @@ class Layout:
 
 
 class Nasbench201Network:
-    """All architectures of the space."""
+    """The network for all architectures of the space."""
 
     def __init__(self, layout: Layout, space: Nasbench201Space) -> None:
-        """Take what it is made of."""
+        """Store the layout and the space."""
         self.layout, self.space = layout, space
 
     def initial_weights(
         self, channels: int, classes: int, *, generator: torch.Generator
     ) -> Tensors:
-        """Draw the weights, uniform: as of He et al. (2015), and ±1/√width for the classifier.
+        """Draw uniform weights: those of He et al. (2015), and ±1/√width for the classifier.
 
         Args:
-            channels: Of the images.
+            channels: Number of channels of the images.
             classes: Number of classes.
             generator: Source of the weights.
 
@@ -94,12 +94,12 @@ class Nasbench201Network:
         return weights | {"classifier": classifier, "bias": torch.zeros(classes)}
 
     def used(self, genotype: Nasbench201Genotype) -> list[str]:
-        """Name the weights that an architecture uses: those on a way from image to class.
+        """List the weights that an architecture uses, which are on a path from image to class.
 
-        Where a cell has no way from input to output, only the classifier has a gradient.
+        If a cell has no path from input to output, only the classifier is used.
 
         Returns:
-            Each name once.
+            The names, without duplicates.
         """
         last = ["classifier", "bias"]
         if not genotype.edges:
@@ -145,7 +145,7 @@ class Nasbench201Network:
         norm: Norm,
         randoms: Sequence[torch.Generator] | None,
     ) -> Tensor:
-        """Compute what the classifier is given, ``(batch, run · channel)``."""
+        """Compute the input of the classifier, ``(batch, run · channel)``."""
         if not genotype.edges:
             channels = sum(classifier.shape[1] for classifier in weights.classifiers)
             return images.new_zeros(len(images), channels)
@@ -191,7 +191,7 @@ class Nasbench201Network:
 
 
 def _reduction(weights: Weights, stage: int, x: Tensor, norm: Norm) -> Tensor:
-    """Halve the image and double the channels: a residual block (He et al., 2016)."""
+    """Halve the resolution and double the channels by a residual block (He et al., 2016)."""
     of, groups = weights.convolutions, len(weights.biases)
     name = f"reduction.{stage}"
     y = norm(F.conv2d(F.relu(x), of[f"{name}_a"], stride=2, padding=1, groups=groups))

@@ -1,4 +1,4 @@
-"""What classification of images asks of a network whose architectures share their weights."""
+"""The interface of a network whose architectures share their weights, for image classification."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from wpl_lab.search.spaces.normalisation import Norm
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of several runs, in the form that a pass takes.
+    """The weights of several runs, in the form for a forward pass.
 
     Attributes:
         convolutions: By name, ``(run · out, in, height, width)``.
@@ -27,7 +27,7 @@ class Weights:
 
 
 def side_by_side(weights: Mapping[str, Tensor]) -> Weights:
-    """Merge the weights of several runs into the form that a pass takes.
+    """Merge the weights of several runs into the form for a forward pass.
 
     Args:
         weights: By name, ``(run, ...)``.
@@ -55,7 +55,7 @@ class Network(Protocol):
         """Draw the weights of all architectures.
 
         Args:
-            channels: Of the images.
+            channels: Number of channels of the images.
             classes: Number of classes.
             generator: Source of the weights.
 
@@ -65,7 +65,7 @@ class Network(Protocol):
         """
 
     def used(self, genotype: Genotype) -> list[str]:
-        """Name the weights that an architecture uses, each once."""
+        """List the weights that an architecture uses, without duplicates."""
 
     def logits(
         self,
@@ -75,15 +75,15 @@ class Network(Protocol):
         norm: Norm,
         randoms: Sequence[torch.Generator] | None = None,
     ) -> list[Tensor]:
-        """Classify images with one architecture, the weights of several runs side by side.
+        """Classify images with one architecture and the weights of several runs side by side.
 
         Args:
-            weights: Those that the architecture uses.
+            weights: The weights that the architecture uses.
             images: ``(batch, run · channel, height, width)``.
             genotype: The architecture.
-            norm: What normalises.
-            randoms: Of each run, the source of what is dropped; without one nothing is.
+            norm: The normalisation.
+            randoms: The source of random numbers for dropout in each run; by default, no dropout.
 
         Returns:
-            Of each run, logits ``(batch, class)``.
+            The logits of each run, ``(batch, class)``.
         """

@@ -12,7 +12,7 @@ class Norm:
     """Batch normalisation without affine parameters, for one layer after the other."""
 
     def __init__(self, statistics: Statistics | None = None, *, keep: bool = False) -> None:
-        """Choose what to normalise with.
+        """Choose the statistics.
 
         Args:
             statistics: Mean and variance ``(run · channel)`` for each layer in turn; by default,
