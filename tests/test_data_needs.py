@@ -12,7 +12,7 @@ IMAGES = {"train": 16, "valid": 32, "test": 1}
 
 def test_sufficient_data_passes():
     check_text(TEXT, **TEXT_MODEL)
-    check_images(IMAGES, (4, 8), batch_size=16, stages=3)
+    check_images(IMAGES, (3, 4, 8), batch_size=16, stages=3)
     omega = {"width": 10, "shared": 3, "seeds": 10}
     enough = {"batch_sizes": {"first.batch_size": 64}, "samples": 64}
     check_two_models({"train": 64}, (1, 8, 8), **enough, omega=omega)
@@ -50,12 +50,12 @@ def test_too_many_rows_to_score_are_named():
 )
 def test_too_few_images_are_named(part, message):
     with pytest.raises(DataError, match=message):
-        check_images(IMAGES | {part: IMAGES[part] - 1}, (4, 8), batch_size=16, stages=3)
+        check_images(IMAGES | {part: IMAGES[part] - 1}, (3, 4, 8), batch_size=16, stages=3)
 
 
 def test_too_small_images_are_named():
     with pytest.raises(DataError, match=r"search.images.model.stages: 4 halves images of 4×8 to"):
-        check_images(IMAGES, (4, 8), batch_size=16, stages=4)
+        check_images(IMAGES, (3, 4, 8), batch_size=16, stages=4)
 
 
 @pytest.mark.parametrize("key", ["first.batch_size", "second.batch_size"])

@@ -1,7 +1,7 @@
 """Checks that the data suffice for the settings in params.yaml; errors name the key."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.parts import Part
@@ -89,7 +89,7 @@ def check_text(sizes: Mapping[Part, int], *, batch_size: int, steps: int, score_
 
 def check_images(
     sizes: Mapping[Part, int],
-    size: Sequence[int],
+    shape: tuple[int, int, int],
     *,
     batch_size: int,
     stages: int,
@@ -101,7 +101,7 @@ def check_images(
 
     Args:
         sizes: Number of images of each part.
-        size: Their height and width.
+        shape: Their channels, height and width.
         batch_size: Images of a training batch, and of a batch for rewards.
         stages: Stages of the model, each but the first at half the resolution.
         section: The section of params.yaml that declares the model.
@@ -109,7 +109,7 @@ def check_images(
     Raises:
         DataError: If there are too few, or they are too small; names the key.
     """
-    height, width = size
+    _, height, width = shape
     if min(height, width) < 2 ** (stages - 1):
         raise DataError(
             f"images: {section}.stages: {stages} halves images of {height}×{width} to nothing; "

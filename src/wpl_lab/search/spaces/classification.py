@@ -242,10 +242,10 @@ class Classification:
         Raises:
             DataError: If there are too few images, or they are too small; names the key.
         """
-        sizes = {part: len(labels) for part, labels in images.labels.items()}
+        channels, height, width = images.pixels["train"].shape[1:]
         check_images(
-            sizes,
-            images.pixels["train"].shape[2:],
+            images.sizes,
+            (channels, height, width),
             batch_size=batch_size,
             stages=stages,
             section=section,
