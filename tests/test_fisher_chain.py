@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from wpl import diagonal_fisher, gradient_and_fisher
-from wpl.fisher.engines import batch
+from wpl.fisher import passes
 
 
 @pytest.fixture
@@ -15,12 +15,12 @@ def intercepted(monkeypatch):
     """Record the intercepted calls of models."""
     seen = []
 
-    class Counted(batch.Vmapped):
+    class Counted(passes.Vmapped):
         def __init__(self, job, rows, call, inputs):
             seen.append(call)
             super().__init__(job, rows, call, inputs)
 
-    monkeypatch.setattr(batch, "Vmapped", Counted)
+    monkeypatch.setattr(passes, "Vmapped", Counted)
     return seen
 
 
@@ -63,7 +63,7 @@ def test_a_chain_gives_the_same_bytes_as_the_intercepted_model(monkeypatch):
     x, y = torch.randn(5, 2, 9, 9), torch.randint(4, (5,))
     model = convolutions()
     alone = diagonal_fisher(model, [(x, y)])
-    monkeypatch.setattr(batch.Chain, "of", lambda *_: None)
+    monkeypatch.setattr(passes.Chain, "of", lambda *_: None)
     for name, f in diagonal_fisher(model, [(x, y)]).items():
         assert torch.equal(alone[name], f), name
 

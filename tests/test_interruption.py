@@ -93,7 +93,7 @@ def test_an_uncaught_interrupt_ends_a_program():
 
 @pytest.mark.parametrize("known", [True, False])
 def test_the_bar_advances_within_a_batch(model, capsys, monkeypatch, known):
-    monkeypatch.setattr("wpl.fisher.interruption.tqdm", partial(tqdm, mininterval=0))
+    monkeypatch.setattr("wpl.fisher.batches.tqdm", partial(tqdm, mininterval=0))
     batches = data(2)
     given = batches if known else iter(batches)
     wpl.diagonal_fisher(model, given, kind="exact", progress=True)

@@ -1,5 +1,4 @@
-from .accumulation.dense import Dense
-from .accumulation.outer import Outer
+from .accumulation.contributions import Dense, Outer
 from .estimate import diagonal_fisher
 from .explain import explain
 from .gradient_norms import gradient_norms

@@ -12,15 +12,13 @@ import torch
 from torch import nn
 
 from wpl.fisher.accumulation.squares import Squares
-from wpl.fisher.calling import Loss, each
+from wpl.fisher.batches import Loss, each, progress_bar
 from wpl.fisher.engines.recording import Job
-from wpl.fisher.explain import warn_if_slow, warn_if_unused
 from wpl.fisher.information import Fisher, fingerprint
-from wpl.fisher.interruption import Bar, CtrlC, Interrupted
-from wpl.fisher.passes import finish, record
-from wpl.fisher.preparation import prepared
-from wpl.fisher.reader import Reader, checked_estimand
-from wpl.fisher.selection import select
+from wpl.fisher.interruption import CtrlC, Interrupted
+from wpl.fisher.passes import Estimator
+from wpl.fisher.preparation import prepared, select
+from wpl.fisher.scores import Estimand
 from wpl.kinds import Kind, LikelihoodName, Unit
 
 
@@ -94,42 +92,28 @@ def diagonal_fisher(
             not finite.
         Interrupted: If Ctrl-C is pressed; holds the estimate on the finished batches.
     """
-    estimand = checked_estimand(
-        kind=kind,
-        likelihood=likelihood,
-        loss=loss,
-        per=per,
-        draws=draws,
-        class_dim=class_dim,
-        ignore_index=ignore_index,
-        floor=floor,
-    )
+    estimand = Estimand(kind, likelihood, per, draws, class_dim, ignore_index).checked(loss, floor)
     wanted, names = select(model, parameters)
-    squares = Squares(wanted.values())
+    squares = Squares(wanted)
     job = Job(wanted, squares, with_gradient=False)
-    reader, bar = (
-        Reader(model, estimand, loss=loss, generator=generator),
-        Bar(batches, show=progress),
-    )
+    estimator = Estimator(model, job, estimand, loss=loss, generator=generator)
+    bar = progress_bar(batches, show=progress)
     samples = unit = 0
     with prepared(model, wanted), CtrlC() as ctrl_c:
-        for given in bar.over(each(batches)):
-            batch = reader.read(given)
-            if batch.size == 0:
+        for given in each(batches, bar):
+            batch = estimator.forward(given)
+            if batch is None:
                 continue
-            unit = unit or batch.size  # one batch then needs no division
-            passes = record(job, model, batch)
-            scores = reader.scores(batch, passes.logits, scale=unit**-0.5, progress=bar.move)
-            passes.send_back(scores, squares=True, gradient=False, keep=False)
+            unit = unit or batch.samples.size  # one batch then needs no division
+            scores = estimator.scores(batch, scale=unit**-0.5, bar=bar)
+            batch.send_back(scores, squares=True, gradient=False, keep=False)
             squares.end_batch()
             samples += scores.samples
-            warn_if_slow(passes)
             if ctrl_c.pressed and samples:
                 break
     if samples == 0:
         raise ValueError("batches holds no samples")
-    warn_if_unused(wanted, squares)
-    found = finish(squares, wanted, unit / samples, floor)
+    found = squares.means(unit / samples, floor)
     fisher = Fisher(
         tensors={name: found[used] for name, used in names.items()},
         kind=kind,

@@ -8,9 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wpl.fisher.batches import map_tensors, tensors_in
-from wpl.fisher.calling import Samples
-from wpl.fisher.forward import outputs_of
+from wpl.fisher.batches import Samples, map_tensors, outputs_of
 
 
 def labels_are_ahead(model: nn.Module, batch: Any, ignore_index: int) -> bool:
@@ -129,30 +127,3 @@ def check_outputs(outputs: Tensor, batch: Samples, likelihood: str) -> None:
             "the batch has padding (attention_mask) and no labels: give labels, with -100 where a "
             "position does not count, for every kind"
         )
-
-
-def explained(error: Exception, batch: Samples) -> Exception:
-    """Explain an error if the model itself fails with a batch.
-
-    Args:
-        error: The error raised during an estimate.
-        batch: The batch for which it was raised.
-
-    Returns:
-        A ValueError that says how the model was called if that fails, else the error itself.
-    """
-    try:
-        with torch.no_grad():
-            batch.call(batch.inputs)
-    except ValueError:
-        return error
-    except Exception as reason:
-        given = ", ".join(_described(t) for t in tensors_in(batch.inputs))
-        first = (str(reason).strip().splitlines() or [type(reason).__name__])[0]
-        return ValueError(f"the model cannot be called with the batch ({given}): {first}")
-    return error
-
-
-def _described(tensor: Tensor) -> str:
-    kind = str(tensor.dtype).removeprefix("torch.")
-    return f"{kind} {tuple(tensor.shape)} on {tensor.device}"

@@ -6,15 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wpl.fisher.accumulation.norms import Norms
-from wpl.fisher.calling import Loss, each
+from wpl.fisher.accumulation.contributions import Outer
+from wpl.fisher.accumulation.squares import SCRATCH, Contribution, joined, precise
+from wpl.fisher.batches import Loss, each, progress_bar
 from wpl.fisher.engines.recording import Job
-from wpl.fisher.explain import warn_if_slow
-from wpl.fisher.interruption import Bar
-from wpl.fisher.passes import record
-from wpl.fisher.preparation import prepared
-from wpl.fisher.reader import Reader, checked_estimand
-from wpl.fisher.selection import select
+from wpl.fisher.passes import Estimator
+from wpl.fisher.preparation import prepared, select
+from wpl.fisher.scores import Estimand
 from wpl.kinds import LikelihoodName, Unit
 
 
@@ -53,28 +51,61 @@ def gradient_norms(
     Raises:
         ValueError: As ``diagonal_fisher``.
     """
-    estimand = checked_estimand(
-        kind="empirical",
-        likelihood=likelihood,
-        loss=loss,
-        per=per,
-        draws=1,
-        class_dim=class_dim,
-        ignore_index=ignore_index,
-    )
+    estimand = Estimand("empirical", likelihood, per, 1, class_dim, ignore_index).checked(loss)
     wanted, _ = select(model, parameters)
-    device = next(iter(wanted.values())).device
-    reader, bar = Reader(model, estimand, loss=loss), Bar(batches, show=progress)
-    found = [torch.zeros(0, dtype=torch.float64, device=device)]
+    norms = Norms(next(iter(wanted.values())).device)
+    estimator = Estimator(model, Job(wanted, norms, with_gradient=False), estimand, loss=loss)
+    bar = progress_bar(batches, show=progress)
     with prepared(model, wanted):
-        for given in bar.over(each(batches)):
-            batch = reader.read(given)
-            if batch.size == 0:
-                continue
-            norms = Norms(batch.size, device)
-            passes = record(Job(wanted, norms, with_gradient=False), model, batch)
-            scores = reader.scores(batch, passes.logits, scale=1.0, progress=bar.move)
-            passes.send_back(scores, squares=True, gradient=False, keep=False)
-            warn_if_slow(passes)
-            found.append(norms.of_samples.sqrt())
+        for given in each(batches, bar):
+            batch = estimator.forward(given)
+            if batch is not None:
+                scores = estimator.scores(batch, scale=1.0, bar=bar)
+                batch.send_back(scores, squares=True, gradient=False, keep=False)
+                norms.end_batch()
+    return torch.cat(norms.finished)
+
+
+class Norms:
+    """A norm for each sample, over all parameters; used in place of ``Squares``."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Start without samples."""
+        self.finished = [torch.zeros(0, dtype=torch.float64, device=device)]  # of each batch
+
+    def begin_batch(self, samples: int, passes: int) -> None:
+        """See ``Accumulation``."""
+        del passes
+        self._squared = self.finished[0].new_zeros(samples)
+
+    def add_(self, parameter: Tensor, uses: list[Contribution], rows: slice | Tensor) -> None:
+        """See ``Accumulation``."""
+        self._squared[rows] += _squared_norms(uses, parameter.numel())
+
+    def end_batch(self) -> None:
+        """See ``Accumulation``."""
+        self.finished.append(self._squared.sqrt())
+
+
+def _squared_norms(uses: list[Contribution], size: int) -> Tensor:
+    """Compute ‖Σ_use gradient‖² of each sample, ``(sample)``."""
+    uses = joined(uses)
+    if len(uses) == 1 and isinstance(uses[0], Outer) and _gram_is_cheaper(uses[0]):
+        a, g = uses[0].a, uses[0].g
+        product = torch.bmm(a, a.transpose(1, 2)) * torch.bmm(g, g.transpose(1, 2))
+        return product.sum((1, 2)).clamp(min=0)  # rounding could make a square negative
+    step = max(1, SCRATCH // (4 * max(1, size)))
+    found = []
+    for start in range(0, uses[0].samples, step):
+        rows = slice(start, start + step)
+        gradients = sum(
+            (precise(use.dense(rows)) for use in uses[1:]), precise(uses[0].dense(rows))
+        )
+        found.append(gradients.flatten(1).square().sum(1))
     return torch.cat(found)
+
+
+def _gram_is_cheaper(outer: Outer) -> bool:
+    """Compare the cost of ΣΣ_st (a_s·a_t)(g_s·g_t) with that of the gradients Σ_t g_t a_tᵀ."""
+    time, width, height = outer.a.shape[1], outer.a.shape[2], outer.g.shape[2]
+    return time * (width + height) < width * height

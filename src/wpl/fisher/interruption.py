@@ -1,16 +1,11 @@
-"""Long estimates: a progress bar, and interruption by Ctrl-C that keeps the result so far."""
+"""Interruption of long estimates by Ctrl-C, which keeps the result so far."""
 
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Sized
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from tqdm import tqdm
-
 from wpl.fisher.information import Fisher
-
-_FORMAT = "{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total_fmt} batches [{elapsed}<{remaining}]"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -59,37 +54,3 @@ class CtrlC:
         if self.pressed:
             signal.default_int_handler(number, frame)
         self.pressed = True
-
-
-class Bar:
-    """A progress bar over batches that moves within a batch, too."""
-
-    def __init__(self, batches: Iterable[Any], *, show: bool) -> None:
-        """Show an empty bar, or none.
-
-        Args:
-            batches: Their number is shown, if it is known.
-            show: Whether there is a bar at all.
-        """
-        total = len(batches) if isinstance(batches, Sized) else None
-        self._bar = tqdm(total=total, bar_format=_FORMAT, leave=False) if show else None
-
-    def over(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """Iterate over batches.
-
-        Yields:
-            The batches.
-        """
-        try:
-            for done, batch in enumerate(batches, 1):
-                yield batch
-                if self._bar is not None:
-                    self._bar.update(done - self._bar.n)
-        finally:
-            if self._bar is not None:
-                self._bar.close()
-
-    def move(self, share: float) -> None:
-        """Advance by a share of a batch."""
-        if self._bar is not None:
-            self._bar.update(share)

@@ -1,75 +1,243 @@
-"""Steps of all estimates: the forward pass of a batch, and the final mean."""
+"""Steps of all estimates: a batch is read, the model is called with it, and scores go back."""
 
-import math
-from collections.abc import Mapping
+import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
-from wpl.fisher.accumulation.squares import Squares
-from wpl.fisher.calling import Samples
-from wpl.fisher.engines.batch import Batch
-from wpl.fisher.engines.recording import Job
-from wpl.fisher.first_batch import explained
+from wpl.fisher.batches import Loss, Samples, read, tensors_in
+from wpl.fisher.engines.alone import Alone
+from wpl.fisher.engines.chain import Chain
+from wpl.fisher.engines.decisions import DisagreementError
+from wpl.fisher.engines.intercept import TooLargeError
+from wpl.fisher.engines.recording import Job, Recording
+from wpl.fisher.engines.vmapped import Vmapped
+from wpl.fisher.first_batch import (
+    check_outputs,
+    check_samples_come_first,
+    labels_are_ahead,
+    shifted,
+)
+from wpl.fisher.scores import Estimand, Scores
+
+Gradients = dict[int, Tensor]  # of parameters, by id
 
 
-def record(job: Job, model: nn.Module, samples: Samples) -> Batch:
-    """Call a model with a batch, and record it for the backward pass.
+class Estimator:
+    """Calls a model with the batches of one estimate, and checks the first one closely."""
 
-    Args:
-        job: What to compute.
-        model: In eval mode.
-        samples: The samples of the batch.
+    def __init__(
+        self,
+        model: nn.Module,
+        job: Job,
+        estimand: Estimand,
+        *,
+        loss: Loss | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Set up before the first batch.
 
-    Returns:
-        The recorded batch, with its outputs.
+        Args:
+            model: In eval mode when batches are read.
+            job: What to compute.
+            estimand: What to estimate.
+            loss: As in ``diagonal_fisher``.
+            generator: As in ``diagonal_fisher``.
+        """
+        self._model, self._job, self._estimand = model, job, estimand
+        self._loss, self._generator = loss, generator
+        self._ahead: bool | None = None  # whether labels are one position ahead, once known
+        self._seen = False  # whether the first outputs were checked
 
-    Raises:
-        ValueError: If the model cannot be called with the batch; says how it was called.
-    """
-    try:
-        return Batch(job, model, samples.call, samples.inputs)
-    except Exception as error:
-        out_of_memory = isinstance(error, torch.OutOfMemoryError)
-        reason = error if out_of_memory else explained(error, samples)
-        if reason is error:
+    def forward(self, given: Any) -> "Batch | None":
+        """Read a batch, and call the model with it.
+
+        Args:
+            given: As in ``diagonal_fisher``.
+
+        Returns:
+            The recorded batch; None if it holds no samples.
+
+        Raises:
+            ValueError: If the model cannot be called with the batch; says how it was called.
+        """
+        samples = self._read(given)
+        if samples.size == 0:
+            return None
+        try:
+            batch = Batch(self._job, self._model, samples)
+        except Exception as error:
+            reason = _explained(error, samples)
+            if reason is error:
+                raise
+            raise reason from error
+        if batch.alone is not None:
+            warnings.warn(
+                "samples are differentiated one at a time, with a forward and a backward pass for "
+                f"each: {batch.alone}",
+                stacklevel=3,
+            )
+        return batch
+
+    def _read(self, given: Any) -> Samples:
+        """Split a batch into inputs and targets, at the positions of the outputs."""
+        samples = read(self._model, given, self._loss)
+        if samples.size == 0:
+            return samples
+        ignore = self._estimand.ignore_index
+        if self._ahead is None:
+            self._ahead = self._loss is None and labels_are_ahead(self._model, given, ignore)
+            check_samples_come_first(self._model, samples)
+        if self._ahead and samples.targets is not None:
+            return samples._replace(targets=shifted(samples.targets, ignore))
+        return samples
+
+    def scores(
+        self, batch: "Batch", *, scale: float, empirical: bool = False, bar: tqdm | None = None
+    ) -> Scores:
+        """Make the vectors to back-propagate from the outputs.
+
+        Args:
+            batch: As returned by ``forward``.
+            scale: Factor on all vectors.
+            empirical: Whether to use the given labels, whatever the kind.
+            bar: Is moved by each vector's share of the batch.
+
+        Returns:
+            The vectors.
+        """
+        if not self._seen:
+            check_outputs(batch.logits, batch.samples, self._estimand.likelihood)
+            self._seen = True
+        estimand = self._estimand._replace(kind="empirical") if empirical else self._estimand
+        return Scores(
+            estimand,
+            batch.logits,
+            batch.samples.targets,
+            generator=self._generator,
+            scale=scale,
+            progress=None if bar is None else bar.update,
+        )
+
+
+class Batch:
+    """The recorded forward passes of all samples of a batch: of all at once, or of parts of it."""
+
+    def __init__(self, job: Job, model: nn.Module, samples: Samples) -> None:
+        """Call a model in eval mode.
+
+        A plain chain of layers is called layer by layer. Otherwise all samples are called at once
+        under ``torch.vmap``; in parts, if they take different branches or too much memory; one by
+        one, if ``torch.vmap`` does not support the model.
+
+        Args:
+            job: What to compute; only the wanted parameters require a gradient.
+            model: The model.
+            samples: At least one.
+        """
+        self._job, self.samples = job, samples
+        self.alone: str | None = None  # why samples are called one by one
+        self.parts: list[Recording] = []
+        chain = Chain.of(job, model, samples.inputs) if samples.call is model else None
+        if chain is not None:
+            self.parts = [chain]
+        else:
+            self._call(torch.arange(samples.size))
+        self.logits = self._together([part.logits.detach() for part in self.parts])
+
+    def _call(self, rows: Tensor, **settings: Any) -> None:
+        call, inputs = self.samples.call, self.samples.inputs
+        every = len(rows) == self.samples.size
+        part = slice(None) if every else rows.to(tensors_in(inputs)[0].device)
+        try:
+            self.parts.append(Vmapped(self._job, part, call, inputs, **settings))
+        except DisagreementError as disagreement:
+            for group in disagreement.groups:
+                self._call(rows[group], **settings)
+        except TooLargeError:
+            for half in rows.tensor_split(2):
+                self._call(half, **settings)
+        except (torch.OutOfMemoryError, ValueError):
             raise
-        raise reason from error
+        except Exception as error:
+            if "randomness" in str(error):  # drawn in eval mode: gradients are not deterministic
+                raise
+            if _writes_samples(error) and not settings:
+                self._call(rows, batch_factories=True)
+                return
+            self.alone = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+            self.parts += [Alone(self._job, int(row), call, inputs) for row in rows]
+
+    def _together(self, parts: list[Tensor]) -> Tensor:
+        """Concatenate the rows of the parts in the order of the batch."""
+        if len(parts) == 1:
+            return parts[0]
+        every = torch.arange(self.samples.size, device=parts[0].device)
+        order = torch.cat([every[part.rows] for part in self.parts])
+        return torch.cat(parts)[order.argsort()]
+
+    def ways(self, parameter: Tensor) -> str:
+        """Explain how the gradients of a parameter are computed; see ``explain``."""
+        if self.alone is not None:
+            return f"one sample at a time: {self.alone}"
+        uses = dict.fromkeys(way for part in self.parts for way in part.ways[id(parameter)])
+        return "; ".join(uses) or "no use"
+
+    def send_back(self, scores: Scores, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
+        """Back-propagate the scores through each part.
+
+        Args:
+            scores: Vectors for all samples, in the shape of the outputs.
+            squares: Whether to accumulate the squares.
+            gradient: Whether to return the gradients.
+            keep: Whether more scores follow.
+
+        Returns:
+            The sums of the gradients by id of the parameter, in its shape, if asked for.
+        """
+        total: Gradients = {}
+        self._job.squares.begin_batch(self.samples.size, len(scores))
+        for part in self.parts:
+            vectors = scores.rows(part.rows) if len(self.parts) > 1 else scores
+            for j, vector in enumerate(vectors):
+                more = keep or j < len(scores) - 1
+                found = part.send_back(vector, squares=squares, gradient=gradient, keep=more)
+                for key, g in found.items():
+                    total[key] = total[key] + g if key in total else g
+        return total
 
 
-def finish(
-    squares: Squares, wanted: Mapping[str, Tensor], factor: float, floor: float
-) -> dict[str, Tensor]:
-    """Scale the sums and check them.
+def _writes_samples(error: Exception) -> bool:
+    """Tell whether a model wrote samples into a tensor that has no copy for each sample."""
+    return "not possible because there exists a Tensor" in str(error)
+
+
+def _explained(error: Exception, batch: Samples) -> Exception:
+    """Explain an error if the model itself fails with a batch.
 
     Args:
-        squares: The sums.
-        wanted: The parameters, by name, of any shapes.
-        factor: Factor on the sums.
-        floor: Added afterwards.
+        error: The error raised during an estimate.
+        batch: The batch for which it was raised.
 
     Returns:
-        By name, F in the shape of its parameter.
-
-    Raises:
-        ValueError: If F is not finite.
+        A ValueError that says how the model was called if that fails, else the error itself.
     """
-    totals = [squares.of[id(p)] for p in wanted.values()]
-    sums = [total.take() for total in totals]
-    if factor != 1:
-        torch._foreach_mul_(sums, factor)
-    limits = [total.bound for total in totals]
-    unknown = [k for k, limit in enumerate(limits) if limit is None]
-    if unknown:
-        found = torch._foreach_norm([sums[k] for k in unknown], 1)
-        for k, limit in zip(unknown, found, strict=True):
-            limits[k] = limit
-    fisher = dict(zip(wanted, sums, strict=True))
-    known = [limit for limit in limits if limit is not None]
-    if len({limit.device for limit in known}) > 1:
-        known = [limit.cpu() for limit in known]
-    for name, limit in zip(fisher, torch.stack(known).tolist(), strict=True):
-        # The bound may overflow even if F does not.
-        if not math.isfinite(limit) and not fisher[name].isfinite().all():
-            raise ValueError(f"the Fisher information of {name!r} is not finite")
-    return {name: f.add_(floor) for name, f in fisher.items()} if floor else fisher
+    if isinstance(error, torch.OutOfMemoryError):
+        return error
+    try:
+        with torch.no_grad():
+            batch.call(batch.inputs)
+    except ValueError:
+        return error
+    except Exception as reason:
+        given = ", ".join(_described(t) for t in tensors_in(batch.inputs))
+        first = (str(reason).strip().splitlines() or [type(reason).__name__])[0]
+        return ValueError(f"the model cannot be called with the batch ({given}): {first}")
+    return error
+
+
+def _described(tensor: Tensor) -> str:
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return f"{kind} {tuple(tensor.shape)} on {tensor.device}"

@@ -1,18 +1,20 @@
 """Vectors v_k to back-propagate: Σ_k (Jᵀ v_k)² is the squared score of a sample."""
 
+import math
 from collections.abc import Callable, Iterator
 from copy import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from wpl.fisher.accumulation.precision import precise
+from wpl.fisher.accumulation.squares import precise
 from wpl.fisher.likelihoods.bernoulli import BERNOULLI
 from wpl.fisher.likelihoods.categorical import CATEGORICAL
 from wpl.fisher.likelihoods.gaussian import GAUSSIAN
 from wpl.fisher.likelihoods.given_loss import LOSS
 from wpl.fisher.likelihoods.likelihood import signs
+from wpl.kinds import Kind, LikelihoodName, Unit
 
 LIKELIHOODS = {
     "categorical": CATEGORICAL,
@@ -31,6 +33,36 @@ class Estimand(NamedTuple):
     draws: int = 1
     class_dim: int | None = None
     ignore_index: int = -100
+
+    def checked(self, loss: Callable[..., Any] | None, floor: float = 0.0) -> "Estimand":
+        """Check the arguments, together with two others of ``diagonal_fisher``.
+
+        Returns:
+            What to estimate.
+
+        Raises:
+            ValueError: If one is unknown, or contradicts the others.
+        """
+        for name, given, known in (
+            ("kind", self.kind, get_args(Kind)),
+            ("likelihood", self.likelihood, get_args(LikelihoodName)),
+            ("per", self.per, get_args(Unit)),
+        ):
+            if given not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {given!r}")
+        if self.draws < 1:
+            raise ValueError(f"draws must be at least 1; got {self.draws}")
+        if not 0 <= floor < math.inf:
+            raise ValueError(f"floor must be finite and not negative; got {floor}")
+        if loss is None:
+            return self
+        if self.kind != "empirical" or self.likelihood != "categorical":
+            raise ValueError(
+                "loss= takes the place of a likelihood, and says nothing about the distribution "
+                "of labels: expected kind='empirical' and no likelihood; got "
+                f"{self.kind!r} and {self.likelihood!r}"
+            )
+        return self._replace(likelihood="loss")
 
 
 class Scores:

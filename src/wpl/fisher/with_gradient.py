@@ -7,14 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from wpl.fisher.accumulation.squares import Squares
-from wpl.fisher.calling import Loss
+from wpl.fisher.batches import Loss
 from wpl.fisher.engines.recording import Job
-from wpl.fisher.explain import warn_if_slow, warn_if_unused
 from wpl.fisher.information import Fisher, fingerprint
-from wpl.fisher.passes import finish, record
-from wpl.fisher.preparation import prepared
-from wpl.fisher.reader import Reader, checked_estimand
-from wpl.fisher.selection import select
+from wpl.fisher.passes import Estimator
+from wpl.fisher.preparation import prepared, select
+from wpl.fisher.scores import Estimand
 from wpl.kinds import Kind, LikelihoodName, Unit
 
 
@@ -70,43 +68,31 @@ def gradient_and_fisher(
     Raises:
         ValueError: As ``diagonal_fisher``.
     """
-    estimand = checked_estimand(
-        kind=kind,
-        likelihood=likelihood,
-        loss=loss,
-        per=per,
-        draws=draws,
-        class_dim=class_dim,
-        ignore_index=ignore_index,
-        floor=floor,
-    )
+    estimand = Estimand(kind, likelihood, per, draws, class_dim, ignore_index).checked(loss, floor)
     wanted, names = select(model, parameters)
-    squares = Squares(wanted.values())
+    squares = Squares(wanted)
     job = Job(wanted, squares, with_gradient=True)
-    reader = Reader(model, estimand, loss=loss, generator=generator)
+    estimator = Estimator(model, job, estimand, loss=loss, generator=generator)
     once = kind == "empirical"
     with prepared(model, wanted):
-        batch = reader.read(inputs if targets is None else (inputs, targets))
-        if batch.size == 0:
+        batch = estimator.forward(inputs if targets is None else (inputs, targets))
+        if batch is None:
             raise ValueError("the batch holds no samples")
-        passes = record(job, model, batch)
-        scale = batch.size**-0.5
-        labelled = reader.scores(batch, passes.logits, scale=scale, empirical=True)
+        scale = batch.samples.size**-0.5
+        labelled = estimator.scores(batch, scale=scale, empirical=True)
         if labelled.samples == 0:
             raise ValueError("the batch holds no targets that count")
-        gradient = passes.send_back(labelled, squares=once, gradient=True, keep=not once)
+        gradient = batch.send_back(labelled, squares=once, gradient=True, keep=not once)
         if not once:
-            scores = reader.scores(batch, passes.logits, scale=scale)
-            passes.send_back(scores, squares=True, gradient=False, keep=False)
+            scores = estimator.scores(batch, scale=scale)
+            batch.send_back(scores, squares=True, gradient=False, keep=False)
         squares.end_batch()
-        warn_if_slow(passes)
-    warn_if_unused(wanted, squares)
+    found = squares.means(batch.samples.size / labelled.samples, floor)
     mean = 1 / (scale * labelled.samples)
     each = {
         name: gradient[id(p)].mul_(mean) if id(p) in gradient else torch.zeros_like(p)
         for name, p in wanted.items()
     }
-    found = finish(squares, wanted, batch.size / labelled.samples, floor)
     fisher = Fisher(
         tensors={name: found[used] for name, used in names.items()},
         kind=kind,

@@ -8,11 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from wpl.fisher.accumulation.dense import Dense
-from wpl.fisher.accumulation.precision import full_precision, precise
-from wpl.fisher.batches import map_tensors, tensors_in
+from wpl.fisher.accumulation.contributions import Dense
+from wpl.fisher.accumulation.squares import full_precision
+from wpl.fisher.batches import map_tensors, outputs_of, tensors_in
 from wpl.fisher.engines.recording import Job, Recording
-from wpl.fisher.forward import outputs_of
 from wpl.fisher.layers.norms import batch_norm_written_out
 
 
@@ -58,7 +57,7 @@ class Alone(Recording):
         total: dict[int, Tensor] = {}
         for parameter, g in zip(parameters, found, strict=True):
             if g is not None and squares:
-                self.job.squares.add_(parameter, [Dense(precise(g).unsqueeze(0))], self.rows)
+                self.job.squares.add_(parameter, [Dense(g.unsqueeze(0))], self.rows)
             if g is not None and gradient:
                 total[id(parameter)] = g
         return total

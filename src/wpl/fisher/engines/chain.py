@@ -1,20 +1,27 @@
 """Forward and backward pass through a chain of modules, one by one."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
-from wpl.fisher.engines.intercept import check_unchanged
-from wpl.fisher.engines.links import NOTHING, keeps_samples, links_of
-from wpl.fisher.engines.recording import Job, Recording
+from wpl.fisher.engines.recording import Job, Recording, unchanged
 from wpl.fisher.layers.convolution import convolution
 from wpl.fisher.layers.linear import linear
-from wpl.fisher.layers.registry import Form
 
 _relu_backward = torch.ops.aten.threshold_backward.default
+
+# In eval mode, their outputs have the samples first, as their inputs do.
+_VALUE_BY_VALUE = {
+    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU),
+    *(nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Hardtanh),
+}
+_OF_IMAGES = {nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d}
+_NOTHING = {nn.Identity, nn.Dropout}
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 # From the gradient of a module's output, the gradient of its input.
 Back = Callable[[Tensor], Tensor | None]
@@ -85,7 +92,7 @@ class Chain(Recording):
         return self._gradients or {}
 
     def _call(self, module: nn.Module, x: Tensor) -> Tensor:
-        if type(module) in NOTHING:
+        if type(module) in _NOTHING:
             return x
         first = not self._ways_back
         if first and not any(id(p) in self._wanted for p in module._parameters.values()):
@@ -103,25 +110,10 @@ class Chain(Recording):
         out: Tensor = module.forward(x.clone() if getattr(module, "inplace", False) else x)
         return out
 
-    def _taken(self, forms: Sequence[Form] | None, x: Tensor, way: str) -> Callable[[Tensor], None]:
-        """Register the contributions of a module's wanted parameters.
-
-        Returns:
-            A function that takes the gradient of its output.
-        """
-        found = self.expect(forms or (), way)
-        version = x._version
-
-        def take(gradient: Tensor) -> None:
-            check_unchanged([(x, version)])
-            self.receive(found, gradient)
-
-        return take
-
     def _linear(self, module: nn.Linear, x: Tensor, *, first: bool) -> Tensor:
         weight, bias = module.weight, module.bias
         out = F.linear(x, weight, bias)
-        take = self._taken(linear(x, weight, bias), x, "closed form (linear)")
+        take = self.add_use(linear(x, weight, bias) or (), "closed form (linear)", [x])
 
         def back(g: Tensor) -> Tensor | None:
             take(g)
@@ -138,10 +130,10 @@ class Chain(Recording):
 
     def _relu(self, module: nn.ReLU, x: Tensor) -> Tensor:
         y: Tensor = module.forward(x)
-        version = y._version
+        check = unchanged([y])
 
         def back(g: Tensor) -> Tensor:
-            check_unchanged([(y, version)])
+            check()
             found: Tensor = _relu_backward(g, y, 0)
             return found
 
@@ -163,7 +155,7 @@ class Chain(Recording):
                 geometry: Any = (module.stride, module.padding, module.dilation, module.groups)
                 out = F.conv2d(leaf, *weights, *geometry)
                 forms = convolution(leaf.detach(), module.weight, module.bias, *geometry)
-                take = self._taken(forms, x, "closed form (conv2d)")
+                take = self.add_use(forms or (), "closed form (conv2d)", [x])
             else:
                 out = self._forward(module, leaf)
         wanted = [p for p in module._parameters.values() if p is not None and id(p) in self._wanted]
@@ -194,3 +186,62 @@ class Chain(Recording):
 
 class NotAChainError(Exception):
     """The output of a module would not have the samples first."""
+
+
+def links_of(model: nn.Module) -> list[nn.Module] | None:
+    """List the modules of a chain, in order.
+
+    A module counts as known only if it is unmodified: not a subclass, without hooks, without a
+    ``forward`` of its own, and with plain parameters as weights.
+
+    Returns:
+        The modules; None if the model is not a chain of known modules.
+    """
+    if _has_any_global_hook():
+        return None
+    modules = list(_links(model))
+    return modules if all(_is_plain(module) for module in modules) else None
+
+
+def _links(model: nn.Module) -> Iterator[nn.Module]:
+    if type(model) is nn.Sequential and _is_untouched(model):
+        for module in model._modules.values():
+            assert module is not None
+            yield from _links(module)
+    else:
+        yield model
+
+
+def _is_untouched(module: nn.Module) -> bool:
+    own = module.__dict__
+    return "forward" not in own and not any(own[hooks] for hooks in _HOOKS)
+
+
+def _is_plain(module: nn.Module) -> bool:
+    kind: Any = type(module)
+    if kind is nn.Linear or kind is nn.Conv2d:
+        parameters = module._parameters
+        known = parameters.keys() == {"weight", "bias"} and all(
+            p is None or type(p) is nn.Parameter for p in parameters.values()
+        )
+        plain = kind is nn.Linear or (module.padding_mode == "zeros" and module.padding != "same")
+        return known and plain and _is_untouched(module)
+    known = kind in _VALUE_BY_VALUE or kind in _OF_IMAGES | _NOTHING or kind is nn.Flatten
+    return known and _is_untouched(module)
+
+
+def keeps_samples(module: nn.Module, x: Tensor) -> bool:
+    """Tell whether a module's output has the samples first.
+
+    Args:
+        module: A known module.
+        x: Its input ``(sample, ...)``.
+
+    Returns:
+        Whether its output is ``(sample, ...)``, too.
+    """
+    if isinstance(module, nn.Conv2d) or type(module) in _OF_IMAGES:
+        return x.ndim == 4
+    if isinstance(module, nn.Flatten):
+        return module.start_dim == 1 and x.ndim > 1
+    return not isinstance(module, nn.Linear) or x.ndim > 1

@@ -15,13 +15,14 @@ from torch import Tensor
 from torch._C import _functorch as functorch
 from torch.overrides import TorchFunctionMode
 
-from wpl.fisher.accumulation.dense import Dense
-from wpl.fisher.accumulation.precision import precise
+from wpl.fisher.accumulation.contributions import Dense
 from wpl.fisher.batches import map_tensors, tensors_in
 from wpl.fisher.engines.decisions import DECISIONS, decide
 from wpl.fisher.engines.recording import Recording
+from wpl.fisher.layers.attention import merged_attention
 from wpl.fisher.layers.norms import batch_norm_written_out
-from wpl.fisher.layers.registry import COMPOSED, LAYERS, MERGED, WHOLE, Entry, Form, Samples
+from wpl.fisher.layers.recurrent import CELLS, recurrent
+from wpl.fisher.layers.registry import COMPOSED, LAYERS, Entry, Form, Samples
 
 # Largest number of elements of the per-sample gradients of weights without a closed form, together
 # (256 MB in single precision); for more, the samples are split into parts.
@@ -81,10 +82,10 @@ class Intercept(TorchFunctionMode):
         elif func in COMPOSED:
             with self:
                 out = COMPOSED[func](*args, **kwargs)
-        elif func in WHOLE:
-            out = self._whole(func, args, kwargs)
-        elif func in MERGED:
-            out = self._merged(func, args, kwargs)
+        elif func in CELLS:
+            out = self._recurrent(func, args, kwargs)
+        elif func is F.scaled_dot_product_attention:
+            out = self._attention(func, args, kwargs)
         elif func in DECISIONS:
             return decide(func, args, kwargs, self._raw)
         elif self._batch_factories and func in _FACTORIES:
@@ -109,8 +110,7 @@ class Intercept(TorchFunctionMode):
         Returns:
             The output to continue with, in the same shape.
         """
-        found = self._recording.expect(forms, way)
-        versions = [(t, t._version) for t in kept]
+        receive = self._recording.add_use(forms, way, kept)
         if not out.requires_grad:
             leaf = out.requires_grad_()
             self.leaves.append(leaf)
@@ -119,8 +119,7 @@ class Intercept(TorchFunctionMode):
 
         def hook(gradients: tuple[Tensor | None, ...]) -> None:
             if gradients[0] is not None:
-                check_unchanged(versions)
-                self._recording.receive(found, gradients[0])
+                receive(gradients[0])
 
         out.grad_fn.register_prehook(hook)
         return out
@@ -184,23 +183,22 @@ class Intercept(TorchFunctionMode):
             out = _as_batches_of_one(out) if merged else out
         return self._wrap(out)
 
-    def _whole(
+    def _recurrent(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         with _Outside():
-            out = WHOLE[func](
-                self, func, *map_tensors(args, self._raw), **map_tensors(kwargs, self._raw)
-            )
+            args, kwargs = map_tensors((args, kwargs), self._raw)
+            out = recurrent(self, func, *args, **kwargs)
         return out if out is NotImplemented else map_tensors(out, self._wrap)
 
-    def _merged(
+    def _attention(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         args, kwargs = self._copies_in(func.__name__, args, kwargs)
         if not any(functorch.maybe_get_bdim(t) >= 0 for t in tensors_in([*args, *kwargs.values()])):
             return NotImplemented
         with _Outside():
-            out = MERGED[func](self._per_sample, func, *args, **kwargs)
+            out = merged_attention(self._per_sample, *args, **kwargs)
         return out if out is NotImplemented else self._wrap(out)
 
     def _any(
@@ -263,7 +261,7 @@ class Intercept(TorchFunctionMode):
             with _Outside():
                 alias = self._recording.stand_in(tensor)
                 copies = alias.expand(self._samples, *alias.shape)
-                forms: list[Form] = [(tensor, lambda g: Dense(precise(g)))]
+                forms: list[Form] = [(tensor, Dense)]
                 copies = self.tap(copies, forms, way)
             self._copies[id(tensor)] = self._wrap(copies)
         return self._copies[id(tensor)]
@@ -326,20 +324,3 @@ def _as_batches_of_one(out: Tensor) -> Tensor:
         return out.unsqueeze(1)
     found: Tensor = torch.ops.aten._unsafe_view.default(out, (out.shape[0], 1, *out.shape[1:]))
     return found
-
-
-def check_unchanged(versions: Iterable[tuple[Tensor, int]]) -> None:
-    """Raise an error if tensors that the backward pass needs were changed in place.
-
-    Args:
-        versions: Tensors of any shapes, and their versions when they were kept.
-
-    Raises:
-        RuntimeError: If one was changed in place.
-    """
-    for tensor, version in versions:
-        if tensor._version != version:
-            raise RuntimeError(
-                f"a tensor {tuple(tensor.shape)} that the backward pass needs was changed in place "
-                "after a layer used it; its weights then have no gradient"
-            )

@@ -2,16 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from wpl.fisher.accumulation.contribution import Accumulation, Contribution
-from wpl.fisher.accumulation.dense import Dense
-from wpl.fisher.accumulation.outer import Outer
-from wpl.fisher.accumulation.pulled_back import PulledBack
+from wpl.fisher.accumulation.contributions import Dense, Outer, PulledBack
+from wpl.fisher.accumulation.squares import Accumulation, Contribution
 from wpl.fisher.layers.registry import Form, Make
 
 Rows = slice | Tensor
@@ -92,16 +90,19 @@ class Recording(ABC):
             self._stood_for[id(alias)] = weight
         return self._weights[key][1]
 
-    def expect(self, forms: Iterable[Form], way: str) -> list[tuple[Tensor, Make]]:
+    def add_use(
+        self, forms: Iterable[Form], way: str, kept: Iterable[Tensor]
+    ) -> Callable[[Tensor], None]:
         """Register a use of some weights.
 
         Args:
             forms: For each weight or stand-in, of any shape, what the gradient of the output
                 contributes.
             way: A description, for ``explain``.
+            kept: Tensors that the forms need, which must not be changed in place.
 
         Returns:
-            The forms of wanted weights.
+            A function that takes the gradient of the output, in its shape.
         """
         found: list[tuple[Tensor, Make]] = []
         for operand, make in forms:
@@ -113,10 +114,18 @@ class Recording(ABC):
                 self.ways[id(weight)].append(way)
                 found.append((weight, make))
             elif self.sources(weight):
-                found.append(self._expect_derived(weight, make, way))
-        return found
+                found.append(self._derived_use(weight, make, way))
+        check = unchanged(kept)
 
-    def _expect_derived(self, weight: Tensor, make: Make, way: str) -> tuple[Tensor, Make]:
+        def receive(gradient: Tensor) -> None:
+            check()
+            if self.listening:
+                for weight, make in found:
+                    self._deliver(weight, make(gradient))
+
+        return receive
+
+    def _derived_use(self, weight: Tensor, make: Make, way: str) -> tuple[Tensor, Make]:
         """Count one more use of a weight that is made of parameters."""
         matrix = self._transposed(weight)
         if matrix is not None:
@@ -137,17 +146,6 @@ class Recording(ABC):
         same = weight.shape == base.mT.shape and weight.stride() == base.mT.stride()
         return base if same else None
 
-    def receive(self, forms: Iterable[tuple[Tensor, Make]], gradient: Tensor) -> None:
-        """Add the contributions of a use; a parameter's uses are squared together.
-
-        Args:
-            forms: As returned by ``expect``.
-            gradient: Gradient of the output of the use, in its shape.
-        """
-        if self.listening:
-            for weight, make in forms:
-                self._deliver(weight, make(gradient))
-
     @torch.no_grad()
     def end_pass(self) -> None:
         """Square the contributions that waited for uses without a part in the loss."""
@@ -160,6 +158,7 @@ class Recording(ABC):
             self._square(self._wanted[key])
 
     def _deliver(self, weight: Tensor, contribution: Contribution) -> None:
+        """Add the contribution of a use; a parameter's uses are squared together."""
         key = id(weight)
         self._waiting[key].append(contribution)
         if len(self._waiting[key]) == self._uses[key] and key in self._wanted:
@@ -199,6 +198,28 @@ def _turned(make: Make) -> Make:
         return Outer(one.g, one.a) if isinstance(one, Outer) else Dense(one.dense(slice(None)).mT)
 
     return turned
+
+
+def unchanged(tensors: Iterable[Tensor]) -> Callable[[], None]:
+    """Keep the versions of tensors that the backward pass needs.
+
+    Args:
+        tensors: Of any shapes.
+
+    Returns:
+        A function that raises an error if one has been changed in place since.
+    """
+    versions = [(t, t._version) for t in tensors]
+
+    def check() -> None:
+        for tensor, version in versions:
+            if tensor._version != version:
+                raise RuntimeError(
+                    f"a tensor {tuple(tensor.shape)} that the backward pass needs was changed in "
+                    "place after a layer used it; its weights then have no gradient"
+                )
+
+    return check
 
 
 def leaves(output: Tensor) -> set[int]:

@@ -1,18 +1,27 @@
 """All samples at once under ``torch.vmap``, each as a batch of one."""
 
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
-from wpl.fisher.accumulation.precision import full_precision
-from wpl.fisher.batches import map_tensors, tensors_in
-from wpl.fisher.engines.custom import called_by
+from wpl.fisher.accumulation.squares import full_precision
+from wpl.fisher.batches import map_tensors, outputs_of, tensors_in
 from wpl.fisher.engines.intercept import Intercept
 from wpl.fisher.engines.recording import Job, Recording, Rows
-from wpl.fisher.forward import outputs_of
+
+# Given a function and its name, calls it with these arguments.
+Caller = Callable[[Callable[..., Any], str, tuple[Any, ...], Mapping[str, Any]], Any]
+
+_APPLY = Function.__dict__["apply"]
+_LOCK = threading.Lock()
+_USERS: list[Caller] = []  # of the replaced ``apply``, in all threads
+_here = threading.local()
 
 
 class Vmapped(Recording):
@@ -93,3 +102,44 @@ class Vmapped(Recording):
 def _got(logits: object) -> str:
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     return f"; got {shape} for a batch of one"
+
+
+@contextmanager
+def called_by(caller: Caller) -> Iterator[None]:
+    """Have a caller take the place of ``Function.apply`` in this thread.
+
+    Function modes do not see ``apply``, and torch has no other place where to ask.
+
+    Args:
+        caller: Called for functions that ``torch.vmap`` cannot call.
+
+    Yields:
+        Nothing.
+    """
+    before = getattr(_here, "caller", None)
+    with _LOCK:
+        _USERS.append(caller)
+        Function.apply = classmethod(_apply)
+    _here.caller = caller
+    try:
+        yield
+    finally:
+        _here.caller = before
+        with _LOCK:
+            _USERS.pop()
+            if not _USERS:
+                Function.apply = _APPLY
+
+
+def _apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
+    apply = _APPLY.__get__(None, cls)
+    caller = getattr(_here, "caller", None)
+    if caller is None or not torch._C._are_functorch_transforms_active() or _has_a_rule(cls):
+        return apply(*args, **kwargs)
+    return caller(apply, cls.__name__, args, kwargs)
+
+
+def _has_a_rule(cls: type[Function]) -> bool:
+    """Tell whether ``torch.vmap`` can call a function."""
+    ready = cls.setup_context is not Function.setup_context
+    return ready and (cls.generate_vmap_rule or cls.vmap is not Function.vmap)

@@ -1,6 +1,6 @@
 """Layers whose squared gradients have a closed form, one kind per file.
 
-Each file registers its functions when it is imported; see ``registry.register``.
+Most files register their functions when they are imported; see ``registry.register``.
 """
 
 from wpl.fisher.layers import (
@@ -10,9 +10,8 @@ from wpl.fisher.layers import (
     einsum,
     embedding,
     linear,
-    merged,
     norms,
-    recurrent,
+    pooling,
     transposed_convolution,
 )
 
@@ -23,8 +22,7 @@ __all__ = [
     "einsum",
     "embedding",
     "linear",
-    "merged",
     "norms",
-    "recurrent",
+    "pooling",
     "transposed_convolution",
 ]

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from wpl.fisher.accumulation.outer import Outer
-from wpl.fisher.layers.registry import Form, positions, register
+from wpl.fisher.accumulation.contributions import Outer
+from wpl.fisher.layers.registry import Form, register
 
 _MORE = "ABCDEFGH"  # in place of an ellipsis
 
@@ -38,7 +38,7 @@ def einsum(equation: str, *operands: Tensor) -> list[Form] | None:
 
     def factor(t: Tensor, names: str, last: str) -> Tensor:
         moved = t.permute(0, *(1 + names.index(c) for c in where + last))
-        return positions(moved.flatten(1 + len(where)) if last else moved.unsqueeze(-1))
+        return moved.flatten(1 + len(where)) if last else moved.unsqueeze(-1)
 
     def of_weight(g: Tensor) -> Outer:
         a, b = factor(x, of_x, summed), factor(g, output, new)

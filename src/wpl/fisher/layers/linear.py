@@ -4,9 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.fisher.accumulation.dense import Dense
-from wpl.fisher.accumulation.outer import Outer
-from wpl.fisher.layers.registry import Form, Samples, positions, register
+from wpl.fisher.accumulation.contributions import Dense, Outer, positions
+from wpl.fisher.layers.registry import Form, Samples, register
 
 
 @register(F.linear, samples=Samples.LEADING)
@@ -18,10 +17,7 @@ def linear(
     """Closed form of ``F.linear``, y_t = W x_t + b; see ``register``."""
     if weight.ndim != 2:
         return None
-    return [
-        (weight, lambda g: Outer(positions(input), positions(g))),
-        (bias, summed),
-    ]
+    return [(weight, lambda g: Outer(input, g)), (bias, summed)]
 
 
 def summed(gradient: Tensor) -> Dense:
@@ -44,9 +40,9 @@ def product(
 ) -> list[Form] | None:
     """Closed form of ``x @ W``, a transposed linear layer, and of ``W @ x``; see ``register``."""
     if other.ndim == 2 and input.ndim > 2:
-        return [(other, lambda g: Outer(positions(g), positions(input)))]
+        return [(other, lambda g: Outer(g, input))]
     if input.ndim == 2 and other.ndim > 2:
-        return [(input, lambda g: Outer(positions(other.mT), positions(g.mT)))]
+        return [(input, lambda g: Outer(other.mT, g.mT))]
     return None
 
 
@@ -62,7 +58,4 @@ def shifted_product(
     """Closed form of ``b + x @ W``, as used in GPT-2; see ``register``."""
     if input.ndim != 1 or mat2.ndim != 2 or alpha != 1 or beta != 1:
         return None
-    return [
-        (mat2, lambda g: Outer(positions(g), positions(mat1))),
-        (input, summed),
-    ]
+    return [(mat2, lambda g: Outer(g, mat1)), (input, summed)]

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
 
-from wpl.fisher.accumulation.contribution import Contribution
-from wpl.fisher.accumulation.precision import precise
+from wpl.fisher.accumulation.squares import Contribution
 
 # Maps the gradient of a layer's output to its contribution to a weight.
 Make = Callable[[Tensor], Contribution]
@@ -36,10 +35,6 @@ class Entry(NamedTuple):
 LAYERS: dict[Callable[..., Any], Entry] = {}
 # Functions written out in terms of others, which are intercepted in turn.
 COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
-# Functions without weights, called with the samples merged into the batch; see ``merged``.
-MERGED: dict[Callable[..., Any], Callable[..., Any]] = {}
-# Functions that are replaced as a whole; see ``recurrent``.
-WHOLE: dict[Callable[..., Any], Callable[..., Any]] = {}
 F = TypeVar("F", bound=Layer)
 
 
@@ -66,15 +61,3 @@ def register(*functions: Callable[..., Any], samples: Samples = Samples.VMAP) ->
         return layer
 
     return add
-
-
-def positions(tensor: Tensor) -> Tensor:
-    """Merge all positions of a sample, and convert half precision to single.
-
-    Args:
-        tensor: ``(sample, ..., feature)``.
-
-    Returns:
-        ``(sample, position, feature)``.
-    """
-    return precise(tensor.reshape(tensor.shape[0], -1, tensor.shape[-1]))

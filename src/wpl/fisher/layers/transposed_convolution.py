@@ -3,9 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.fisher.accumulation.convolved import Convolved, Geometry
-from wpl.fisher.accumulation.precision import precise
-from wpl.fisher.layers.convolution import Numbers, each, sum_over_image
+from wpl.fisher.layers.convolution import Convolved, Geometry, Numbers, each, sum_over_image
 from wpl.fisher.layers.registry import Form, Samples, register
 
 
@@ -27,6 +25,6 @@ def transposed_convolution(
         return None
     geometry = Geometry(each(stride, n), each(padding, n), each(dilation, n), groups)
     return [
-        (weight, lambda g: Convolved(precise(g), precise(input), weight.shape, geometry)),
+        (weight, lambda g: Convolved(g, input, weight.shape, geometry)),
         (bias, sum_over_image),
     ]

@@ -1,27 +1,76 @@
-"""Outer products: a sample's gradient is Σ_t g_t a_tᵀ, for input a and output gradient g."""
+"""What uses of a parameter contribute: a gradient for each sample, stored or in factors."""
 
+import math
+import threading
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from wpl.fisher.accumulation.contribution import Contribution
-from wpl.fisher.accumulation.scratch import BUFFERS, SCRATCH, TILE
-from wpl.fisher.accumulation.total import Total
+from wpl.fisher.accumulation.squares import (
+    SCRATCH,
+    Contribution,
+    Total,
+    add_dense_squares_,
+    precise,
+)
+
+TILE = 3 * 2**18  # bytes of a buffer that stays in a core's cache together with the total
+_SMALL = 2**17  # elements below which a new buffer is cheaper than a look-up
+_KEPT = 2**22  # largest buffer in bytes that is kept after an estimate
+
+
+def positions(tensor: Tensor) -> Tensor:
+    """Merge all positions of a sample, and convert half precision to single.
+
+    Args:
+        tensor: ``(sample, ..., feature)``.
+
+    Returns:
+        ``(sample, position, feature)``.
+    """
+    return precise(tensor.reshape(tensor.shape[0], -1, tensor.shape[-1]))
+
+
+class Dense:
+    """Gradients that are small enough to be stored."""
+
+    def __init__(self, gradients: Tensor) -> None:
+        """Store the gradients.
+
+        Args:
+            gradients: ``(sample, *shape)``, with the shape of the parameter.
+        """
+        self._gradients = precise(gradients)
+        self.samples = len(gradients)
+
+    def dense(self, rows: slice) -> Tensor:
+        """See ``Contribution``."""
+        return self._gradients[rows]
+
+    def joined(self, others: list[Contribution]) -> Contribution | None:
+        """See ``Contribution``."""
+        if not all(isinstance(other, Dense) for other in others):
+            return None
+        return Dense(sum((o.dense(slice(None)) for o in others), self._gradients))
+
+    def add_squares_(self, total: Total) -> None:
+        """See ``Contribution``."""
+        total.add_(self._gradients.square().sum(0))
 
 
 class Outer:
-    """Σ_t g_t a_tᵀ of each sample, kept as the factors a and g."""
+    """Outer products Σ_t g_t a_tᵀ over the positions t of each sample, kept as the factors."""
 
     def __init__(self, a: Tensor, g: Tensor, shape: Sequence[int] | None = None) -> None:
         """Keep the factors.
 
         Args:
-            a: Inputs ``(sample, time, in)``.
-            g: Gradients of the outputs ``(sample, time, out)``.
+            a: Inputs ``(sample, ..., in)``.
+            g: Gradients of the outputs ``(sample, ..., out)``.
             shape: The weight's, if it is not ``(out, in)``.
         """
-        self.a, self.g, self._shape = a, g, shape
+        self.a, self.g, self._shape = positions(a), positions(g), shape
         self.samples = len(a)
 
     def dense(self, rows: slice) -> Tensor:
@@ -45,6 +94,89 @@ class Outer:
         else:
             fresh = total.is_empty
             add_over_time_(total.tensor(fresh).view(g.shape[2], a.shape[2]), a, g, fresh=fresh)
+
+
+class PulledBack:
+    """Jᵀ g_n for each sample n, with J the derivative of a derived weight W(p) for a parameter p.
+
+    W is the weight that the samples are combined with, such as a normalised, sliced or concatenated
+    parameter.
+    """
+
+    def __init__(self, derived: Tensor, parameter: Tensor, uses: Sequence[Contribution]) -> None:
+        """Keep the graph of W(p), and the contributions of the uses of W.
+
+        Args:
+            derived: W(p), of any shape.
+            parameter: p, of any shape.
+            uses: One contribution per use of W.
+        """
+        self._derived, self._parameter, self._uses = derived, parameter, uses
+        self.samples = uses[0].samples
+
+    def dense(self, rows: slice) -> Tensor:
+        """See ``Contribution``."""
+        gradient = self._uses[0].dense(rows)
+        for use in self._uses[1:]:
+            gradient = gradient + use.dense(rows)
+        gradient = gradient.reshape(-1, *self._derived.shape).to(self._derived.dtype)
+        (found,) = torch.autograd.grad(
+            self._derived, self._parameter, gradient, retain_graph=True, is_grads_batched=True
+        )
+        return precise(found)
+
+    def joined(self, others: list[Contribution]) -> Contribution | None:
+        """See ``Contribution``."""
+        return None if others else self
+
+    def add_squares_(self, total: Total) -> None:
+        """See ``Contribution``."""
+        add_dense_squares_(total, [self])
+
+
+class Scratch(threading.local):
+    """Buffers by name, per thread; a call with a name overwrites the result of the last one."""
+
+    def __init__(self) -> None:
+        """Start without buffers, in each thread."""
+        self._buffers: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+
+    def empty(self, name: str, shape: Sequence[int], like: Tensor) -> Tensor:
+        """Return an uninitialised buffer.
+
+        Args:
+            name: Of the buffer.
+            shape: Its shape.
+            like: Has its data type and device.
+
+        Returns:
+            A tensor of this shape.
+        """
+        size = math.prod(shape)
+        key = (name, like.dtype, like.device)
+        buffer = self._buffers.get(key)
+        if buffer is None or buffer.numel() < size:
+            buffer = like.new_empty(size)
+            if size * like.element_size() <= _KEPT:
+                self._buffers[key] = buffer
+        return buffer[:size].view(shape)
+
+    def square(self, name: str, tensor: Tensor) -> Tensor:
+        """Square a tensor, into a buffer if it is large.
+
+        Args:
+            name: Of the buffer.
+            tensor: Of any shape.
+
+        Returns:
+            The squares, in the same shape.
+        """
+        if tensor.numel() <= _SMALL or tensor.is_cuda:
+            return tensor * tensor
+        return torch.mul(tensor, tensor, out=self.empty(name, tensor.shape, tensor))
+
+
+BUFFERS = Scratch()
 
 
 def add_once_(total: Total, a: Tensor, g: Tensor) -> None:
