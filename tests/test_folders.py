@@ -113,7 +113,7 @@ def test_an_archive_of_ones_own_is_read_again_when_it_changes(project, tmp_path)
 def test_data_that_do_not_suffice_are_told_before_anything_trains(project, tmp_path, monkeypatch):
     """The home folder is ``~``; the arm omega needs matrices as large as an image squared."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    root = fill(tmp_path / "pets", each=60)
+    root = fill(tmp_path / "pets", classes=["cat", "cow", "dog", "owl"], each=60)
     (tmp_path / "novel").write_text("a b c d e f\n" * 20)
     project.set("data", {"source": "folder", "root": "~/pets", "size": 120})
     project.set("text", {"source": "folder", "root": "~/novel"})
