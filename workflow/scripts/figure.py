@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from wpl.evaluation import FEWEST_SEEDS, bootstrap_interval
 from wpl.files import atomic
@@ -65,6 +66,11 @@ def seeds(table: pd.DataFrame) -> str:
     counts = table.groupby("arm")["seed"].nunique()
     least, most = counts.min(), counts.max()
     return f"n = {most}" if least == most else f"n = {least} to {most}"
+
+
+def integers(axes: Axes) -> None:
+    """Have ticks of the horizontal axis at whole numbers only, even if that is one tick."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def legend(figure: Figure) -> None:
