@@ -42,7 +42,8 @@ test-browser: .venv/installed
 	$(ACTIVATE) && pytest -n0 tests/browser/visit_report.py
 
 lint: .venv/installed
-	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && lint-imports && codespell \
+	$(ACTIVATE) && ruff check . && ruff format --check . && mypy && lint-imports \
+		&& git ls-files -z --cached --others --exclude-standard | xargs -0 codespell \
 		&& snakefmt --check Snakefile workflow/rules && snakemake --lint
 
 # Writes the comments of params.yaml from the declarations of the settings.

@@ -22,7 +22,8 @@ PROCESSES.set_forkserver_preload(
     [
         *("snakemake.cli", "snakemake.script", "dvc.cli", "dvc.repo", "dvc.repo.experiments"),
         *("dvc.stage.run", "dvc_data.index", "torch", "safetensors.torch", "pandas", "scipy.stats"),
-        *("seaborn", "sklearn.datasets", "markdown_it", "jinja2", "pydantic", "regex", "PIL.Image"),
+        *("matplotlib.pyplot", "sklearn.datasets", "markdown_it", "jinja2", "pydantic", "regex"),
+        "PIL.Image",
     ]
 )
 

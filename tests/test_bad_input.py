@@ -129,17 +129,30 @@ def test_a_bad_parameter(case):
 
 
 OVERLAYS = {
-    "a key twice": (["--configfile", "it.yaml"], "it.yaml, line 2: repeats the key 'width'"),
-    "no file": (["--configfile", "no.yaml"], "No such file or directory: 'no.yaml'"),
-    "a section": (["--config", "wpl={alpha: 5.0}"], "--config wpl=...: Snakemake reads numbers in"),
+    "a key twice": (b"width: 1\nwidth: 2\n", "it.yaml, line 2: repeats the key 'width'"),
+    "no YAML": (b"wpl: [1", "it.yaml: is not YAML: while parsing a flow sequence in"),
+    "another encoding": (b"wpl: \xff\n", "it.yaml: is not UTF-8: "),
+    "a list": (b"[1, 2]\n", "it.yaml: expected keys with values"),
+    "nothing": (b"", "it.yaml: expected keys with values"),
+    "no file": (None, "it.yaml: cannot be read: No such file or directory"),
 }
 
 
 @pytest.mark.parametrize("case", OVERLAYS)
 def test_a_bad_overlay(planning, case):
-    arguments, message = OVERLAYS[case]
-    (planning.path / "it.yaml").write_text("width: 1\nwidth: 2\n")
-    assert error_of(planning.plan(*arguments, fails=True)).startswith(f"error: {message}")
+    content, message = OVERLAYS[case]
+    (planning.path / "it.yaml").unlink(missing_ok=True)
+    if content is not None:
+        (planning.path / "it.yaml").write_bytes(content)
+    sound = "config/smoke.yaml"
+    printed = planning.plan("--configfile", sound, "it.yaml", fails=True)
+    assert error_of(printed).startswith(f"error: {message}")
+    assert "WorkflowError" not in printed
+
+
+def test_a_section_on_the_command_line(planning):
+    error = error_of(planning.plan("--config", "wpl={alpha: 5.0}", fails=True))
+    assert error.startswith("error: --config wpl=...: Snakemake reads numbers in sections")
 
 
 def test_no_result_is_lost(planning):

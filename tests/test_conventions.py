@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 import yaml
-from workspace import ROOT, RULES
+from workspace import ROOT, RULES, Workspace
 
 VERBS = ("prepare", "train", "estimate", "search", "retrain", "evaluate", "plot")
 SCRIPT = re.compile(r'"\.\./scripts/(\w+|plot_\{wildcards\.figure\})\.py"')
@@ -96,3 +96,12 @@ def test_the_conda_environment_has_the_ranges_of_the_package():
         alias.get(n, n) + r.replace("==", "=") for n, r in names if n not in ("dvc", "snakemake")
     }
     assert {d for d in environment if not d.startswith("python")} == expected
+
+
+def test_spelling_is_checked_in_what_git_does_not_ignore(tmp_path):
+    (command,) = re.findall(r"git ls-files .* codespell", (ROOT / "Makefile").read_text())
+    project, wrong = Workspace.create(tmp_path), "rec" + "ieve\n"
+    (tmp_path / "data/letters.txt").write_text(wrong)
+    assert project(command) == ""
+    (tmp_path / "docs/new.md").write_text(wrong)
+    assert project(command, fails=True).startswith("docs/new.md:1: ")

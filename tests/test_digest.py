@@ -17,7 +17,7 @@ SCRIPTS = [p.stem for p in (ROOT / "workflow" / "scripts").glob("*_*.py")]
 # import of the large packages; prints the project's files among the loaded modules.
 LOADED = """
 import importlib, json, os, sys
-import matplotlib.pyplot, pandas, seaborn, torch
+import matplotlib.pyplot, pandas, torch
 root, chosen, *scripts = sys.argv[1:]
 sys.path[:0] = [root + "/workflow/scripts", root + "/src"]
 for script in scripts:

@@ -115,7 +115,7 @@ def test_a_users_archive_is_read_again_when_it_changes(project, tmp_path):
 def test_insufficient_data_is_reported_before_any_training(project, tmp_path, monkeypatch):
     """The folder is given with ``~``; the arm omega needs a matrix of pixels by pixels."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    root = fill(tmp_path / "pets", each=60)
+    root = fill(tmp_path / "pets", classes=["cat", "cow", "dog", "owl"], each=60)
     (tmp_path / "novel").write_text("a b c d e f\n" * 20)
     project.set("data", {"source": "folder", "root": "~/pets", "size": 120})
     project.set("text", {"source": "folder", "root": "~/novel"})

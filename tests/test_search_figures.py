@@ -1,7 +1,9 @@
 """Figures of the searches, plotted from simulated tables, show every arm that ran."""
 
 import os
+import re
 import runpy
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +11,7 @@ import simulated_searches as simulated
 from workspace import ROOT
 
 from wpl_lab.arm_choice import TITLES
-from wpl_lab.io.files import save_table
+from wpl_lab.io.files import load_table, save_table
 from wpl_lab.search.judging.judge import Lengths, judge
 
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -79,6 +81,20 @@ def test_tau_and_regret_are_shown_with_yardsticks(judged, tmp_path, monkeypatch)
     found = draw("plot_found", judged, tmp_path, monkeypatch)
     assert "best count" in found
     assert "random search" in found
+
+
+def test_ticks_of_epochs_are_whole_numbers(judged, tmp_path, monkeypatch):
+    """Even where a ranking was taken after one epoch only."""
+    one = tmp_path / "one"
+    shutil.copytree(judged, one)
+    ranking = load_table(one / "ranking.csv")
+    save_table(one / "ranking.csv", ranking[ranking["epoch"] == ranking["epoch"].max()])
+    svg = draw("plot_ranking", one, tmp_path, monkeypatch)
+    horizontal = svg.partition('<g id="matplotlib.axis_1">')[2].partition("matplotlib.axis_2")[0]
+    ticks = re.findall(r">([^<>]+)</text>", horizontal)
+    assert ticks[-1] == "epoch"
+    assert ticks[:-1]
+    assert all(tick.isdecimal() for tick in ticks[:-1]), ticks
 
 
 def test_a_sweep_is_a_curve_with_its_strengths(judged, tmp_path, monkeypatch):

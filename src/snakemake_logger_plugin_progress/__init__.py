@@ -9,8 +9,13 @@ seen.
 import builtins
 import os
 import re
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from logging import WARNING, LogRecord
+from pathlib import Path
 
+import yaml
 from rich.console import Console
 from rich.live import Live
 from snakemake.logging import DefaultFilter, DefaultFormatter
@@ -115,11 +120,34 @@ class LogHandler(LogHandlerBase):
 
 
 def _tell_plainly(record: LogRecord) -> None:
-    """Reduce the traceback of a file that is missing or cannot be used, an overlay, to one line."""
-    fault = getattr(builtins, str(getattr(record, "exception", None)), None)
-    if isinstance(fault, type) and issubclass(fault, OSError):
+    """Reduce the traceback of a file that is missing or cannot be used to one line."""
+    if not hasattr(record, "exception"):
+        return
+    overlay = _fault_of_overlay(sys.argv[1:])
+    fault = getattr(builtins, str(record.exception), None)
+    if overlay:
+        record.msg = f"error: {overlay}"
+    elif isinstance(fault, type) and issubclass(fault, OSError):
         *_, last = str(record.msg).split("\n" + fault.__name__ + ": ")
         record.msg = "error: " + re.sub(r"^\[Errno \d+\] ", "", last.strip())
+
+
+def _fault_of_overlay(arguments: Sequence[str]) -> str | None:
+    """Find a fault of the files of --configfile, which Snakemake reads before the workflow."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--configfile", "--configfiles", nargs="+", action="extend", default=[])
+    for file in parser.parse_known_args(arguments)[0].configfile:
+        try:
+            values = yaml.safe_load(Path(file).read_text("utf-8"))
+        except OSError as error:
+            return f"{file}: cannot be read: {error.strerror}"
+        except UnicodeDecodeError as error:
+            return f"{file}: is not UTF-8: {error}"
+        except yaml.YAMLError as error:
+            return f"{file}: is not YAML: {' '.join(str(error).split())}"
+        if not isinstance(values, dict):
+            return f"{file}: expected keys with values"
+    return None
 
 
 def _is_needless(record: LogRecord) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
 
 from wpl.perplexity import perplexity as perplexity  # noqa: PLC0414 - public here
 
@@ -103,6 +102,8 @@ def bootstrap_interval(
     count = len(arrays[0])
     if count == 1:
         return math.nan, math.nan
+    from scipy import stats  # noqa: PLC0415 - slow, and figures of few seeds need no interval
+
     picks = np.random.default_rng(seed).integers(count, size=(resamples, count))
     values = statistic(*(a[picks] for a in arrays))
     student = stats.t.ppf((1 - confidence) / 2, count - 1)
@@ -131,6 +132,7 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> float:
     a, b = paired(first, second)
     if len(a) == 1:
         return 1.0
+    from scipy import stats  # noqa: PLC0415 - as above
 
     def mean_difference(x: _Floats, y: _Floats, axis: int = -1) -> Any:
         return np.mean(x - y, axis=axis)
@@ -198,6 +200,8 @@ def detectable_difference(
     pairs = len(a)
     if 2.0 ** (1 - pairs) > level:
         return math.inf
+    from scipy import optimize, stats  # noqa: PLC0415 - as above
+
     critical = stats.t.ppf(1 - level / 2, pairs - 1)
 
     def missing(shift: float) -> float:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from wpl.evaluation import paired
 
@@ -23,6 +22,8 @@ def kendall(score: ArrayLike, truth: ArrayLike) -> float:
     Returns:
         A number in [−1, 1]; NaN if all scores or all true values are equal, as there is no ranking.
     """
+    from scipy import stats  # noqa: PLC0415 - slow, and not needed by the measures below
+
     return _correlation(stats.kendalltau, score, truth)
 
 
@@ -36,6 +37,8 @@ def spearman(score: ArrayLike, truth: ArrayLike) -> float:
     Returns:
         A number in [−1, 1]; NaN if all scores or all true values are equal, as there is no ranking.
     """
+    from scipy import stats  # noqa: PLC0415 - as above
+
     return _correlation(stats.spearmanr, score, truth)
 
 

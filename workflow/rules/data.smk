@@ -8,6 +8,7 @@ rule prepare_data:
         image_files,
     output:
         images="results/prepare_data/{section}.safetensors",
+    priority: FIRST
     params:
         settings=lambda wc: source(wc.section),
         content=image_content,
@@ -22,6 +23,7 @@ rule prepare_text:
         text_files(),
     output:
         text="results/prepare_text/text.safetensors",
+    priority: FIRST
     params:
         settings=source("text"),
         # Each release of Python has its own manual.
@@ -44,7 +46,7 @@ rule evaluate_data:
         ),
     wildcard_constraints:
         prepared="data|images|text",
-    priority: 100  # before any training
+    priority: FIRST
     params:
         needs=needs,
     message:

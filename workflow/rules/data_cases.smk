@@ -6,6 +6,9 @@ from support.folders import folder_digest
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.text_files import find_text_files
 
+# Priority of reading and checking the data, before any training.
+FIRST = 100
+
 
 def source(section):
     """The settings of a section with a source; its root may begin with ~."""

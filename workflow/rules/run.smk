@@ -29,7 +29,8 @@ if MAIN:
 
 
 onstart:
-    run.start(workflow, ROOT)
+    with plainly():
+        run.start(workflow, ROOT)
 
 
 onsuccess:

@@ -17,5 +17,8 @@ with job(snakemake):
     else:
         images = load_images(snakemake.input[0])
         save_facts(snakemake.output.facts, image_facts(images))
-        check = {"data": check_two_models, "images": check_images}[prepared]
-        check(images.sizes, tuple(images.pixels["train"].shape[1:]), **needs)
+        shape = tuple(images.pixels["train"].shape[1:])
+        if prepared == "data":
+            check_two_models(images.labels["train"].bincount().tolist(), shape, **needs)
+        else:
+            check_images(images.sizes, shape, **needs)

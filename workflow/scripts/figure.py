@@ -6,15 +6,29 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from wpl.evaluation import FEWEST_SEEDS, bootstrap_interval
 from wpl.files import atomic
 
 mpl.use("Agg")
-sns.set_theme(context="paper", style="ticks", palette="colorblind")
+SCALE = 0.8  # of a figure in a paper
+SIZES = {
+    12: ["font.size", "axes.labelsize", "axes.titlesize", "legend.title_fontsize"],
+    11: ["legend.fontsize", "xtick.labelsize", "ytick.labelsize"],
+    6: ["lines.markersize", "xtick.major.size", "ytick.major.size"],
+    4: ["xtick.minor.size", "ytick.minor.size"],
+    1.5: ["lines.linewidth"],
+    1.25: ["axes.linewidth", "xtick.major.width", "ytick.major.width"],
+    1: ["patch.linewidth", "xtick.minor.width", "ytick.minor.width"],
+}
+INKED = ["axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"]
+FONTS = ["Arial", "DejaVu Sans", "Liberation Sans", "Bitstream Vera Sans", "sans-serif"]
+mpl.rcParams |= {name: SCALE * size for size, names in SIZES.items() for name in names}
+mpl.rcParams |= dict.fromkeys(INKED, "0.15")
+mpl.rcParams |= {"font.sans-serif": FONTS, "lines.solid_capstyle": "round", "axes.axisbelow": True}
 # Text in SVG files stays text, and ids are reproducible.
 mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "wpl", "legend.frameon": False}
 
@@ -65,6 +79,11 @@ def seeds(table: pd.DataFrame) -> str:
     counts = table.groupby("arm")["seed"].nunique()
     least, most = counts.min(), counts.max()
     return f"n = {most}" if least == most else f"n = {least} to {most}"
+
+
+def integers(axes: Axes) -> None:
+    """Have ticks of the horizontal axis at whole numbers only, even if that is one tick."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def legend(figure: Figure) -> None:

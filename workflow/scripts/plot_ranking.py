@@ -1,9 +1,8 @@
 """Plot Kendall's τ between shared-weight score and ground truth over the epochs of a search."""
 
 import matplotlib.pyplot as plt
-from matplotlib.ticker import MaxNLocator
 
-from figure import curve, legend, save, seeds
+from figure import curve, integers, legend, save, seeds
 from job import job
 from wpl_lab.arm_choice import in_order
 from wpl_lab.arms import ARMS
@@ -31,7 +30,7 @@ with job(snakemake):
             curve(axes, of_case[of_case["arm"] == arm], "epoch", "tau", **ARMS[arm].style)
         for score, line in HELD_AGAINST.items():
             axes.axhline(taus[score], color="grey", lw=1, ls=line, label=score)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        integers(axes)
         axes.set_title(f"{METHOD_NAMES[method]}, {space_name(space)}, {seeds(of_case)}")
         axes.set_xlabel("epoch")
     grid[0, 0].set_ylabel("Kendall's τ with the truth")

@@ -1,9 +1,8 @@
 """Plot the forgetting of children by epoch, and by the number of children trained later."""
 
 import matplotlib.pyplot as plt
-from matplotlib.ticker import MaxNLocator
 
-from figure import curve, legend, save, seeds
+from figure import curve, integers, legend, save, seeds
 from job import job
 from wpl_lab.arm_choice import in_order
 from wpl_lab.arms import ARMS
@@ -19,7 +18,7 @@ def panel(axes, table, x, y):
     for arm in in_order(table["arm"]):
         curve(axes, table[table["arm"] == arm], x, y, **ARMS[arm].style)
     axes.axhline(0, color="grey", lw=1, ls=":")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    integers(axes)
     if max(map(abs, axes.get_ylim())) > 100:  # a few children explode
         axes.set_yscale("symlog", linthresh=10)
 

@@ -34,7 +34,7 @@ def check(jobs: Iterable[Any], *, local: bool) -> None:
         faults += _limits()
         faults += _gpu(jobs)
     if faults:
-        raise WorkflowError("\n".join(f"error: {fault}" for fault in faults))
+        raise WorkflowError(*faults)
 
 
 def check_finished() -> None:

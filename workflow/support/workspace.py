@@ -19,7 +19,7 @@ RESULTS = Path("results")
 UNFINISHED = Path(".unfinished")  # state of long jobs, see job.unfinished
 LOCKS = Path(".snakemake/locks")
 RUN = Path(".snakemake/run.flock")  # locked by the current run; holds the name of its machine
-OCCUPIED = "error: another snakemake is running in this directory: try again when it has ended"
+OCCUPIED = "another snakemake is running in this directory: try again when it has ended"
 HALF_WRITTEN = re.compile(r"\..+\.(\d+\.tmp|copy)")  # temporary files
 
 
@@ -79,7 +79,7 @@ def heal(root: Path) -> None:
     left alone, as not every network file system shows whether that run is active.
     """
     # Its own message advises --unlock, which is never needed after this, and harms an active run.
-    snakemake.exceptions.LockException = lambda: WorkflowError(OCCUPIED)
+    snakemake.exceptions.LockException = lambda: WorkflowError(f"error: {OCCUPIED}")
     try:
         handle = _try_lock()
     except OSError:

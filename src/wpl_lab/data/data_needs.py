@@ -1,7 +1,7 @@
 """Checks that the data suffice for the settings in params.yaml; errors name the key."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.parts import Part
@@ -10,30 +10,42 @@ _LARGEST_OMEGA = 2 * 10**9  # bytes, of all matrices together
 
 
 def check_two_models(
-    sizes: Mapping[Part, int],
+    counts: Sequence[int],
     shape: tuple[int, int, int],
     *,
     batch_sizes: Mapping[str, int],
     samples: int,
     omega: Mapping[str, int] | None,
 ) -> None:
-    """Check that there are enough images for the two models.
+    """Check that there are enough images for the two models, and in each half of the classes.
 
     Args:
-        sizes: Number of images of each part.
+        counts: Number of training images of each class.
         shape: Their channels, height and width.
         batch_sizes: Training images in a batch, by the key of the setting.
         samples: Training images on which the Fisher information is estimated.
         omega: Arguments of ``check_omega``, if the arm omega is among the remedies.
 
     Raises:
-        DataError: If there are too few; names the key.
+        DataError: If there are too few images or classes; names the key.
     """
-    for key, needed in {**batch_sizes, "fisher.samples": samples}.items():
-        if needed > sizes["train"]:
+    half = len(counts) // 2  # the last of an odd number of classes is left out
+    if half < 2:
+        raise DataError(
+            f"data has {len(counts)} classes; split trains on half of them, then on the others, "
+            "and needs at least 4"
+        )
+    fewer = min(sum(counts[:half]), sum(counts[half : 2 * half]))
+    for key, needed in batch_sizes.items():
+        if needed > fewer:
             raise DataError(
-                f"{key} is {needed}, but there are only {sizes['train']} training images"
+                f"{key} is {needed}, but half of the classes, which split trains on, have only "
+                f"{fewer} training images"
             )
+    if samples > sum(counts):
+        raise DataError(
+            f"fisher.samples is {samples}, but there are only {sum(counts)} training images"
+        )
     if omega:
         check_omega(math.prod(shape), **omega)
 
