@@ -54,7 +54,9 @@ def check_present(name: str, parameters: Mapping[str, Tensor]) -> None:
         ValueError: If it is missing.
     """
     if name not in parameters:
-        raise ValueError(f"the anchored weight {name!r} is missing from parameters")
+        longer = [other for other in parameters if other.endswith(f".{name}")]
+        hint = f", which have {longer[0]!r}: pass those of the module inside" if longer else ""
+        raise ValueError(f"the anchored weight {name!r} is missing from parameters{hint}")
 
 
 def check_shape(what: str, value: Tensor, anchor: Tensor) -> None:

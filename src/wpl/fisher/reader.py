@@ -79,7 +79,15 @@ class Reader:
 
         Returns:
             The vectors.
+
+        Raises:
+            ValueError: If outputs and targets are on different devices.
         """
+        if samples.targets is not None and samples.targets.device != outputs.device:
+            raise ValueError(
+                f"the targets are on {samples.targets.device}, the model's outputs on "
+                f"{outputs.device}"
+            )
         if not self._seen:
             check_outputs(outputs, samples, self._estimand.likelihood)
             self._seen = True
