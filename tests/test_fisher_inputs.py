@@ -266,6 +266,12 @@ REFUSED = {
         {"loss": lambda o, b: o.sum(1), "kind": "mc"},
         "expected kind='empirical' and no likelihood",
     ),
+    "a loss that draws its noise": (
+        plain,
+        [(x(), y())],
+        {"loss": lambda o, b: (o - torch.randn_like(o)).square().mean(1)},
+        "draws random numbers .* expected them, like the noise .* in the batch",
+    ),
     "a loss of every class": (
         plain,
         [(x(), y())],

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from wpl.fisher.batches import count, tensors_in
-from wpl.fisher.engines.alone import Alone
+from wpl.fisher.engines.alone import RANDOM, Alone
 from wpl.fisher.engines.chain import Chain
 from wpl.fisher.engines.decisions import DisagreementError
 from wpl.fisher.engines.intercept import TooLargeError
@@ -59,8 +59,8 @@ class Batch:
         except (torch.OutOfMemoryError, ValueError):
             raise
         except Exception as error:
-            if "randomness" in str(error):  # drawn in eval mode: gradients are not deterministic
-                raise
+            if "randomness" in str(error):
+                raise ValueError(RANDOM) from error
             if _writes_samples(error) and not settings:
                 self._call(call, inputs, rows, batch_factories=True)
                 return
