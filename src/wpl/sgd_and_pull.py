@@ -22,7 +22,7 @@ class SgdAndPull(NamedTuple):
     share: Tensor
 
 
-def lerp_(weights: Sequence[Tensor], anchors: Sequence[Tensor], shares: Sequence[Tensor]) -> None:
+def lerp_(weights: list[Tensor], anchors: list[Tensor], shares: list[Tensor]) -> None:
     """Move each weight towards its anchor, by its factor times the distance.
 
     Args:
