@@ -183,7 +183,10 @@ REFUSED = {
     "a list of labels": (plain, [(x(), [1, 2])], {}, "targets are a list; expected a tensor"),
     "boxes": (plain, [(x(), {"boxes": y()})], {}, "targets are a dict; .* give loss="),
     "lists in a dictionary": (plain, [{"x": [1], "labels": [1]}], {}, "targets are a list"),
-    "no targets": (plain, [x()], {}, "kind 'empirical' needs targets; got None"),
+    "no targets": (plain, [x()], {}, r"expected batches \(inputs, targets\); got inputs alone"),
+    "words for inputs": (plain, [(["a", "b"], y(2))], {}, "got a list without tensors"),
+    "nothing": (plain, [None], {}, "one row for each sample; got a NoneType without tensors"),
+    "a function": (lambda: torch.sin, [(x(), y())], {}, "a builtin.*; expected a torch.nn.Module"),
     "targets of other samples": (plain, [(x(), y(5))], {}, "inputs have 6 rows, the targets 5"),
     "inputs of other samples": (
         plain,
@@ -203,6 +206,12 @@ REFUSED = {
         [(x().to("meta"), y())],
         {},
         r"float64 \(6, 5\) on meta",
+    ),
+    "targets on another device": (
+        plain,
+        [(x(), y().to("meta"))],
+        {},
+        "the targets are on meta, the model's outputs on cpu",
     ),
     "another type": (plain, [(x().float(), y())], {}, r"float32 \(6, 5\) on cpu\)"),
     "words": (lambda: Words(5, 3), [(x(), y())], {}, "the model returns a str without logits"),
@@ -257,6 +266,12 @@ REFUSED = {
         [(x(), y())],
         {"loss": lambda o, b: o.sum(1), "kind": "mc"},
         "expected kind='empirical' and no likelihood",
+    ),
+    "a loss that draws its noise": (
+        plain,
+        [(x(), y())],
+        {"loss": lambda o, b: (o - torch.randn_like(o)).square().mean(1)},
+        "draws random numbers .* expected them, like the noise .* in the batch",
     ),
     "a loss of every class": (
         plain,

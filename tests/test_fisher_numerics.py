@@ -144,11 +144,7 @@ def test_no_tensor_holds_the_gradients_of_all_samples(monkeypatch, model, shape)
     model, x = model(), torch.randn(shape)
     logits = model(x)
     y = torch.randint(logits.shape[-1], logits.shape[:-1])
-<<<<<<< HEAD
-    scratch.BUFFERS._buffers.clear()  # buffers of earlier tests
-=======
-    contributions.BUFFERS._buffers.clear()  # which earlier tests left
->>>>>>> walk
+    contributions.BUFFERS._buffers.clear()  # buffers of earlier tests
     with Largest() as largest:
         diagonal_fisher(model, [(x, y)])
     parameter = max(p.numel() for p in model.parameters())

@@ -194,6 +194,24 @@ def by_gradient(plasticity, model):
     return dict(zip(weights, found, strict=True))
 
 
+def test_a_distributed_model_is_held_by_the_names_of_the_module_inside(tmp_path):
+    plain, wrapped = network(), network()
+    meet = f"file://{tmp_path}/meet"
+    torch.distributed.init_process_group("gloo", meet, rank=0, world_size=1)
+    try:
+        model = nn.parallel.DistributedDataParallel(wrapped)
+        plasticity = held(wrapped)
+        with pytest.raises(ValueError, match=r"which have 'module\.0\.weight': pass those of the"):
+            plasticity.add_gradient_(dict(model.named_parameters()))
+        for called, weights in ((model, wrapped), (plain, plain)):
+            cross_entropy(called(data()[0]), data()[1]).backward()
+            plasticity.add_gradient_(dict(weights.named_parameters()))
+    finally:
+        torch.distributed.destroy_process_group()
+    for p, q in zip(wrapped.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, q.grad)
+
+
 def test_the_core_imports_no_trainer():
     """Neither transformers nor lightning needs to be installed."""
     import subprocess

@@ -110,6 +110,89 @@ def test_the_combined_step_is_compiled_once_for_all_learning_rates(weights, monk
     assert len(compiled) == 1
 
 
+HALVES = [torch.bfloat16, torch.float16]
+
+
+def in_half_precision(dtype, alpha):
+    """A loss in half precision, weights that have drifted, and all of it in double precision.
+
+    α F spans ten orders of magnitude, and the drift four: squares of it would underflow.
+    """
+    torch.manual_seed(0)
+    anchor = torch.randn(500).to(dtype)
+    theta = (anchor + torch.randn(500) * torch.logspace(-4, 0, 500)).to(dtype)
+    fisher = torch.logspace(-8, 2, 500)[torch.randperm(500)]
+    held = WeightPlasticity({"w": anchor}, {"w": fisher}, alpha)
+    return held, theta, (theta.double(), anchor.double(), alpha * fisher.double())
+
+
+def assert_rounded(found, exact, dtype, *, ulps=0.51):
+    """Assert that a result is the exact one, rounded, or off by some units in the last place."""
+    low = exact.to(dtype)
+    above = torch.nextafter(low.abs(), torch.tensor(torch.inf, dtype=dtype))
+    assert found.dtype == dtype
+    assert found.isfinite().all()
+    assert ((found.double() - exact).abs() <= ulps * (above - low.abs()).double()).all()
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_in_half_precision_the_loss_and_its_gradient_are_those_of_double_precision(dtype):
+    """Of drifts that are rounded themselves."""
+    held, theta, (t, a, strength) = in_half_precision(dtype, 500.0)
+    one, two = (theta.clone().requires_grad_() for _ in range(2))
+    loss = held.loss({"w": one})
+    loss.backward()
+    held.add_gradient_({"w": two})
+    drift = (t - a).to(dtype).double()
+    expected = (strength * drift.square()).sum() / 2
+    torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=0)
+    for found in (one.grad, two.grad):
+        assert_rounded(found, strength * drift, dtype)
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 1e3, 1e9])
+@pytest.mark.parametrize("dtype", HALVES)
+def test_in_half_precision_a_pull_is_that_of_double_precision_rounded_once(dtype, alpha):
+    held, theta, (t, a, strength) = in_half_precision(dtype, alpha)
+    c = 1e-3 * strength
+    pulled = theta.clone()
+    held.pull_({"w": pulled}, 1e-3)
+    assert_rounded(pulled, (t + c * a) / (1 + c), dtype, ulps=0.6)
+
+
+@pytest.mark.parametrize("cached", [sgd_and_pull._CACHED, 3])
+@pytest.mark.parametrize("dtype", HALVES)
+def test_in_half_precision_a_step_of_sgd_and_pull_is_rounded_once(monkeypatch, dtype, cached):
+    monkeypatch.setattr(sgd_and_pull, "_CACHED", cached)
+    held, theta, (t, a, strength) = in_half_precision(dtype, 1e3)
+    c = 1e-4 * strength
+    theta.grad = torch.randn(500).to(dtype)
+    with torch.compiler.set_stance("force_eager"):
+        held.sgd_step_({"w": theta}, 1e-4)
+    expected = (t - 1e-4 * theta.grad.double() + c * a) / (1 + c)
+    assert_rounded(theta.detach(), expected, dtype, ulps=0.6)
+
+
+def test_weights_may_be_in_another_precision_than_their_anchor(weights):
+    anchor, fisher, theta = weights
+    held = WeightPlasticity(anchor, fisher, 7.0)
+    single = {name: t.float() for name, t in theta.items()}
+    held.pull_(single, 0.1)
+    held.pull_(theta, 0.1)
+    for name, t in theta.items():
+        torch.testing.assert_close(single[name], t.float(), rtol=1e-6, atol=1e-6)
+
+
+def test_in_half_precision_strengths_stay_in_single():
+    """Of Fisher information in half precision, too, and where a weight grows."""
+    ones, fisher = torch.ones(2).half(), torch.full((2,), 1e-3).half()
+    held = WeightPlasticity({"w": ones}, {"w": fisher}, 1e9)
+    held.grow({"w": torch.ones(3).half()})
+    strength = held.state_dict()["strength.w"]
+    expected = torch.tensor([1e9 * float(fisher[0])] * 2 + [0.0])
+    torch.testing.assert_close(strength, expected, rtol=1e-6, atol=0)
+
+
 def descend(plasticity, theta, steps, *, proximal, lr, momentum):
     """Run SGD on the penalty plus a linear loss, Σ θ."""
     theta = {name: t.clone().requires_grad_() for name, t in theta.items()}
@@ -279,7 +362,7 @@ def without(tensors, name):
         (lambda a, f: (a, f, torch.ones(2)), r"alpha must be a number or have shape \(4,\)"),
         (lambda a, f: (a | {"scale": torch.tensor(torch.inf)}, f, 1.0), "the anchor of 'scale' is"),
         (
-            lambda a, f: (a, {n: x.float() for n, x in f.items()}, 1e39),
+            lambda a, f: (*({n: x.float() for n, x in d.items()} for d in (a, f)), 1e39),
             "alpha times the Fisher information of 'layer.weight' is not finite",
         ),
     ],

@@ -207,6 +207,6 @@ def _task(
     strength = torch.as_tensor(alpha, dtype=torch.float64)
     check_not_negative("alpha", strength)
     return {
-        name: Anchored(a.detach().clone(), alpha_times(strength, name, fisher[name].detach()))
+        name: Anchored(a.detach().clone(), alpha_times(strength, name, fisher[name].detach(), a))
         for name, a in anchor.items()
     }

@@ -8,7 +8,7 @@ from torch import Tensor
 from wpl.anchors import Anchors
 from wpl.plasticity_checks import checked_rate
 from wpl.quadratic import rates
-from wpl.sgd_and_pull import SgdAndPull, sgd_and_pull_
+from wpl.sgd_and_pull import SgdAndPull, lerp_, sgd_and_pull_
 
 
 class WeightPlasticity(Anchors):
@@ -45,7 +45,7 @@ class WeightPlasticity(Anchors):
         """
         current = self._select(parameters)
         terms = [
-            (strength * (theta - anchor).square()).sum()
+            (strength * (theta - anchor).to(strength.dtype).square()).sum()
             for theta, anchor, strength in zip(current, self._anchors, self._strengths, strict=True)
         ]
         loss = torch.stack(terms).sum() / 2
@@ -109,7 +109,7 @@ class WeightPlasticity(Anchors):
             steps = rates(lr, current)
         else:
             steps = [checked_rate(lr, momentum) / (1 - momentum)] * len(current)
-        torch._foreach_lerp_(current, self._anchors, self._shares_at(steps))
+        lerp_(current, self._anchors, self._shares_at(steps))
 
     @torch.no_grad()
     def sgd_step_(self, parameters: Mapping[str, Tensor], lr: float) -> None:
@@ -136,7 +136,7 @@ class WeightPlasticity(Anchors):
         both = []
         for theta, anchor, share in zip(anchored, self._anchors, shares, strict=True):
             if theta.grad is None:
-                theta.lerp_(anchor, share)
+                lerp_([theta], [anchor], [share])
             else:
                 both.append(SgdAndPull(theta, theta.grad, anchor, share))
         sgd_and_pull_(both, lr)
@@ -171,12 +171,12 @@ class WeightPlasticity(Anchors):
     def _shares_at(self, steps: list[float]) -> list[Tensor]:
         """Compute c/(1 + c) for each weight, cached until a rate changes."""
         if steps != self._rates:
-            # In double precision: lr α F may overflow in the weights' data type.
+            # In double precision: lr α F may overflow in single precision.
             pulls = [
                 step * held.double() for step, held in zip(steps, self._strengths, strict=True)
             ]
             self._shares = [
-                (c / (1 + c)).to(a.dtype) for c, a in zip(pulls, self._anchors, strict=True)
+                (c / (1 + c)).to(w.dtype) for c, w in zip(pulls, self._strengths, strict=True)
             ]
             self._rates = steps
         return self._shares

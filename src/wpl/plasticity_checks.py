@@ -3,16 +3,18 @@
 import math
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 
-def alpha_times(alpha: Tensor, name: str, fisher: Tensor) -> Tensor:
-    """Compute α F.
+def alpha_times(alpha: Tensor, name: str, fisher: Tensor, anchor: Tensor) -> Tensor:
+    """Compute α F, in single precision or the anchor's if that is higher.
 
     Args:
         alpha: A scalar, or ``(n)`` with a strength for each of n stacked models.
         name: Name of the weight, for the error.
         fisher: F, in the shape of the weight; ``(n, ...)`` for stacked models.
+        anchor: The anchor, in the same shape.
 
     Returns:
         α F, in the shape of F.
@@ -26,7 +28,8 @@ def alpha_times(alpha: Tensor, name: str, fisher: Tensor) -> Tensor:
             f"stacked in {name!r}; got shape {tuple(alpha.shape)}"
         )
     ones = [1] * (fisher.ndim - alpha.ndim)
-    weight = alpha.to(fisher).reshape([*alpha.shape, *ones]) * fisher
+    wide = torch.promote_types(torch.promote_types(fisher.dtype, anchor.dtype), torch.float32)
+    weight = alpha.to(fisher.device, wide).reshape([*alpha.shape, *ones]) * fisher.to(wide)
     check_finite(f"alpha times the Fisher information of {name!r}", weight)
     return weight
 
@@ -51,7 +54,9 @@ def check_present(name: str, parameters: Mapping[str, Tensor]) -> None:
         ValueError: If it is missing.
     """
     if name not in parameters:
-        raise ValueError(f"the anchored weight {name!r} is missing from parameters")
+        longer = [other for other in parameters if other.endswith(f".{name}")]
+        hint = f", which have {longer[0]!r}: pass those of the module inside" if longer else ""
+        raise ValueError(f"the anchored weight {name!r} is missing from parameters{hint}")
 
 
 def check_shape(what: str, value: Tensor, anchor: Tensor) -> None:

@@ -75,7 +75,7 @@ def grown(name: str, one: Anchored, values: Tensor) -> Anchored:
             "only grow, at the end of each dimension"
         )
     corner = tuple(slice(size) for size in old)
-    anchor, strength = values.detach().clone(), torch.zeros_like(values)
+    anchor, strength = values.detach().clone(), one.strength.new_zeros(new)
     anchor[corner], strength[corner] = one
     return Anchored(anchor, strength)
 

@@ -1,6 +1,9 @@
-"""The steps of plain SGD and of the plasticity loss in one, for less memory traffic."""
+"""The step of the plasticity loss, alone or in one with plain SGD, for less memory traffic.
 
-from collections.abc import Callable, Iterable
+Weights in half precision are computed with in the precision of the factors, and rounded once.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -19,6 +22,22 @@ class SgdAndPull(NamedTuple):
     share: Tensor
 
 
+def lerp_(weights: list[Tensor], anchors: list[Tensor], shares: list[Tensor]) -> None:
+    """Move each weight towards its anchor, by its factor times the distance.
+
+    Args:
+        weights: Of any shapes; changed in place.
+        anchors: In the shapes of the weights.
+        shares: The factors c/(1 + c), in the shapes of the weights.
+    """
+    if len({t.dtype for t in (*weights, *anchors, *shares)}) == 1:
+        torch._foreach_lerp_(weights, anchors, shares)
+        return
+    for theta, anchor, share in zip(weights, anchors, shares, strict=True):
+        wide = theta.to(share.dtype)
+        theta.copy_(wide.lerp(anchor.to(share.dtype), share))
+
+
 def sgd_and_pull_(weights: Iterable[SgdAndPull], lr: float) -> None:
     """Update each weight by θ ← θ − lr g, then by its factor times the distance to its anchor.
 
@@ -28,15 +47,19 @@ def sgd_and_pull_(weights: Iterable[SgdAndPull], lr: float) -> None:
         weights: Of any shapes; changed in place.
         lr: Learning rate.
     """
-    large = []
+    large, mixed = [], []
     for weight in weights:
-        if weight.theta.numel() > _CACHED:
+        theta, gradient, anchor, share = weight
+        if theta.numel() > _CACHED:
             large.append(tuple(weight))
+        elif theta.dtype == anchor.dtype == share.dtype:
+            theta.add_(gradient, alpha=-lr).lerp_(anchor, share)
         else:
-            weight.theta.add_(weight.gradient, alpha=-lr).lerp_(weight.anchor, weight.share)
+            mixed.append(weight)
+    rate = torch.tensor(lr, dtype=torch.float64)  # a number would be compiled as a constant
     if large:
-        rate = torch.tensor(lr, dtype=torch.float64)  # a number would be compiled as a constant
         _compiled()(large, rate)
+    _both_(mixed, rate)
 
 
 @cache
@@ -44,6 +67,7 @@ def _compiled() -> Callable[[list[tuple[Tensor, ...]], Tensor], None]:
     return torch.compile(_both_)  # importing it takes seconds
 
 
-def _both_(weights: list[tuple[Tensor, ...]], lr: Tensor) -> None:
+def _both_(weights: Sequence[tuple[Tensor, ...]], lr: Tensor) -> None:
     for theta, gradient, anchor, share in weights:
-        theta.sub_(lr * gradient).lerp_(anchor, share)
+        wide = theta.to(share.dtype) - lr * gradient.to(share.dtype)
+        theta.copy_(wide.lerp(anchor.to(share.dtype), share))

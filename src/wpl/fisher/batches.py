@@ -253,8 +253,7 @@ def count(inputs: object) -> int:
     """
     lengths = {len(t) if t.ndim else 0 for t in tensors_in(inputs)}
     if len(lengths) != 1:
-        raise ValueError(
-            f"expected inputs of tensors with one row for each sample; got tensors with "
-            f"{', '.join(map(str, sorted(lengths))) or 'no'} rows"
-        )
+        some = f"tensors with {', '.join(map(str, sorted(lengths)))} rows"
+        got = some if lengths else f"a {type(inputs).__name__} without tensors"
+        raise ValueError(f"expected inputs of tensors with one row for each sample; got {got}")
     return lengths.pop()

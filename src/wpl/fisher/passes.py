@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from wpl.fisher.batches import Loss, Samples, read, tensors_in
-from wpl.fisher.engines.alone import Alone
+from wpl.fisher.engines.alone import RANDOM, Alone
 from wpl.fisher.engines.chain import Chain
 from wpl.fisher.engines.decisions import DisagreementError
 from wpl.fisher.engines.intercept import TooLargeError
@@ -107,7 +107,15 @@ class Estimator:
 
         Returns:
             The vectors.
+
+        Raises:
+            ValueError: If outputs and targets are on different devices.
         """
+        targets = batch.samples.targets
+        if targets is not None and targets.device != batch.logits.device:
+            raise ValueError(
+                f"the targets are on {targets.device}, the model's outputs on {batch.logits.device}"
+            )
         if not self._seen:
             check_outputs(batch.logits, batch.samples, self._estimand.likelihood)
             self._seen = True
@@ -162,8 +170,8 @@ class Batch:
         except (torch.OutOfMemoryError, ValueError):
             raise
         except Exception as error:
-            if "randomness" in str(error):  # drawn in eval mode: gradients are not deterministic
-                raise
+            if "randomness" in str(error):
+                raise ValueError(RANDOM) from error
             if _writes_samples(error) and not settings:
                 self._call(rows, batch_factories=True)
                 return

@@ -47,8 +47,10 @@ def select(
         The parameters, each by one name; and for each name asked for, that name.
 
     Raises:
-        ValueError: If a name is unknown, or none is given.
+        ValueError: If the model is no module, if a name is unknown, or if none is given.
     """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"the model is a {type(model).__name__}; expected a torch.nn.Module")
     known = parameters_of(model)
     if parameters is None:
         once = {id(p): name for name, p in reversed(known.items())}

@@ -104,8 +104,8 @@ class Scores:
         )
         if y is None and self._kind == "empirical":
             raise ValueError(
-                "kind 'empirical' needs targets; got None (the kinds 'mc', 'exact' and 'sketch' "
-                "do without)"
+                "kind 'empirical' needs targets: expected batches (inputs, targets); got inputs "
+                "alone (the kinds 'mc', 'exact' and 'sketch' need no targets)"
             )
         counted = None if y is None else y != estimand.ignore_index
         if counted is None or counted.all():

@@ -14,6 +14,11 @@ from wpl.fisher.batches import map_tensors, outputs_of, tensors_in
 from wpl.fisher.engines.recording import Job, Recording
 from wpl.fisher.layers.norms import batch_norm_written_out
 
+RANDOM = (
+    "the model or the loss draws random numbers in eval mode, so that its gradients are not "
+    "deterministic; expected them, like the noise of a diffusion model, in the batch"
+)
+
 
 class Alone(Recording):
     """A forward pass of one sample, differentiated by autograd."""
@@ -28,8 +33,7 @@ class Alone(Recording):
             inputs: The whole batch.
 
         Raises:
-            RuntimeError: If the model draws random numbers, so that gradients are not
-                deterministic.
+            ValueError: If the model draws random numbers.
         """
         rows = slice(row, row + 1)
         super().__init__(job, rows)
@@ -37,9 +41,7 @@ class Alone(Recording):
         with torch.enable_grad(), _BatchNormOfOne():
             self.logits = outputs_of(call(map_tensors(inputs, lambda t: t[rows])))
         if not torch.equal(before, _random_state(inputs)):
-            raise RuntimeError(
-                "the model draws random numbers in eval mode: its gradients are not deterministic"
-            )
+            raise ValueError(RANDOM)
 
     def send_back(
         self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool
