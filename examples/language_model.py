@@ -76,7 +76,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=300, help="for the first text")
     parser.add_argument("--more-steps", type=int, default=150, help="for the second")
-    parser.add_argument("--alpha", type=float, default=5e3)
+    parser.add_argument("--alpha", type=float, help="by default 2e4, and 5e3 with --lora")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lora", action="store_true", help="train adapters only")
     options = parser.parse_args()
@@ -95,10 +95,10 @@ def main():
             eos_token_id=None,
         )
     )
-    lr, lower = 3e-3, 1e-3
+    lr, lower, alpha = 3e-3, 1e-3, 2e4
     if options.lora:
         train(model, manual[:200], options.steps // 4, lr)  # the base model
-        model, lower = adapted(model), lr
+        model, lower, alpha = adapted(model), lr, 5e3
     train(model, manual, options.steps, lr)
 
     def report(when):
@@ -109,7 +109,8 @@ def main():
 
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     fisher = wpl.diagonal_fisher(model, batches(manual[:500]), per="token")
-    callback = PlasticityCallback(wpl.WeightPlasticity(trained, fisher, options.alpha))
+    alpha = alpha if options.alpha is None else options.alpha
+    callback = PlasticityCallback(wpl.WeightPlasticity(trained, fisher, alpha))
     before = {name: p.detach().clone() for name, p in trained.items()}
     for arm, callbacks in (("without", []), ("with", [callback])):
         set_seed(2 * options.seed + 1)
