@@ -3,9 +3,11 @@
 import contextlib
 import hashlib
 import io
+import os
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import yaml
 from snakemake.api import SnakemakeApi
@@ -37,6 +39,7 @@ def plan(config, target, folder):
     with (
         contextlib.chdir(folder),
         contextlib.redirect_stdout(io.StringIO()),
+        patch.dict(os.environ),  # the Snakefile changes it
         SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api,
     ):
         made = api.workflow(
