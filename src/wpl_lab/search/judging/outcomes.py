@@ -33,7 +33,7 @@ OUTCOMES = {
     "err2": Outcome(title="err2, nats", digits=3),
     "forgetting": Outcome(title="forgetting, nats", digits=3),
     "forgetting_median": Outcome(title="forgetting, median, nats", digits=3),
-    "forgetting_points": Outcome(title="forgetting, points", digits=2),
+    "forgetting_points": Outcome(title="forgetting, median, points", digits=2),
     "space_mean": Outcome(title="mean of the space, nats", digits=3),
     "reward": Outcome(title="reward", digits=3, higher_is_better=True),
     "tau": Outcome(title="τ", digits=2, higher_is_better=True, yardstick="tau"),
@@ -48,7 +48,9 @@ OUTCOMES = {
 
 err1 is the cross-entropy of a child right after its training, err2 the same after all children of
 its epoch were trained, and forgetting is err2 − err1: means over the children of the second half of
-the epochs. The others are measured after the last epoch."""
+the epochs, or medians over the children of an epoch. In points only the median is compared: a child
+that diverges makes the mean of perplexities meaningless. The others are measured after the last
+epoch."""
 
 
 def outcomes(
@@ -72,7 +74,7 @@ def outcomes(
         search has, too; empty where a run has no such outcome, or none that is finite.
     """
     late = second_half(forgetting).groupby(RUN, sort=False).mean(numeric_only=True)
-    late = late[["err1", "err2", "mean_nats", "median_nats", "mean_points"]]
+    late = late[["err1", "err2", "mean_nats", "median_nats", "median_points"]]
     late.columns = ["err1", "err2", "forgetting", "forgetting_median", "forgetting_points"]
     with_chance = [name for name, outcome in OUTCOMES.items() if outcome.chance]
     tables = [
