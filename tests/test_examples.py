@@ -46,14 +46,17 @@ def test_an_image_classifier_retains_its_first_images_with_lightning():
     assert new_wpl > new - 8
 
 
+SHORTER = ["--steps", "150", "--more-steps", "75"]
+
+
 @pytest.mark.parametrize("options", [[], ["--lora"]])
 def test_a_language_model_retains_its_first_text_with_hugging_face(options):
     """What is forgotten and learnt are differences of the loss, the logarithm of the perplexity."""
     pytest.importorskip("peft" if options else "transformers")
-    losses = [list(map(log, pair)) for pair in numbers("language_model.py", *options)]
+    losses = [list(map(log, pair)) for pair in numbers("language_model.py", *SHORTER, *options)]
     (before, unknown), (after, new), (after_wpl, new_wpl) = losses
     assert before < log(20)
     assert after > before + 1, "there is something to forget"
     assert new < unknown - 1, "and something to learn"
-    assert after_wpl - before < 0.4 * (after - before)
+    assert after_wpl - before < 0.5 * (after - before)
     assert unknown - new_wpl > 0.85 * (unknown - new)
