@@ -26,7 +26,7 @@ def extended(recorded, tmp_path_factory):
     project = recorded.copy(tmp_path_factory.mktemp("extended") / "project")
     project.ran()
     project.edit(TABLE, "_ENTRIES = (\n", f"_ENTRIES = (\n{ENTRY}")
-    project("snakemake --cores all")
+    project("snakemake --cores all", fresh=True)  # with no module loaded by other tests
     return project, project.ran()
 
 
