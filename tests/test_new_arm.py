@@ -26,7 +26,7 @@ def extended(recorded, tmp_path_factory):
     project = recorded.copy(tmp_path_factory.mktemp("extended") / "project")
     project.ran()
     project.edit(TABLE, "_ENTRIES = (\n", f"_ENTRIES = (\n{ENTRY}")
-    project("snakemake --cores all", fresh=True)  # with no module loaded by other tests
+    project("snakemake --cores all")
     return project, project.ran()
 
 
@@ -90,8 +90,8 @@ def test_it_is_in_every_figure(extended):
         assert TITLE in figure.read_text(), figure
 
 
-def test_an_arm_is_removed_by_removing_its_entry(extended):
-    project, _ = extended
+def test_an_arm_is_removed_by_removing_its_entry(extended, tmp_path):
+    project = extended[0].copy(tmp_path / "project")  # the other tests may run after this one
     project("git checkout -q -- src")
     project("snakemake --cores all --quiet rules host")
     assert not [name for name in project.results() if "root" in name], "it leaves no results"
