@@ -130,7 +130,7 @@ def test_a_bad_parameter(case):
 
 OVERLAYS = {
     "a key twice": (b"width: 1\nwidth: 2\n", "it.yaml, line 2: repeats the key 'width'"),
-    "no YAML": (b"wpl: [1", "it.yaml: is not YAML: while parsing a flow sequence in"),
+    "no YAML": (b"wpl: [1", "it.yaml, line 1: is not YAML: expected ',' or ']'"),
     "another encoding": (b"wpl: \xff\n", "it.yaml: is not UTF-8: "),
     "a list": (b"[1, 2]\n", "it.yaml: expected keys with values"),
     "nothing": (b"", "it.yaml: expected keys with values"),

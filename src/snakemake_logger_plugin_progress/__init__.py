@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from logging import WARNING, LogRecord
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.live import Live
 from snakemake.logging import DefaultFilter, DefaultFormatter
@@ -134,19 +133,14 @@ def _tell_plainly(record: LogRecord) -> None:
 
 def _fault_of_overlay(arguments: Sequence[str]) -> str | None:
     """Find a fault of the files of --configfile, which Snakemake reads before the workflow."""
+    # Not earlier: the checkout that runs may have a wpl_lab of its own, and adds it to the path.
+    from wpl_lab.io.yaml_syntax import fault_in  # noqa: PLC0415
+
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--configfile", "--configfiles", nargs="+", action="extend", default=[])
     for file in parser.parse_known_args(arguments)[0].configfile:
-        try:
-            values = yaml.safe_load(Path(file).read_text("utf-8"))
-        except OSError as error:
-            return f"{file}: cannot be read: {error.strerror}"
-        except UnicodeDecodeError as error:
-            return f"{file}: is not UTF-8: {error}"
-        except yaml.YAMLError as error:
-            return f"{file}: is not YAML: {' '.join(str(error).split())}"
-        if not isinstance(values, dict):
-            return f"{file}: expected keys with values"
+        if fault := fault_in(Path(file)):
+            return fault
     return None
 
 
