@@ -47,7 +47,7 @@ def sgd_and_pull_(weights: Iterable[SgdAndPull], lr: float) -> None:
         weights: Of any shapes; changed in place.
         lr: Learning rate.
     """
-    large, mixed = [], []
+    large = []
     for weight in weights:
         theta, gradient, anchor, share = weight
         if theta.numel() > _CACHED:
@@ -55,11 +55,10 @@ def sgd_and_pull_(weights: Iterable[SgdAndPull], lr: float) -> None:
         elif theta.dtype == anchor.dtype == share.dtype:
             theta.add_(gradient, alpha=-lr).lerp_(anchor, share)
         else:
-            mixed.append(weight)
-    rate = torch.tensor(lr, dtype=torch.float64)  # a number would be compiled as a constant
+            _both_([weight], lr)
     if large:
+        rate = torch.tensor(lr, dtype=torch.float64)  # a number would be compiled as a constant
         _compiled()(large, rate)
-    _both_(mixed, rate)
 
 
 @cache
@@ -67,7 +66,7 @@ def _compiled() -> Callable[[list[tuple[Tensor, ...]], Tensor], None]:
     return torch.compile(_both_)  # importing it takes seconds
 
 
-def _both_(weights: Sequence[tuple[Tensor, ...]], lr: Tensor) -> None:
+def _both_(weights: Sequence[tuple[Tensor, ...]], lr: Tensor | float) -> None:
     for theta, gradient, anchor, share in weights:
         wide = theta.to(share.dtype) - lr * gradient.to(share.dtype)
         theta.copy_(wide.lerp(anchor.to(share.dtype), share))
