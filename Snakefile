@@ -43,7 +43,7 @@ rule two_models:
         expand(rules.estimate_fisher.output, first=SEEDS),
         expand(rules.estimate_importance.output if ESTIMATED else [], first=SEEDS),
         of_second(rules.train_second.output),
-        expand(rules.train_split.output, first=SEEDS),
+        of_split(rules.train_split.output),
         rules.evaluate_forgetting.output,
         expand(rules.plot_two_models.output, figure=FIGURES),
 

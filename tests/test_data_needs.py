@@ -6,6 +6,7 @@ from in_process import plan
 from wpl_lab.data.data_files import DataError
 from wpl_lab.data.data_needs import check_images, check_omega, check_text, check_two_models
 
+ONE = {"samples": 1, "omega": None}
 TEXT = {"train": 72, "valid": 144, "test": 20}
 TEXT_MODEL = {"batch_size": 8, "steps": 8, "score_rows": 10}
 IMAGES = {"train": 16, "valid": 32, "test": 1}
@@ -16,7 +17,7 @@ def test_sufficient_data_passes():
     check_text(TEXT, **TEXT_MODEL)
     check_images(IMAGES, (3, 4, 8), batch_size=16, stages=3)
     omega = {"width": 10, "shared": 3, "seeds": 10}
-    enough = {"batch_sizes": {"first.batch_size": 64}, "samples": 168}
+    enough = {"batch_sizes": {"first.batch_size": 64}, "samples": 168, "split": True}
     check_two_models(CLASSES, (1, 8, 8), **enough, omega=omega)
     check_two_models(CLASSES, (3, 32, 32), **enough, omega=None)
     check_omega(64, width=10, shared=3, seeds=10)
@@ -64,18 +65,22 @@ def test_too_small_images_are_named():
 def test_too_large_a_batch_is_named(key):
     message = f"{key} is 65, but half of the classes, which split trains on, have only 64 training"
     with pytest.raises(DataError, match=message):
-        check_two_models(CLASSES, (1, 8, 8), batch_sizes={key: 65}, samples=1, omega=None)
+        check_two_models(CLASSES, (1, 8, 8), batch_sizes={key: 65}, **ONE, split=True)
+    check_two_models(CLASSES, (1, 8, 8), batch_sizes={key: 168}, **ONE, split=False)
+    with pytest.raises(DataError, match=f"{key} is 169, but there are only 168 training images"):
+        check_two_models(CLASSES, (1, 8, 8), batch_sizes={key: 169}, **ONE, split=False)
 
 
 def test_too_many_samples_are_named():
     with pytest.raises(DataError, match=r"fisher.samples is 169, but there are only 168 training"):
-        check_two_models(CLASSES, (1, 8, 8), batch_sizes={}, samples=169, omega=None)
+        check_two_models(CLASSES, (1, 8, 8), batch_sizes={}, samples=169, omega=None, split=True)
 
 
 def test_too_few_classes_are_named():
     """With three, half of them would be one, which nothing can be learnt about."""
-    with pytest.raises(DataError, match=r"data has 3 classes; split .* needs at least 4"):
-        check_two_models([9, 9, 9], (1, 8, 8), batch_sizes={}, samples=1, omega=None)
+    with pytest.raises(DataError, match=r"data has 3 classes; .* needs at least 4; split.arms:"):
+        check_two_models([9, 9, 9], (1, 8, 8), batch_sizes={}, **ONE, split=True)
+    check_two_models([9, 9, 9], (1, 8, 8), batch_sizes={}, **ONE, split=False)
 
 
 def test_colour_images_are_too_large_for_omega():
@@ -86,6 +91,7 @@ def test_colour_images_are_too_large_for_omega():
             batch_sizes={},
             samples=1,
             omega={"width": 10, "shared": 3, "seeds": 10},
+            split=True,
         )
 
 

@@ -174,6 +174,7 @@ CASES = [
     ("two_models", {"wpl.alpha": 100.0, "tradeoff.alphas": [10.0, 100.0], "seeds": [1]}),
     ("two_models", {"wpl.alpha": 0.0, "first.stops": [], "split.alphas": [0.01]}),
     ("two_models", {"compare.arms": ["none"], "compare.remedies": []}),
+    ("two_models", {"split.arms": []}),
     ("search_text", {"search.text.small.enas": ["none"], "search.text.full.enas": []}),
     ("search_images", {"search.images.dropout.rates": [], "search.images.small.enas": ["none"]}),
 ]

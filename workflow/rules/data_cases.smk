@@ -73,4 +73,5 @@ def two_models_needs():
         "batch_sizes": batches,
         "samples": config["fisher"]["samples"],
         "omega": omega if "omega" in ESTIMATED else None,
+        "split": bool(config["split"]["arms"]),
     }

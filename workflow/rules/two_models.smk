@@ -104,7 +104,7 @@ rule train_split:
 rule evaluate_forgetting:
     input:
         history=of_second(rules.train_second.output.history),
-        split=expand(rules.train_split.output.history, first=SEEDS),
+        split=of_split(rules.train_split.output.history),
     output:
         params="results/evaluate_forgetting/params.json",
         metrics="results/evaluate_forgetting/metrics.json",

@@ -27,6 +27,11 @@ def of_second(pattern):
     ]
 
 
+def of_split(pattern):
+    """The files of the networks trained on one half of the classes after the other, if any are."""
+    return expand(pattern, first=SEEDS if config["split"]["arms"] else [])
+
+
 def estimates(arm, first):
     """The files of the estimates for an arm's anchor, by estimate, for the seeds of a job."""
     made = {

@@ -7,7 +7,7 @@ from wpl_lab.io.files import load_table, save_json, save_table, save_text
 from wpl_lab.io.rendering import page, render
 from wpl_lab.two_models import second_model_effects as comparison
 from wpl_lab.two_models.stops import stop_title
-from wpl_lab.two_models.two_models_claims import Claims
+from wpl_lab.two_models.two_models_claims import SPLIT, Claims
 from wpl_lab.two_models.two_models_findings import findings
 from wpl_lab.two_models.two_models_verdicts import verdicts
 
@@ -19,22 +19,22 @@ def read(files):
 
 with job(snakemake):
     params, output = snakemake.params, snakemake.output
-    history, of_split = (read(snakemake.input[name]) for name in ("history", "split"))
-    of_split = of_split.assign(shared="split")
-    scores, split_scores = (comparison.final_scores(h) for h in (history, of_split))
-    compared, split = (comparison.compare(s) for s in (scores, split_scores))
-    cases = pd.concat([compared[compared["own"]], split[split["own"]]], ignore_index=True)
-    judged = verdicts(pd.concat([scores[scores["shared"] == params.headline], split_scores]))
-    reported = cases[cases["shared"].isin([params.headline, "split"])]
-    text = findings(reported, judged, params.fisher)
+    history = read(snakemake.input.history)
+    of_split = [read([file]).assign(shared=SPLIT) for file in snakemake.input.split]
+    scores = comparison.final_scores(pd.concat([history, *of_split], ignore_index=True))
+    compared = comparison.compare(scores)
+    cases = compared[compared["own"]]
+    reported = [params.headline, SPLIT]
+    judged = verdicts(scores[scores["shared"].isin(reported)])
+    text = findings(cases[cases["shared"].isin(reported)], judged, params.fisher)
     curves = history[history["own"]]
 
     save_json(output.params, params.made_with)
     save_table(output.curves, curves.drop(columns="own").round(4))  # small: kept in git
     save_table(output.mean_curves, comparison.mean_curves(curves, params.headline))
     save_table(output.tradeoff, compared[compared["shared"] == params.headline])
-    save_table(output.split, split)
-    save_table(output.cases, compared[compared["own"]])
+    save_table(output.split, compared[compared["shared"] == SPLIT])
+    save_table(output.cases, cases[cases["shared"] != SPLIT])
     save_table(output.verdicts, judged)
     save_json(output.metrics, comparison.metrics(cases))
     save_json(output.headline, comparison.headline(cases, params.headline))

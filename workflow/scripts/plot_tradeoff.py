@@ -19,9 +19,9 @@ NEAR = 12
 
 
 def draw(tradeoff, split):
-    """Draw a panel for each stop of A and one for the split, a curve for each arm."""
+    """Draw a panel for each stop of A and, if trained, for the split, with a curve for each arm."""
     cases = [(stop_title(stop), case) for stop, case in tradeoff.groupby("stop", sort=False)]
-    cases += [("one network, half of the classes each", split)]
+    cases += [("one network, half of the classes each", split)] if len(split) else []
     columns = math.ceil((len(cases) + 1) / 2)
     figure, panels = plt.subplots(
         2, columns, figsize=(3.8 * columns, 6.6), squeeze=False, layout="constrained"

@@ -16,6 +16,7 @@ def check_two_models(
     batch_sizes: Mapping[str, int],
     samples: int,
     omega: Mapping[str, int] | None,
+    split: bool,
 ) -> None:
     """Check that there are enough images for the two models, and in each half of the classes.
 
@@ -25,15 +26,30 @@ def check_two_models(
         batch_sizes: Training images in a batch, by the key of the setting.
         samples: Training images on which the Fisher information is estimated.
         omega: Arguments of ``check_omega``, if the arm omega is among the remedies.
+        split: Whether a network is trained on half of the classes, then on the others.
 
     Raises:
         DataError: If there are too few images or classes; names the key.
     """
+    if split:
+        _check_halves(counts, batch_sizes)
+    for key, needed in batch_sizes.items():
+        if needed > sum(counts):
+            raise DataError(f"{key} is {needed}, but there are only {sum(counts)} training images")
+    if samples > sum(counts):
+        raise DataError(
+            f"fisher.samples is {samples}, but there are only {sum(counts)} training images"
+        )
+    if omega:
+        check_omega(math.prod(shape), **omega)
+
+
+def _check_halves(counts: Sequence[int], batch_sizes: Mapping[str, int]) -> None:
     half = len(counts) // 2  # the last of an odd number of classes is left out
     if half < 2:
         raise DataError(
             f"data has {len(counts)} classes; split trains on half of them, then on the others, "
-            "and needs at least 4"
+            "and needs at least 4; split.arms: [] leaves it out"
         )
     fewer = min(sum(counts[:half]), sum(counts[half : 2 * half]))
     for key, needed in batch_sizes.items():
@@ -42,12 +58,6 @@ def check_two_models(
                 f"{key} is {needed}, but half of the classes, which split trains on, have only "
                 f"{fewer} training images"
             )
-    if samples > sum(counts):
-        raise DataError(
-            f"fisher.samples is {samples}, but there are only {sum(counts)} training images"
-        )
-    if omega:
-        check_omega(math.prod(shape), **omega)
 
 
 def check_omega(inputs: int, *, width: int, shared: int, seeds: int) -> None:

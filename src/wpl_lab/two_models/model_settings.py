@@ -75,8 +75,9 @@ class Si(Anchor):
 class Split(Anchor):
     """One network learns half of the classes (A), then the others (B)."""
 
-    arms: Annotated[tuple[str, ...], MinLen(1)]
-    """Arms; default: those that the table of arms marks for it."""
+    arms: tuple[str, ...]
+    """Arms; default: those that the table of arms marks for it; empty: none is trained, as for data
+    with two or three classes."""
     alphas: tuple[Positive, ...]
     """Strengths at which the methods are compared."""
 
