@@ -22,7 +22,8 @@ nasbench201: .venv/installed
 
 # A DVC experiment with an overlay: `make experiment OVERLAY=config/smoke.yaml OPTIONS="--name smoke"`.
 experiment: .venv/installed
-	$(ACTIVATE) && python workflow/support/experiment.py $(OVERLAY) $(OPTIONS)
+	$(ACTIVATE) && python workflow/support/experiment.py \
+		$(or $(OVERLAY),$(error give a file: OVERLAY=config/smoke.yaml)) $(OPTIONS)
 
 TESTS ?= not long
 test: .venv/installed

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import pickle
+import re
 import runpy
 import shutil
 import zipfile
@@ -22,6 +23,7 @@ from safetensors.torch import save
 from snakemake.iocontainers import Namedlist
 from workspace import ROOT, overlay
 
+from support import experiment
 from support.params import validate
 from support.plainly import plainly
 from support.syntax import check_syntax
@@ -148,6 +150,16 @@ def test_a_bad_overlay(planning, case):
     printed = planning.plan("--configfile", sound, "it.yaml", fails=True)
     assert error_of(printed).startswith(f"error: {message}")
     assert "WorkflowError" not in printed
+
+
+@pytest.mark.parametrize("case", OVERLAYS)
+def test_a_bad_overlay_of_an_experiment(tmp_path, monkeypatch, case):
+    content, message = OVERLAYS[case]
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path("it.yaml").write_bytes(content)
+    with pytest.raises(SystemExit, match=f"^error: {re.escape(message)}"):
+        experiment.main("it.yaml")
 
 
 def test_a_section_on_the_command_line(planning):

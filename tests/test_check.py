@@ -78,6 +78,7 @@ def checked(tmp_path):
     git("init")
     git("commit", "--allow-empty", "-m", "nothing")
     verdicts().to_csv(table, index=False)
+    (table.parent / "params.json").write_text('{"seeds": [0]}')
     git("add", "-A")
     git("commit", "-m", "results")
     return run
@@ -97,6 +98,13 @@ def test_the_exit_code_tells_whether_there_are_errors(checked):
     unknown = checked(None, ["nowhere"])
     assert unknown.returncode == 2
     assert "error: git:" in unknown.stderr
+
+
+def test_other_parameters_are_reported(checked, tmp_path):
+    name = "results/evaluate_search/text/params.json"
+    assert "params.json" not in checked(verdicts()).stdout
+    (tmp_path / name).write_text('{"seeds": [1]}')
+    assert checked(verdicts()).stdout.startswith(f"{name}: other parameters than in HEAD")
 
 
 def test_an_unfinished_run_is_not_compared(checked, tmp_path):

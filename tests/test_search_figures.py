@@ -97,6 +97,18 @@ def test_ticks_of_epochs_are_whole_numbers(judged, tmp_path, monkeypatch):
     assert all(tick.isdecimal() for tick in ticks[:-1]), ticks
 
 
+def test_an_exploded_child_does_not_fill_an_axis_with_ticks(judged, tmp_path, monkeypatch):
+    exploded = tmp_path / "exploded"
+    shutil.copytree(judged, exploded)
+    forgetting = load_table(exploded / "forgetting.csv")
+    forgetting.loc[0, "max_points"] = 1e12
+    save_table(exploded / "forgetting.csv", forgetting)
+    svg = draw("plot_search_forgetting", exploded, tmp_path, monkeypatch)
+    labels = set(re.findall(r"mathdefault\{(-?10\^\{\d+\})", svg))
+    assert {"10^{1}", "10^{11}"} <= labels
+    assert len(labels) <= 8, labels
+
+
 def test_a_sweep_is_a_curve_with_its_strengths(judged, tmp_path, monkeypatch):
     svg = draw("plot_errors", judged, tmp_path, monkeypatch)
     for strength in ("0.1", "1", "0.25", "0.5"):

@@ -74,7 +74,7 @@ rule train_second:
         width=config["width"],
         second=config["second"],
     message:
-        "Training the second model, {wildcards.shared} layers shared, arm {wildcards.arm}, seeds {params.seeds}"
+        "Training the second model, shared layers: {wildcards.shared}, arm {wildcards.arm}, seeds {params.seeds}"
     script:
         "../scripts/train_second.py"
 

@@ -24,7 +24,7 @@ def diagonals(axes):
         axes.axline((left, left + lost), slope=1, color="grey", lw=0.6, ls=":", zorder=0)
         x = min(right, high - lost)  # where the line leaves the panel
         if left < x and low < x + lost:
-            text = f"{lost:+.2g}" if lost else "0"
+            text = f"{lost:+.2g}".replace("-", "−") if lost else "0"  # as on the axes
             beside = {"xytext": (3, 0), "va": "center"} if x == right else {"xytext": (0, 3)}
             beside |= {"textcoords": "offset points", "color": "grey", "size": "x-small"}
             axes.annotate(text, (x, x + lost), **beside)

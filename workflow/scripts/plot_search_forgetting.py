@@ -21,6 +21,8 @@ def panel(axes, table, x, y):
     integers(axes)
     if max(map(abs, axes.get_ylim())) > 100:  # a few children explode
         axes.set_yscale("symlog", linthresh=10)
+        axes.autoscale_view(scalex=False)  # its limits are those of the linear axis
+        axes.yaxis.get_major_locator().set_params(numticks=7)
 
 
 with job(snakemake):

@@ -28,7 +28,7 @@ def dots(axes, found, column):
             axes.plot(band(values), [row, row], color=style["color"], lw=1.5)
     names = [f"{ARMS[arm].title}\n{METHOD_NAMES[method]}" for (method, arm), _ in rows]
     axes.set_yticks(range(len(rows)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -0.5)
 
 
 with job(snakemake):

@@ -81,6 +81,10 @@ def check(root: Path, revision: str) -> tuple[list[str], bool]:
     if not paths:
         raise FileNotFoundError(f"{revision} has no results to compare with")
     lines, same = [], True
+    for path in [path for path in listed if Path(path).name == "params.json"]:
+        params = _git(root, "show", f"{revision}:{path}")
+        if (root / path).exists() and (root / path).read_text("utf-8") != params:
+            lines.append(f"{path}: other parameters than in {revision}, so results differ")
     for path in paths:
         if not (root / path).exists():
             raise FileNotFoundError(

@@ -12,18 +12,20 @@ STUDIED = next(name for name, arm in ARMS.items() if arm.reference)
 HEADLINE = "results/{}/headline.json"
 
 
-def lines(root: Path) -> list[str]:
+def lines(root: Path, *, plain: bool) -> list[str]:
     """Write the lines from the metrics of a run.
 
     Args:
         root: The folder below which ``results/`` is.
+        plain: Whether the params are those of params.yaml, as `make report` assumes.
 
     Returns:
         Headline results, if there are any; where figures and tables are; how to open the report.
     """
     found = "; ".join([*_two_models(root), *_searches(root)])
     where = "Figures: results/plot_* (PNG, SVG); tables and metrics: results/evaluate_*"
-    report = "Report: `make report`, then open report.html in a browser"
+    make = "`make report`" if plain else "`snakemake --report report.html` with the same overlay"
+    report = f"Report: {make}, then open report.html in a browser"
     return [*([f"Results: {found}"] if found else []), where, report]
 
 

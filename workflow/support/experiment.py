@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from wpl_lab.io.yaml_syntax import fault_in
+
 
 def settings(values: Mapping[str, Any], *above: str) -> Iterator[str]:
     """List the values of an overlay as `-S` takes them: ``wpl.alpha=3.0``, ``seeds=[0,1]``."""
@@ -30,6 +32,8 @@ def main(overlay: str, *options: str) -> None:
         overlay: File with values that replace those in params.yaml.
         *options: More options of `dvc exp run`.
     """
+    if fault := fault_in(Path(overlay)):
+        sys.exit(f"error: {fault}")
     values = yaml.safe_load(Path(overlay).read_text("utf-8"))
     changed = [part for setting in settings(values) for part in ("--set-param", setting)]
     sys.exit(subprocess.run(["dvc", "exp", "run", *changed, *options]).returncode)  # noqa: PLW1510

@@ -31,7 +31,7 @@ def succeed(workflow: Any, root: Path, *, plain: bool) -> None:
     if plain:
         stages.end(covered)
     if covered:
-        for line in closing.lines(Path()):
+        for line in closing.lines(Path(), plain=plain):
             logger.info(line, extra={"summary": True})
 
 
