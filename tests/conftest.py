@@ -1,6 +1,7 @@
 """Fixtures and settings shared by the test files."""
 
 import fcntl
+import gc
 import os
 import shutil
 import socket
@@ -23,6 +24,18 @@ settings.register_profile("project", derandomize=True, deadline=None)
 settings.load_profile("project")
 # One thread, like the jobs of the workflow: with two, small products are slower and sums differ.
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with long tests and those of ``recorded``; meanwhile, other workers run others."""
+    items.sort(
+        key=lambda item: (not item.get_closest_marker("long"), "recorded" not in item.fixturenames)
+    )
+
+
+def pytest_collection_finish():
+    """Keep the imported packages out of the garbage collector's searches, which saves time."""
+    gc.freeze()
 
 
 def pytest_runtest_setup():

@@ -1,6 +1,7 @@
 """The workflow on a cluster, tested without one: the resources that its jobs request."""
 
 import fcntl
+import os
 import re
 import socket
 import urllib.request
@@ -36,7 +37,7 @@ def test_jobs_request_memory_time_and_a_gpu_for_each_search_from_slurm(project, 
     project.set("search.device", "cuda")
     project.set("second.iterations", 61)
     options = "--slurm-init-seconds-before-status-checks 1 --slurm-status-command squeue"
-    path = f"PATH={slurm.parent}:$PATH SNAKEMAKE_PROFILE=profiles/slurm"
+    path = f"PATH={slurm.parent}:{os.environ['PATH']} SNAKEMAKE_PROFILE=profiles/slurm"
     project(f"{path} snakemake --cores 1 --retries 0 {options}", fails=True)
     jobs = [line.partition("--wrap")[0] for line in slurm.read_text().splitlines()]
     gpus = {"search_cells", "train_standalone", "retrain_random"}

@@ -25,7 +25,7 @@ def test_recorded_results_are_up_to_date_for_both_tools(project):
 def test_an_experiment_and_back(project):
     """A changed number runs the jobs that depend on it; changing it back restores their results."""
     before = project.results()
-    printed = project("dvc exp run --name weaker -S wpl.alpha=3")
+    printed = project("dvc exp run --name weaker -S wpl.alpha=3", fresh=True)
     assert project.ran() == sorted(WPL + JUDGED)
     for stage in ("search_text", "search_images"):
         assert f"Stage '{stage}' didn't change, skipping" in printed

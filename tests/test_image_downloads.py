@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from image_folders import read
-from torchvision import datasets
 
 from wpl_lab.data import image_downloads
 from wpl_lab.data.data_files import DataError
@@ -60,8 +59,8 @@ def small_mnist(request, server, monkeypatch):
         (served / f"{name}.gz").write_bytes(archive)
         archives.append((f"{name}.gz", md5(archive)))
     name = IDX[request.param]
-    monkeypatch.setattr(getattr(datasets, name), "mirrors", ["http://127.0.0.1:9/", address])
-    monkeypatch.setattr(getattr(datasets, name), "resources", archives)
+    monkeypatch.setattr(f"torchvision.datasets.{name}.mirrors", ["http://127.0.0.1:9/", address])
+    monkeypatch.setattr(f"torchvision.datasets.{name}.resources", archives)
     known = {file: md5(raw) for file, raw in content.items()}
     monkeypatch.setitem(image_downloads._UNPACKED, name, known)
     return request.param, served, content
@@ -142,7 +141,7 @@ def test_a_damaged_archive_is_named(small_mnist, tmp_path):
 
 @pytest.mark.parametrize("source", IDX)
 def test_without_a_network_the_error_says_what_to_do(tmp_path, monkeypatch, source):
-    monkeypatch.setattr(getattr(datasets, IDX[source]), "mirrors", ["http://127.0.0.1:9/"])
+    monkeypatch.setattr(f"torchvision.datasets.{IDX[source]}.mirrors", ["http://127.0.0.1:9/"])
     expected = rf"is missing and cannot be downloaded .* set root to .* {IDX[source]}/raw"
     with pytest.raises(DataError, match=expected):
         read(source, tmp_path)

@@ -1,10 +1,14 @@
 """The callbacks for trainers: each step equals that of the plain loop."""
 
+import os
+
+import preloaded
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
+from workspace import ROOT
 
 import wpl
 
@@ -214,12 +218,10 @@ def test_a_distributed_model_is_held_by_the_names_of_the_module_inside(tmp_path)
 
 def test_the_core_imports_no_trainer():
     """Neither transformers nor lightning needs to be installed."""
-    import subprocess
-    import sys
-
     program = (
         "import sys, wpl\n"
         "names = [getattr(wpl, name) for name in wpl.__all__]\n"
         "assert not {'transformers', 'lightning', 'peft'} & sys.modules.keys()\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    code, printed = preloaded.execute(["python", "-c", program], ROOT / "src", os.environ)
+    assert code == 0, printed

@@ -2,14 +2,14 @@
 
 import os
 import signal
-import subprocess
-import sys
 from functools import partial
 
+import preloaded
 import pytest
 import torch
 from torch import nn
 from tqdm import tqdm
+from workspace import ROOT
 
 import wpl
 
@@ -85,10 +85,9 @@ def test_an_uncaught_interrupt_ends_a_program():
         "    yield batch\n"
         "wpl.diagonal_fisher(torch.nn.Linear(5, 3), batches())\n"
     )
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode != 0
-    assert "interrupted after 4 samples" in done.stderr
+    code, printed = preloaded.execute(["python", "-c", program], ROOT / "src", os.environ)
+    assert code != 0
+    assert "interrupted after 4 samples" in printed
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import preloaded
 from workspace import ROOT
 
 from support import workspace
@@ -31,14 +32,9 @@ def run(tmp_path, body, log=None):
     environment = os.environ | {"WORKFLOW_PID": str(os.getpid())}
     environment["PYTHONPATH"] = os.pathsep.join([f"{ROOT}/src", f"{ROOT}/workflow/scripts"])
     log = log or tmp_path / "logs" / "it.log"
-    process = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(log), body],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return process.returncode, process.stdout + process.stderr, log.is_file() and log.read_text()
+    program = ["python", "-c", SCRIPT, str(log), body]
+    code, shown = preloaded.execute(program, tmp_path, environment)
+    return code, shown, log.is_file() and log.read_text()
 
 
 def test_a_job_runs_on_one_thread_and_logs_it(tmp_path):

@@ -79,7 +79,9 @@ def test_it_is_in_metrics_and_findings(extended):
     headline = json.loads((results / "evaluate_forgetting/headline.json").read_text())
     assert set(headline["converged"]["root"]) == {"reduction", "cost"}
     assert "root" in (results / "evaluate_search/text/headline.json").read_text()
-    for findings in results.glob("evaluate_*/**/findings.md"):
+    written = list(results.glob("evaluate_*/**/findings.md"))
+    assert len(written) == 3
+    for findings in written:
         assert TITLE in findings.read_text(), findings
 
 

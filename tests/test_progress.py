@@ -4,9 +4,9 @@ import io
 import json
 import logging
 import os
-import subprocess
 from types import SimpleNamespace
 
+import preloaded
 import pytest
 from rich.console import Console
 
@@ -113,10 +113,10 @@ def test_reports_are_json_for_any_numbers(caplog):
 def test_in_a_pipe_a_run_prints_one_line_per_finished_job(folder, ci):
     (folder / "Snakefile").write_text(SNAKEFILE)
     environment = {k: v for k, v in os.environ.items() if k != "CI"} | ({"CI": "1"} if ci else {})
-    command = ["snakemake", "--cores", "1", "--logger", "progress", "--keep-going"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    lines = done.stderr.splitlines()
+    command = "snakemake --cores 1 --logger progress --keep-going"
+    code, printed = preloaded.run(command, folder, environment)
+    assert code == 1
+    lines = printed.splitlines()
     finished = [line.rpartition(" (")[0] for line in lines if " of 4: " in line]
     made = {"Making a", "Making b"}
     assert {line.partition(": ")[2] for line in finished} == (set() if ci else made)
@@ -127,9 +127,9 @@ def test_in_a_pipe_a_run_prints_one_line_per_finished_job(folder, ci):
 
 def test_a_dry_run_lists_jobs_without_a_banner_or_a_list_of_targets(folder):
     (folder / "Snakefile").write_text(SNAKEFILE)
-    command = ["snakemake", "--cores", "1", "--logger", "progress", "--dry-run"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    printed = done.stdout + done.stderr
+    command = "snakemake --cores 1 --logger progress --dry-run"
+    code, printed = preloaded.run(command, folder, os.environ)
+    assert code == 0
     assert "Making a" in printed
     assert "Failing" in printed
     for needless in ("SNAKEMAKE", "Workflow ID", "input: a.txt", "unrestricted shared filesystem"):

@@ -62,7 +62,9 @@ def test_everything_runs_and_shows_forgetting(recorded):
     assert headline["converged"]["wpl"]["reduction"] == case["wpl"]["reduction"]
     tradeoff = pd.read_csv(results / "evaluate_forgetting/tradeoff.csv")
     assert set(tradeoff[tradeoff["arm"] == "wpl"]["alpha"]) == {10.0, 1000.0}
-    for file in results.glob("plot_*/**/*.png"):
+    figures = list(results.glob("plot_*/**/*.png"))
+    assert len(figures) == len(PLOTS) + len(SPACES) * len(DRAWN)
+    for file in figures:
         with Image.open(file) as figure:
             assert min(figure.size) > 300, file
             assert len(figure.convert("RGB").getcolors(2**16) or []) > 20, f"{file} shows little"

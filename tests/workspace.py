@@ -1,5 +1,6 @@
 """A copy of the project in which a test may run, change and break things."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -69,15 +70,19 @@ class Workspace:
         """Run a shell command in the working copy, and return its output.
 
         Args:
-            command: Snakemake or DVC alone is forked from a process that has imported it.
-            fails: Whether the command must fail.
+            command: Snakemake or DVC is forked from a process that has imported its packages.
+                Commands joined by ``&&`` run one after another.
+            fails: Whether the last command must fail.
             fresh: Whether Python is started anew for the command and for each job, as for a user.
         """
-        if preloaded.understands(command) and not fresh:
-            code, printed = preloaded.run(command, self.path, self.environment())
+        *first, last = command.split(" && ")
+        for part in first:
+            self(part, fresh=fresh)
+        if preloaded.understands(last) and not fresh:
+            code, printed = preloaded.run(last, self.path, self.environment())
         else:
-            code, printed = self._started(command)
-        assert (code != 0) == fails, f"{command}\n{printed}"
+            code, printed = self._started(last)
+        assert (code != 0) == fails, f"{last}\n{printed}"
         return printed
 
     def _started(self, command):
@@ -120,11 +125,14 @@ class Workspace:
 
     def jobs(self):
         """Return the scripts that are running in the working copy: name by process id."""
-        script = re.compile(
-            rf"^ *(\d+) \S*python\S* {self.path}/\.snakemake/scripts/\w+\.(\w+)\.py", re.MULTILINE
-        )
-        listed = subprocess.check_output(["ps", "-wweo", "pid,args"], text=True)
-        return {int(pid): name for pid, name in script.findall(listed)}
+        scripts = rf"{self.path}/\.snakemake/scripts"
+        script = re.compile(rf"[^\0]*python[^\0]*\0{scripts}/\w+\.(\w+)\.py\0")
+        found = {}
+        for process in Path("/proc").glob("[1-9]*"):
+            with contextlib.suppress(OSError):  # it has ended
+                if job := script.match((process / "cmdline").read_text("utf-8", "replace")):
+                    found[int(process.name)] = job[1]
+        return found
 
     def environment(self):
         """Return a user's environment, without variables set by a run that contains the tests."""
