@@ -33,16 +33,10 @@ class Samples(NamedTuple):
 
 
 def read(model: nn.Module, batch: Any, loss: Loss | None = None) -> Samples:
-    """Split a batch into inputs and targets.
-
-    Args:
-        model: Called as ``model(x)`` for a batch ``(x, y)``, as ``model(x1, x2)`` for ``(x1, x2,
-            y)``, and as ``model(**batch)`` for a dictionary, whose targets are its ``labels``.
-        batch: As in ``diagonal_fisher``.
-        loss: If given, the outputs are ``loss(model(...), batch)``, a loss for each sample.
+    """Split a batch into inputs and targets; arguments as those of ``diagonal_fisher``.
 
     Returns:
-        The batch in the form that the engines take.
+        The batch in the form that the engines take; with a loss, the outputs are the losses.
 
     Raises:
         ValueError: If it is not batched, or contains anything but tensors.
@@ -78,11 +72,7 @@ def progress_bar(batches: Iterable[Any], *, show: bool) -> tqdm | None:
 
 
 def each(batches: Iterable[Any], bar: tqdm | None) -> Iterator[Any]:
-    """Iterate over batches, and raise an error for a single one.
-
-    Args:
-        batches: As in ``diagonal_fisher``.
-        bar: Is moved to the end of each batch, and closed at the last.
+    """Iterate over batches, moving the bar to the end of each.
 
     Yields:
         The batches.
@@ -161,14 +151,7 @@ def _check_targets(targets: Any, inputs: Any) -> None:
 
 
 def forward_of(model: nn.Module, inputs: Any) -> Callable[[Any], Any]:
-    """Choose the function that calls a model, given the inputs of a batch.
-
-    A mapping is passed as keyword arguments, a tuple as positional arguments, anything else as the
-    only argument. DistributedDataParallel is unwrapped.
-
-    Returns:
-        A function from such inputs to the model's result.
-    """
+    """Choose how to call a model: ``model(**inputs)``, ``model(*inputs)`` or ``model(inputs)``."""
     inner: nn.Module = model.module if isinstance(model, DistributedDataParallel) else model
     if isinstance(inputs, Mapping):
         return lambda some: inner(**some)
@@ -223,15 +206,7 @@ def tensors_in(value: object) -> list[Tensor]:
 
 
 def map_tensors(value: Any, new: Callable[[Tensor], Any]) -> Any:
-    """Copy a nested structure, replacing its tensors.
-
-    Args:
-        value: The structure, with tensors of any shapes.
-        new: Maps each tensor to its replacement.
-
-    Returns:
-        The copy.
-    """
+    """Copy a nested structure, each of its tensors replaced by a function of it."""
     if isinstance(value, Tensor):
         return new(value)
     if isinstance(value, dict):

@@ -56,15 +56,7 @@ def _gap(logits: Tensor, y: Tensor, loss: Tensor) -> float:
 
 
 def shifted(labels: Tensor, ignore_index: int) -> Tensor:
-    """Shift labels to the position before; the last position then has none.
-
-    Args:
-        labels: ``(batch, time)``.
-        ignore_index: The label of the last position.
-
-    Returns:
-        Labels ``(batch, time)``.
-    """
+    """Shift labels ``(batch, time)`` to the position before; the last position then has none."""
     return F.pad(labels[:, 1:], (0, 1), value=ignore_index)
 
 

@@ -26,7 +26,11 @@ Gradients = dict[int, Tensor]  # of parameters, by id
 
 
 class Estimator:
-    """Calls a model with the batches of one estimate, and checks the first one closely."""
+    """Calls a model with the batches of one estimate, and checks the first one closely.
+
+    The model is in eval mode when batches are read; ``loss`` and ``generator`` are those of
+    ``diagonal_fisher``.
+    """
 
     def __init__(
         self,
@@ -37,15 +41,6 @@ class Estimator:
         loss: Loss | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        """Set up before the first batch.
-
-        Args:
-            model: In eval mode when batches are read.
-            job: What to compute.
-            estimand: What to estimate.
-            loss: As in ``diagonal_fisher``.
-            generator: As in ``diagonal_fisher``.
-        """
         self._model, self._job, self._estimand = model, job, estimand
         self._loss, self._generator = loss, generator
         self._ahead: bool | None = None  # whether labels are one position ahead, once known
@@ -53,9 +48,6 @@ class Estimator:
 
     def forward(self, given: Any) -> "Batch | None":
         """Read a batch, and call the model with it.
-
-        Args:
-            given: As in ``diagonal_fisher``.
 
         Returns:
             The recorded batch; None if it holds no samples.
@@ -131,20 +123,14 @@ class Estimator:
 
 
 class Batch:
-    """The recorded forward passes of all samples of a batch: of all at once, or of parts of it."""
+    """The recorded forward passes of all samples of a batch: of all at once, or of parts of it.
+
+    A plain chain of layers is called layer by layer. Otherwise all samples are called at once under
+    ``torch.vmap``; in parts, if they take different branches or too much memory; one by one, if
+    ``torch.vmap`` does not support the model.
+    """
 
     def __init__(self, job: Job, model: nn.Module, samples: Samples) -> None:
-        """Call a model in eval mode.
-
-        A plain chain of layers is called layer by layer. Otherwise all samples are called at once
-        under ``torch.vmap``; in parts, if they take different branches or too much memory; one by
-        one, if ``torch.vmap`` does not support the model.
-
-        Args:
-            job: What to compute; only the wanted parameters require a gradient.
-            model: The model.
-            samples: At least one.
-        """
         self._job, self.samples = job, samples
         self.alone: str | None = None  # why samples are called one by one
         self.parts: list[Recording] = []
@@ -223,15 +209,7 @@ def _writes_samples(error: Exception) -> bool:
 
 
 def _explained(error: Exception, batch: Samples) -> Exception:
-    """Explain an error if the model itself fails with a batch.
-
-    Args:
-        error: The error raised during an estimate.
-        batch: The batch for which it was raised.
-
-    Returns:
-        A ValueError that says how the model was called if that fails, else the error itself.
-    """
+    """Explain an error: if the model itself fails with the batch, say how it was called."""
     if isinstance(error, torch.OutOfMemoryError):
         return error
     try:

@@ -8,11 +8,7 @@ from torch import Tensor, nn
 
 
 def modules_of(model: nn.Module, name: str = "") -> list[tuple[str, nn.Module]]:
-    """List a model and its modules; a shared module has all its names.
-
-    Returns:
-        As ``model.named_modules(remove_duplicate=False)``, in a fraction of the time.
-    """
+    """List the modules as ``model.named_modules(remove_duplicate=False)`` does, in less time."""
     found = [(name, model)]
     for child_name, child in model._modules.items():
         if child is not None:
@@ -21,11 +17,7 @@ def modules_of(model: nn.Module, name: str = "") -> list[tuple[str, nn.Module]]:
 
 
 def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
-    """List a model's parameters by name; a shared one has all its names.
-
-    Returns:
-        As ``model.named_parameters(remove_duplicate=False)``.
-    """
+    """List the parameters as ``model.named_parameters(remove_duplicate=False)`` does."""
     return {
         f"{prefix}.{name}" if prefix else name: p
         for prefix, module in modules_of(model)
@@ -72,10 +64,6 @@ def prepared(model: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[Non
     """Put a model into eval mode, with gradients for some parameters only; restore it afterwards.
 
     Compiled modules are called uncompiled.
-
-    Args:
-        model: The model.
-        parameters: By name, those that require a gradient, of any shapes.
 
     Yields:
         Nothing.

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from wpl.fisher.accumulation.squares import precise
-from wpl.fisher.likelihoods.bernoulli import BERNOULLI
 from wpl.fisher.likelihoods.categorical import CATEGORICAL
-from wpl.fisher.likelihoods.gaussian import GAUSSIAN
+from wpl.fisher.likelihoods.elementwise import BERNOULLI, GAUSSIAN
 from wpl.fisher.likelihoods.given_loss import LOSS
 from wpl.fisher.likelihoods.likelihood import signs
 from wpl.kinds import Kind, LikelihoodName, Unit
@@ -146,14 +145,7 @@ class Scores:
         return (y if counted is None else y.where(counted, 0)).unsqueeze(1)
 
     def rows(self, rows: slice | Tensor) -> "Scores":
-        """Select some samples.
-
-        Args:
-            rows: A slice, or indices ``(sample)``.
-
-        Returns:
-            Their vectors.
-        """
+        """Select some samples, by a slice or indices."""
         some = copy(self)
         some._z = self._z[rows]
         some._drawn = None if self._drawn is None else self._drawn[rows]
@@ -178,11 +170,7 @@ class Scores:
                 self._progress(len(z) / self._batch / len(self))
 
     def loss(self) -> Tensor:
-        """Sum −log p of the given labels over the samples, each with the factor on its vectors.
-
-        Returns:
-            A scalar, without constants.
-        """
+        """Sum −log p of the given labels over the samples, each with the factor on its vectors."""
         assert self._kind == "empirical"
         assert self._drawn is not None
         each = self._law.loss(self._z, self._drawn.squeeze(1))

@@ -21,26 +21,14 @@ _KEPT = 2**22  # largest buffer in bytes that is kept after an estimate
 
 
 def positions(tensor: Tensor) -> Tensor:
-    """Merge all positions of a sample, and convert half precision to single.
-
-    Args:
-        tensor: ``(sample, ..., feature)``.
-
-    Returns:
-        ``(sample, position, feature)``.
-    """
+    """Bring ``(sample, ..., feature)`` into ``(sample, position, feature)``, in full precision."""
     return precise(tensor.reshape(tensor.shape[0], -1, tensor.shape[-1]))
 
 
 class Dense:
-    """Gradients that are small enough to be stored."""
+    """Gradients that are small enough to be stored, ``(sample, *shape)``."""
 
     def __init__(self, gradients: Tensor) -> None:
-        """Store the gradients.
-
-        Args:
-            gradients: ``(sample, *shape)``, with the shape of the parameter.
-        """
         self._gradients = precise(gradients)
         self.samples = len(gradients)
 
@@ -60,16 +48,15 @@ class Dense:
 
 
 class Outer:
-    """Outer products Σ_t g_t a_tᵀ over the positions t of each sample, kept as the factors."""
+    """Outer products Σ_t g_t a_tᵀ over the positions t of each sample, kept as the factors.
+
+    Args:
+        a: Inputs ``(sample, ..., in)``.
+        g: Gradients of the outputs ``(sample, ..., out)``.
+        shape: The weight's, if it is not ``(out, in)``.
+    """
 
     def __init__(self, a: Tensor, g: Tensor, shape: Sequence[int] | None = None) -> None:
-        """Keep the factors.
-
-        Args:
-            a: Inputs ``(sample, ..., in)``.
-            g: Gradients of the outputs ``(sample, ..., out)``.
-            shape: The weight's, if it is not ``(out, in)``.
-        """
         self.a, self.g, self._shape = positions(a), positions(g), shape
         self.samples = len(a)
 
@@ -100,17 +87,10 @@ class PulledBack:
     """Jᵀ g_n for each sample n, with J the derivative of a derived weight W(p) for a parameter p.
 
     W is the weight that the samples are combined with, such as a normalised, sliced or concatenated
-    parameter.
+    parameter; ``uses`` are the contributions to it.
     """
 
     def __init__(self, derived: Tensor, parameter: Tensor, uses: Sequence[Contribution]) -> None:
-        """Keep the graph of W(p), and the contributions of the uses of W.
-
-        Args:
-            derived: W(p), of any shape.
-            parameter: p, of any shape.
-            uses: One contribution per use of W.
-        """
         self._derived, self._parameter, self._uses = derived, parameter, uses
         self.samples = uses[0].samples
 
@@ -138,20 +118,10 @@ class Scratch(threading.local):
     """Buffers by name, per thread; a call with a name overwrites the result of the last one."""
 
     def __init__(self) -> None:
-        """Start without buffers, in each thread."""
         self._buffers: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
 
     def empty(self, name: str, shape: Sequence[int], like: Tensor) -> Tensor:
-        """Return an uninitialised buffer.
-
-        Args:
-            name: Of the buffer.
-            shape: Its shape.
-            like: Has its data type and device.
-
-        Returns:
-            A tensor of this shape.
-        """
+        """Return an uninitialised buffer, with data type and device of another tensor."""
         size = math.prod(shape)
         key = (name, like.dtype, like.device)
         buffer = self._buffers.get(key)
@@ -162,15 +132,7 @@ class Scratch(threading.local):
         return buffer[:size].view(shape)
 
     def square(self, name: str, tensor: Tensor) -> Tensor:
-        """Square a tensor, into a buffer if it is large.
-
-        Args:
-            name: Of the buffer.
-            tensor: Of any shape.
-
-        Returns:
-            The squares, in the same shape.
-        """
+        """Square a tensor of any shape, into a buffer if it is large."""
         if tensor.numel() <= _SMALL or tensor.is_cuda:
             return tensor * tensor
         return torch.mul(tensor, tensor, out=self.empty(name, tensor.shape, tensor))
@@ -180,13 +142,7 @@ BUFFERS = Scratch()
 
 
 def add_once_(total: Total, a: Tensor, g: Tensor) -> None:
-    """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a², one product of the size of a gradient.
-
-    Args:
-        total: What to add to, of shape ``(out, in)``.
-        a: ``(sample, in)``.
-        g: ``(sample, out)``.
-    """
+    """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a², given a ``(sample, in)`` and g ``(sample, out)``."""
     if total.several:
         total.keep(a, g * g)
         return
@@ -197,7 +153,7 @@ def add_once_(total: Total, a: Tensor, g: Tensor) -> None:
 
 
 def add_over_time_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
-    """Add Σ_n (Σ_t g_nt a_ntᵀ)² to ``(out, in)`` in the form that moves the least data.
+    """Add Σ_n (Σ_t g_nt a_ntᵀ)² in the form that moves the least data.
 
     Args:
         total: What to add to, ``(out, in)``.

@@ -21,20 +21,13 @@ RANDOM = (
 
 
 class Alone(Recording):
-    """A forward pass of one sample, differentiated by autograd."""
+    """A forward pass of one sample of a batch, differentiated by autograd.
+
+    Raises:
+        ValueError: If the model draws random numbers.
+    """
 
     def __init__(self, job: Job, row: int, call: Callable[[Any], Any], inputs: Any) -> None:
-        """Call a model with one sample.
-
-        Args:
-            job: What to compute.
-            row: Index of the sample.
-            call: The model, from inputs to logits.
-            inputs: The whole batch.
-
-        Raises:
-            ValueError: If the model draws random numbers.
-        """
         rows = slice(row, row + 1)
         super().__init__(job, rows)
         before = _random_state(inputs)

@@ -59,16 +59,7 @@ class Chain(Recording):
 
     @staticmethod
     def of(job: Job, model: nn.Module, inputs: Any) -> "Chain | None":
-        """Call a model that is a chain.
-
-        Args:
-            job: What to compute.
-            model: The model.
-            inputs: ``(sample, ...)``, if it is a chain.
-
-        Returns:
-            The recording; None if the model is not a chain.
-        """
+        """Call a model with inputs ``(sample, ...)`` if it is a chain; None if it is not."""
         links = links_of(model) if isinstance(inputs, Tensor) else None
         if links is None or torch.is_autocast_enabled(inputs.device.type):
             return None
@@ -189,13 +180,13 @@ class NotAChainError(Exception):
 
 
 def links_of(model: nn.Module) -> list[nn.Module] | None:
-    """List the modules of a chain, in order.
+    """List the modules of a chain in order; None if the model is not a chain.
 
     A module counts as known only if it is unmodified: not a subclass, without hooks, without a
     ``forward`` of its own, and with plain parameters as weights.
 
     Returns:
-        The modules; None if the model is not a chain of known modules.
+        The modules.
     """
     if _has_any_global_hook():
         return None
@@ -231,15 +222,7 @@ def _is_plain(module: nn.Module) -> bool:
 
 
 def keeps_samples(module: nn.Module, x: Tensor) -> bool:
-    """Tell whether a module's output has the samples first.
-
-    Args:
-        module: A known module.
-        x: Its input ``(sample, ...)``.
-
-    Returns:
-        Whether its output is ``(sample, ...)``, too.
-    """
+    """Tell whether a known module maps inputs ``(sample, ...)`` to outputs ``(sample, ...)``."""
     if isinstance(module, nn.Conv2d) or type(module) in _OF_IMAGES:
         return x.ndim == 4
     if isinstance(module, nn.Flatten):

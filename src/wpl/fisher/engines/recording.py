@@ -60,14 +60,7 @@ class Recording(ABC):
         """
 
     def sources(self, tensor: Tensor) -> list[Tensor]:
-        """List the wanted parameters from which a tensor is computed.
-
-        Args:
-            tensor: A tensor without samples, of any shape.
-
-        Returns:
-            The parameters.
-        """
+        """List the wanted parameters from which a tensor without samples is computed."""
         if id(tensor) in self._wanted:
             return [tensor]
         if not tensor.requires_grad:
@@ -168,14 +161,7 @@ class Recording(ABC):
         self.job.squares.add_(parameter, self._waiting.pop(id(parameter)), self.rows)
 
     def gradients(self, found: Iterable[Tensor | None]) -> dict[int, Tensor]:
-        """Map the gradients of the stand-ins to the parameters.
-
-        Args:
-            found: Of each stand-in in turn, the gradient in its shape; None if it has none.
-
-        Returns:
-            By id of the parameter, its gradient.
-        """
+        """Map gradients of the stand-ins, None where there is none, to those of the parameters."""
         total: dict[int, Tensor] = {}
         for (weight, _), gradient in zip(self._weights.values(), found, strict=True):
             if gradient is None:
@@ -201,14 +187,7 @@ def _turned(make: Make) -> Make:
 
 
 def unchanged(tensors: Iterable[Tensor]) -> Callable[[], None]:
-    """Keep the versions of tensors that the backward pass needs.
-
-    Args:
-        tensors: Of any shapes.
-
-    Returns:
-        A function that raises an error if one has been changed in place since.
-    """
+    """Return a function that raises an error if one of the tensors was changed in place since."""
     versions = [(t, t._version) for t in tensors]
 
     def check() -> None:
@@ -223,14 +202,7 @@ def unchanged(tensors: Iterable[Tensor]) -> Callable[[], None]:
 
 
 def leaves(output: Tensor) -> set[int]:
-    """Find the leaves of the graph of a tensor.
-
-    Args:
-        output: Of any shape.
-
-    Returns:
-        Their ids.
-    """
+    """Find the ids of the leaves of the graph of a tensor."""
     found: set[int] = set()
     nodes = [output.grad_fn] if output.grad_fn is not None else []
     seen = set(nodes)

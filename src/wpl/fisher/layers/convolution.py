@@ -46,14 +46,7 @@ def each(value: Numbers, directions: int) -> tuple[int, ...]:
 
 
 def sum_over_image(gradient: Tensor) -> Dense:
-    """Sum a gradient over the image: the contribution of a bias.
-
-    Args:
-        gradient: ``(sample, channel, ...)``.
-
-    Returns:
-        The sums ``(sample, channel)``.
-    """
+    """Sum a gradient ``(sample, channel, ...)`` over the image: the contribution of a bias."""
     return Dense(precise(gradient).flatten(2).sum(2))
 
 
@@ -79,17 +72,16 @@ class Geometry(NamedTuple):
 
 
 class Convolved:
-    """The gradient of a convolution's weight, as inputs and gradients of the outputs."""
+    """The gradient of a convolution's weight, as the factors.
+
+    Args:
+        x: Inputs ``(sample, in, ...)``.
+        g: Gradients of the outputs ``(sample, out, ...)``.
+        shape: Shape of the weight.
+        geometry: Of the convolution.
+    """
 
     def __init__(self, x: Tensor, g: Tensor, shape: Sequence[int], geometry: Geometry) -> None:
-        """Keep the factors.
-
-        Args:
-            x: Inputs ``(sample, in, ...)``.
-            g: Gradients of the outputs ``(sample, out, ...)``.
-            shape: Shape of the weight.
-            geometry: Of the convolution.
-        """
         self.x, self.g, self.shape, self.geometry = precise(x), precise(g), shape, geometry
         self.samples = len(x)
 

@@ -35,26 +35,21 @@ def embedding(
 
 
 class Picked:
-    """The gradient of an embedding: g_t is added to row id_t, for each sample."""
+    """The gradient of an embedding: g_t is added to row id_t, for each sample.
+
+    Args:
+        ids: ``(sample, time)``.
+        g: Gradients of the outputs ``(sample, time, width)``.
+        height: Number of rows of the embedding.
+    """
 
     def __init__(self, ids: Tensor, g: Tensor, height: int) -> None:
-        """Keep ids and gradients.
-
-        Args:
-            ids: ``(sample, time)``.
-            g: Gradients of the outputs ``(sample, time, width)``.
-            height: Number of rows of the embedding.
-        """
         self.ids, self.g, self.height = ids, g, height
         self.samples = len(ids)
 
     @staticmethod
     def united(parts: list["Picked"]) -> "Picked":
-        """Join several uses of one embedding along time.
-
-        Returns:
-            One use.
-        """
+        """Join several uses of one embedding along time."""
         if len(parts) == 1:
             return parts[0]
         ids, g = torch.cat([p.ids for p in parts], 1), torch.cat([p.g for p in parts], 1)
@@ -93,7 +88,6 @@ class Tied:
     """A decoder D tied to the embedding E: (D + E)² = D² + E² + 2DE, the last term on E's rows."""
 
     def __init__(self, decoder: Outer, embedding: Picked) -> None:
-        """Keep both uses."""
         self._decoder, self._embedding = decoder, embedding
         self.samples = decoder.samples
 
