@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from wpl.fisher.accumulation.contributions import Outer
-from wpl.fisher.accumulation.squares import SCRATCH, Contribution, joined, precise
+from wpl.fisher.accumulation.squares import SCRATCH, Contribution, dense_sum, joined
 from wpl.fisher.batches import Loss, each, progress_bar
 from wpl.fisher.engines.recording import Job
 from wpl.fisher.passes import Estimator
@@ -95,14 +95,8 @@ def _squared_norms(uses: list[Contribution], size: int) -> Tensor:
         product = torch.bmm(a, a.transpose(1, 2)) * torch.bmm(g, g.transpose(1, 2))
         return product.sum((1, 2)).clamp(min=0)  # rounding could make a square negative
     step = max(1, SCRATCH // (4 * max(1, size)))
-    found = []
-    for start in range(0, uses[0].samples, step):
-        rows = slice(start, start + step)
-        gradients = sum(
-            (precise(use.dense(rows)) for use in uses[1:]), precise(uses[0].dense(rows))
-        )
-        found.append(gradients.flatten(1).square().sum(1))
-    return torch.cat(found)
+    slices = [slice(start, start + step) for start in range(0, uses[0].samples, step)]
+    return torch.cat([dense_sum(uses, rows).flatten(1).square().sum(1) for rows in slices])
 
 
 def _gram_is_cheaper(outer: Outer) -> bool:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.distributed import ProcessGroup, ReduceOp
 
 from wpl.files import atomic
-from wpl.fisher.preparation import parameters_of
 
 _VERSION = 1
 
@@ -203,7 +202,8 @@ def fingerprint(model: nn.Module) -> str:
     Returns:
         Sixteen hexadecimal digits.
     """
-    once = {id(p): (name, p) for name, p in reversed(parameters_of(model).items())}
+    known = dict(model.named_parameters(remove_duplicate=False))
+    once = {id(p): (name, p) for name, p in reversed(known.items())}
     digest = hashlib.sha256(repr([(name, *p.shape) for name, p in once.values()]).encode())
     with torch.no_grad():
         some = [p.reshape(-1)[:: p.numel() // 8 or 1] for _, p in once.values() if p.numel()]

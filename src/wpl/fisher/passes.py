@@ -10,8 +10,7 @@ from tqdm import tqdm
 from wpl.fisher.batches import Loss, Samples, read, tensors_in
 from wpl.fisher.engines.alone import RANDOM, Alone
 from wpl.fisher.engines.chain import Chain
-from wpl.fisher.engines.decisions import DisagreementError
-from wpl.fisher.engines.intercept import TooLargeError
+from wpl.fisher.engines.intercept import SplitError
 from wpl.fisher.engines.recording import Job, Recording
 from wpl.fisher.engines.vmapped import Vmapped
 from wpl.fisher.first_batch import (
@@ -147,12 +146,9 @@ class Batch:
         part = slice(None) if every else rows.to(tensors_in(inputs)[0].device)
         try:
             self.parts.append(Vmapped(self._job, part, call, inputs, **settings))
-        except DisagreementError as disagreement:
-            for group in disagreement.groups:
+        except SplitError as split:
+            for group in split.groups:
                 self._call(rows[group], **settings)
-        except TooLargeError:
-            for half in rows.tensor_split(2):
-                self._call(half, **settings)
         except (torch.OutOfMemoryError, ValueError):
             raise
         except Exception as error:

@@ -12,6 +12,7 @@ from wpl.fisher.accumulation.squares import (
     Contribution,
     Total,
     add_dense_squares_,
+    dense_sum,
     precise,
 )
 
@@ -96,9 +97,7 @@ class PulledBack:
 
     def dense(self, rows: slice) -> Tensor:
         """See ``Contribution``."""
-        gradient = self._uses[0].dense(rows)
-        for use in self._uses[1:]:
-            gradient = gradient + use.dense(rows)
+        gradient = dense_sum(self._uses, rows)
         gradient = gradient.reshape(-1, *self._derived.shape).to(self._derived.dtype)
         (found,) = torch.autograd.grad(
             self._derived, self._parameter, gradient, retain_graph=True, is_grads_batched=True

@@ -153,15 +153,19 @@ def joined(uses: list[Contribution]) -> list[Contribution]:
     return uses
 
 
+def dense_sum(uses: Sequence[Contribution], rows: slice) -> Tensor:
+    """Make the gradients of some samples, ``(sample, *shape)``, summed over uses."""
+    gradients = uses[0].dense(rows)
+    for use in uses[1:]:
+        gradients = gradients + use.dense(rows)
+    return gradients
+
+
 def add_dense_squares_(total: Total, uses: Sequence[Contribution]) -> None:
     """Compute the gradients of a few samples at a time, sum over uses, square, and add."""
-    samples = uses[0].samples
     step = max(1, SCRATCH // (2 * max(1, total.shape.numel()) * total.tensor().element_size()))
-    for start in range(0, samples, step):
-        rows = slice(start, start + step)
-        gradients = uses[0].dense(rows)
-        for other in uses[1:]:
-            gradients = gradients + other.dense(rows)
+    for start in range(0, uses[0].samples, step):
+        gradients = dense_sum(uses, slice(start, start + step))
         total.tensor().add_(gradients.square().sum(0))
 
 

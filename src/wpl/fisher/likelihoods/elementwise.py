@@ -84,9 +84,7 @@ BERNOULLI = _likelihood(
     "bernoulli",
     check_labels=_check_binary,
     error=lambda z, y: z.sigmoid().sub_(y.unsqueeze(-1).to(z)),
-    loss=lambda z, y: F.binary_cross_entropy_with_logits(
-        z.squeeze(-1), y.to(z), reduction="none"
-    ),
+    loss=lambda z, y: F.binary_cross_entropy_with_logits(z.squeeze(-1), y.to(z), reduction="none"),
     draw=_draw_binary,
     deviation=_binary_deviation,
 )
