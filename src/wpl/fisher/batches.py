@@ -6,6 +6,7 @@ A batch is a tensor, or nested lists, tuples and dictionaries of tensors.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
@@ -42,8 +43,8 @@ def read(model: nn.Module, batch: Any, loss: Loss | None = None) -> Samples:
         ValueError: If it is not batched, or contains anything but tensors.
     """
     batch = dict(batch) if isinstance(batch, Mapping) else batch
-    inputs, targets = _parts(batch)
     _check_leaves(batch)
+    inputs, targets = _parts(batch)
     if targets is not None:
         _check_targets(targets, inputs)
     forward = forward_of(model, inputs)
@@ -124,9 +125,13 @@ def _parts(batch: Any) -> tuple[Any, Any]:
 
 
 def _check_leaves(batch: Any, where: str = "the batch") -> None:
-    """Raise an error for arrays that are not tensors."""
+    """Raise an error for arrays that are not tensors, and for tensors that are not dense."""
     if type(batch).__module__ == "numpy":
         raise ValueError(f"{where} is a numpy array; expected a tensor: torch.from_numpy(...)")
+    if isinstance(batch, Tensor) and batch.is_nested:
+        raise ValueError(f"{where} is a nested tensor; expected a padded one: to_padded_tensor")
+    if isinstance(batch, Tensor) and batch.layout is not torch.strided:
+        raise ValueError(f"{where} is {batch.layout}; expected a dense tensor: to_dense()")
     if isinstance(batch, Mapping):
         for key, value in batch.items():
             _check_leaves(value, f"{where}[{key!r}]")

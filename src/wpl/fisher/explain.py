@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from wpl.fisher.accumulation.squares import Squares
-from wpl.fisher.batches import Samples, count, forward_of
+from wpl.fisher.batches import read
 from wpl.fisher.engines.recording import Job
 from wpl.fisher.passes import Batch
 from wpl.fisher.preparation import prepared, select
@@ -25,7 +25,6 @@ def explain(model: nn.Module, inputs: Any) -> dict[str, str]:
     """
     wanted, _ = select(model, None)
     job = Job(wanted, Squares(wanted), with_gradient=False)
-    samples = Samples(inputs, None, forward_of(model, inputs), count(inputs))
     with prepared(model, wanted):
-        batch = Batch(job, model, samples)
+        batch = Batch(job, model, read(model, (inputs, None)))
     return {name: batch.ways(p) for name, p in wanted.items()}

@@ -70,7 +70,6 @@ class Norms:
     """A norm for each sample, over all parameters; used in place of ``Squares``."""
 
     def __init__(self, device: torch.device) -> None:
-        """Start without samples."""
         self.finished = [torch.zeros(0, dtype=torch.float64, device=device)]  # of each batch
 
     def begin_batch(self, samples: int, passes: int) -> None:
@@ -80,7 +79,8 @@ class Norms:
 
     def add_(self, parameter: Tensor, uses: list[Contribution], rows: slice | Tensor) -> None:
         """See ``Accumulation``."""
-        self._squared[rows] += _squared_norms(uses, parameter.numel())
+        found = _squared_norms(uses, parameter.numel())
+        self._squared[rows] += found.to(self._squared.device)  # of the first parameter
 
     def end_batch(self) -> None:
         """See ``Accumulation``."""
@@ -88,7 +88,7 @@ class Norms:
 
 
 def _squared_norms(uses: list[Contribution], size: int) -> Tensor:
-    """Compute ‖Σ_use gradient‖² of each sample, ``(sample)``."""
+    """Compute ‖Σ_use gradient‖² of each sample."""
     uses = joined(uses)
     if len(uses) == 1 and isinstance(uses[0], Outer) and _gram_is_cheaper(uses[0]):
         a, g = uses[0].a, uses[0].g

@@ -219,11 +219,7 @@ def _spread(tensors: list[Tensor]) -> bool:
 
 
 def check_alike(one: Fisher, other: Fisher) -> None:
-    """Raise an error if estimates are of different quantities.
-
-    Args:
-        one: An estimate.
-        other: Another.
+    """Raise an error for estimates of different quantities.
 
     Raises:
         ValueError: If the two differ in more than their samples.

@@ -11,7 +11,7 @@ from wpl.fisher.batches import Loss, Samples, read, tensors_in
 from wpl.fisher.engines.alone import RANDOM, Alone
 from wpl.fisher.engines.chain import Chain
 from wpl.fisher.engines.intercept import SplitError
-from wpl.fisher.engines.recording import Job, Recording
+from wpl.fisher.engines.recording import Gradients, Job, Recording, add_to
 from wpl.fisher.engines.vmapped import Vmapped
 from wpl.fisher.first_batch import (
     check_outputs,
@@ -20,8 +20,6 @@ from wpl.fisher.first_batch import (
     shifted,
 )
 from wpl.fisher.scores import Estimand, Scores
-
-Gradients = dict[int, Tensor]  # of parameters, by id
 
 
 class Estimator:
@@ -143,9 +141,9 @@ class Batch:
     def _call(self, rows: Tensor, **settings: Any) -> None:
         call, inputs = self.samples.call, self.samples.inputs
         every = len(rows) == self.samples.size
-        part = slice(None) if every else rows.to(tensors_in(inputs)[0].device)
         try:
-            self.parts.append(Vmapped(self._job, part, call, inputs, **settings))
+            some = slice(None) if every else rows
+            self.parts.append(Vmapped(self._job, some, call, inputs, **settings))
         except SplitError as split:
             for group in split.groups:
                 self._call(rows[group], **settings)
@@ -176,16 +174,10 @@ class Batch:
         return "; ".join(uses) or "no use"
 
     def send_back(self, scores: Scores, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
-        """Back-propagate the scores through each part.
-
-        Args:
-            scores: Vectors for all samples, in the shape of the outputs.
-            squares: Whether to accumulate the squares.
-            gradient: Whether to return the gradients.
-            keep: Whether more scores follow.
+        """Back-propagate the scores through each part; arguments as those of ``Recording``.
 
         Returns:
-            The sums of the gradients by id of the parameter, in its shape, if asked for.
+            The sums of the gradients, if asked for.
         """
         total: Gradients = {}
         self._job.squares.begin_batch(self.samples.size, len(scores))
@@ -195,7 +187,7 @@ class Batch:
                 more = keep or j < len(scores) - 1
                 found = part.send_back(vector, squares=squares, gradient=gradient, keep=more)
                 for key, g in found.items():
-                    total[key] = total[key] + g if key in total else g
+                    add_to(total, key, g)
         return total
 
 

@@ -70,6 +70,18 @@ class Scores:
     The score of a sample for a label is Jᵀ v; the mean of its square over labels is Σ_k (Jᵀ v_k)².
     As positions are independent, each has its own vectors; those that do not count have none.
     Iterating again gives the same vectors.
+
+    Args:
+        estimand: What the vectors are for.
+        outputs: ``(batch, ...)``.
+        targets: In the shape that the likelihood requires. Positions of ``ignore_index`` do not
+            count, for any kind; other labels are used by ``"empirical"`` only.
+        generator: Source of drawn labels (``"mc"``) and signs (``"sketch"``).
+        scale: Factor on all vectors.
+        progress: Called after each vector, with its share of the batch.
+
+    Raises:
+        ValueError: If the targets do not fit the outputs, or are missing.
     """
 
     def __init__(
@@ -82,20 +94,6 @@ class Scores:
         scale: float = 1.0,
         progress: Callable[[float], None] | None = None,
     ) -> None:
-        """Draw random labels or signs.
-
-        Args:
-            estimand: What the vectors are for.
-            outputs: ``(batch, ...)``.
-            targets: In the shape that the likelihood requires. Positions of ``ignore_index`` do not
-                count, for any kind; other labels are used by ``"empirical"`` only.
-            generator: Source of drawn labels (``"mc"``) and signs (``"sketch"``).
-            scale: Factor on all vectors.
-            progress: Called after each vector, with its share of the batch.
-
-        Raises:
-            ValueError: If the targets do not fit the outputs, or are missing.
-        """
         self._kind, self._law = estimand.kind, LIKELIHOODS[estimand.likelihood]
         self._dtype, self._progress, self._batch = outputs.dtype, progress, len(outputs)
         self._z, y, self._restore = self._law.standard(

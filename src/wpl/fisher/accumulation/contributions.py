@@ -126,13 +126,13 @@ class Scratch(threading.local):
         buffer = self._buffers.get(key)
         if buffer is None or buffer.numel() < size:
             buffer = like.new_empty(size)
-            if size * like.element_size() <= _KEPT:
+            if like.is_cpu and size * like.element_size() <= _KEPT:
                 self._buffers[key] = buffer
         return buffer[:size].view(shape)
 
     def square(self, name: str, tensor: Tensor) -> Tensor:
         """Square a tensor of any shape, into a buffer if it is large."""
-        if tensor.numel() <= _SMALL or tensor.is_cuda:
+        if tensor.numel() <= _SMALL or not tensor.is_cpu:
             return tensor * tensor
         return torch.mul(tensor, tensor, out=self.empty(name, tensor.shape, tensor))
 
@@ -163,8 +163,8 @@ def add_over_time_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
     samples, time, width = a.shape
     height = g.shape[2]
     matrix = height * width * a.element_size()
-    if a.is_cuda or samples * matrix <= 2 * TILE or matrix <= TILE // 4:
-        _add_several_(total, a, g, SCRATCH if a.is_cuda else 2 * TILE, fresh=fresh)
+    if not a.is_cpu or samples * matrix <= 2 * TILE or matrix <= TILE // 4:
+        _add_several_(total, a, g, 2 * TILE if a.is_cpu else SCRATCH, fresh=fresh)
     elif time <= 8 and matrix > TILE // 2:
         _add_pairs_(total, a, g, fresh=fresh)
     else:

@@ -176,11 +176,11 @@ class Accumulation(Protocol):
         """Announce a batch, and how many backward passes there will be for each sample."""
 
     def add_(self, parameter: Tensor, uses: list[Contribution], rows: slice | Tensor) -> None:
-        """Add the contributions of all uses of a parameter in one backward pass.
+        """Add the contributions of all uses of a parameter, whose sum is a sample's gradient.
 
         Args:
-            parameter: One of the parameters, of any shape.
-            uses: Their contributions; a sample's gradient is the sum.
+            parameter: One of the parameters.
+            uses: Their contributions in one backward pass.
             rows: Which samples of the batch these are.
         """
 
@@ -216,11 +216,7 @@ class Squares:
             total.end_batch()
 
     def means(self, factor: float, floor: float) -> dict[str, Tensor]:
-        """Scale the sums, and reset them; warn of parameters without a gradient.
-
-        Args:
-            factor: Factor on the sums.
-            floor: Added afterwards.
+        """Scale the sums, add the floor, and reset; warn of parameters without a gradient.
 
         Returns:
             By name, F in the shape of its parameter.

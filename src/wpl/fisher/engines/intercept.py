@@ -76,6 +76,8 @@ class Intercept(TorchFunctionMode):
         kwargs = kwargs or {}
         if func.__name__ == "__get__":  # a property such as ``shape``
             return func(*args, **kwargs)
+        if kwargs.get("sparse"):  # a gradient that has the same values, dense
+            kwargs = {**kwargs, "sparse": False}
         out = NotImplemented
         if func in LAYERS:
             if func is F.batch_norm and self._samples == 1:
@@ -114,7 +116,7 @@ class Intercept(TorchFunctionMode):
             kept: Tensors that the forms need, which must not be changed in place before.
 
         Returns:
-            The output to continue with, in the same shape.
+            The output to continue with.
         """
         receive = self._recording.add_use(forms, way, kept)
         if not out.requires_grad:
@@ -213,6 +215,7 @@ class Intercept(TorchFunctionMode):
         """Evaluate a function to a plain value, which must be the same for all samples."""
         if not _any_batched(tensors_in([args, kwargs])):
             return func(*args, **kwargs)
+        args, kwargs = map_tensors((args, kwargs), Tensor.cpu)  # once, not for each sample
         rows: dict[str, list[int]] = {}
         value = None
         for row, (some, named) in enumerate(self._rows(args, kwargs)):

@@ -13,6 +13,7 @@ from wpl.fisher.accumulation.squares import Accumulation, Contribution
 from wpl.fisher.layers.registry import Form, Make
 
 Rows = slice | Tensor
+Gradients = dict[int, Tensor]  # of parameters, by id
 
 
 class Job(NamedTuple):
@@ -32,7 +33,6 @@ class Recording(ABC):
     logits: Tensor
 
     def __init__(self, job: Job, rows: Rows) -> None:
-        """Prepare for the forward pass of some rows of a batch."""
         self.job, self.rows = job, rows
         self.ways: dict[int, list[str]] = defaultdict(list)  # for ``explain``
         self.listening = False
@@ -44,19 +44,17 @@ class Recording(ABC):
         self._waiting: dict[int, list[Contribution]] = defaultdict(list)
 
     @abstractmethod
-    def send_back(
-        self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool
-    ) -> dict[int, Tensor]:
-        """Back-propagate a vector from the logits to the wanted parameters.
+    def send_back(self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
+        """Back-propagate a vector in the shape of the logits to the wanted parameters.
 
         Args:
-            vector: In the shape of the logits.
+            vector: What to back-propagate.
             squares: Whether to accumulate the squares.
             gradient: Whether to return the gradients.
             keep: Whether more vectors follow.
 
         Returns:
-            By id of the parameter, the gradients in its shape, if asked for.
+            The gradients, if asked for.
         """
 
     def sources(self, tensor: Tensor) -> list[Tensor]:
@@ -89,13 +87,12 @@ class Recording(ABC):
         """Register a use of some weights.
 
         Args:
-            forms: For each weight or stand-in, of any shape, what the gradient of the output
-                contributes.
+            forms: For each weight or stand-in, what the gradient of the output contributes.
             way: A description, for ``explain``.
             kept: Tensors that the forms need, which must not be changed in place.
 
         Returns:
-            A function that takes the gradient of the output, in its shape.
+            A function that takes the gradient of the output.
         """
         found: list[tuple[Tensor, Make]] = []
         for operand, make in forms:
@@ -160,9 +157,9 @@ class Recording(ABC):
     def _square(self, parameter: Tensor) -> None:
         self.job.squares.add_(parameter, self._waiting.pop(id(parameter)), self.rows)
 
-    def gradients(self, found: Iterable[Tensor | None]) -> dict[int, Tensor]:
+    def gradients(self, found: Iterable[Tensor | None]) -> Gradients:
         """Map gradients of the stand-ins, None where there is none, to those of the parameters."""
-        total: dict[int, Tensor] = {}
+        total: Gradients = {}
         for (weight, _), gradient in zip(self._weights.values(), found, strict=True):
             if gradient is None:
                 continue
@@ -171,9 +168,13 @@ class Recording(ABC):
             if sources[0] is not weight:
                 each = torch.autograd.grad(weight, sources, gradient, retain_graph=True)
             for parameter, g in zip(sources, each, strict=True):
-                key = id(parameter)
-                total[key] = total[key] + g if key in total else g.clone()
+                add_to(total, id(parameter), g.clone())
         return total
+
+
+def add_to(total: Gradients, key: int, gradient: Tensor) -> None:
+    """Add the gradient of a parameter, by its id."""
+    total[key] = total[key] + gradient if key in total else gradient
 
 
 def _turned(make: Make) -> Make:

@@ -11,12 +11,13 @@ _MORE = "ABCDEFGH"  # in place of an ellipsis
 
 @register(torch.einsum)
 def einsum(equation: str, *operands: Tensor) -> list[Form] | None:
-    """Know ``"btd,de->bte"`` and its kin, such as ``"...d,dhk->...hk"``.
+    """Know ``"btd,de->bte"`` and its kin, such as ``"...d,dhk->...hk"``; see ``register``.
 
-    The weight's dimensions are those that are summed over, together, and those that are new.
+    The weight's dimensions are those that are summed over, together, and those that are new. It is
+    unknown where a dimension (of heads, say) is in all three.
 
     Returns:
-        The form; None for others, as where a dimension (of heads, say) is in all three.
+        The form, if it is known.
     """
     terms, arrow, output = equation.replace(" ", "").partition("->")
     sides = list(zip(operands, terms.split(","), strict=False))

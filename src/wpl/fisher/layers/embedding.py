@@ -106,8 +106,8 @@ class Tied:
         a, g = self._decoder.a, self._decoder.g
         ids, e = self._embedding.ids, self._embedding.g
         step = max(1, SCRATCH // (ids.shape[1] * (g.shape[1] + a.shape[2]) * a.element_size()))
-        for some in torch.arange(self.samples).split(step):
-            rows = slice(int(some[0]), int(some[-1]) + 1)
+        for start in range(0, self.samples, step):
+            rows = slice(start, start + step)
             index = ids[rows].unsqueeze(1).expand(-1, g.shape[1], -1)
             used = torch.gather(g[rows], 2, index)  # (sample, time of D, time of E)
             cross = torch.bmm(used.transpose(1, 2), a[rows]).mul_(e[rows])

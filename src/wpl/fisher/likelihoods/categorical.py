@@ -60,7 +60,7 @@ def _check_labels(z: Tensor, y: Tensor) -> None:
     """Raise an error for labels that are not classes."""
     if y.numel() == 0 or y.dtype is torch.bool:
         return
-    low, high = (int(end) for end in torch.aminmax(y))
+    low, high = torch.stack(torch.aminmax(y)).tolist()  # one synchronisation of a GPU, not two
     if not 0 <= low <= high < z.shape[-1]:
         raise ValueError(f"targets must lie in [0, {z.shape[-1]}); got {low} to {high}")
 
