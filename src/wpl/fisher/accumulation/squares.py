@@ -24,11 +24,14 @@ def precise(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.half, torch.bfloat16) else tensor
 
 
+def has_autocast(device: str) -> bool:
+    """Tell whether autocast is enabled for a type of device, of which some do not know it."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
 def full_precision(device: str) -> AbstractContextManager[None]:
     """Disable autocast for a type of device, if it is enabled."""
-    if torch.is_autocast_enabled(device):
-        return torch.autocast(device, enabled=False)
-    return nullcontext()
+    return torch.autocast(device, enabled=False) if has_autocast(device) else nullcontext()
 
 
 class Total:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
+from wpl.fisher.accumulation.squares import has_autocast
 from wpl.fisher.engines.recording import Gradients, Job, Recording, add_to, unchanged
 from wpl.fisher.layers.convolution import convolution
 from wpl.fisher.layers.linear import linear
@@ -62,7 +63,7 @@ class Chain(Recording):
     def of(job: Job, model: nn.Module, inputs: Any) -> "Chain | None":
         """Call a model with inputs ``(sample, ...)`` if it is a chain; None if it is not."""
         links = links_of(model) if isinstance(inputs, Tensor) else None
-        if links is None or torch.is_autocast_enabled(inputs.device.type):
+        if links is None or has_autocast(inputs.device.type):
             return None
         try:
             return Chain(job, links, inputs)
