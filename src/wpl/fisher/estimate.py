@@ -145,7 +145,7 @@ def diagonal_fisher(
 
 @contextmanager
 def _ctrl_c() -> Iterator[list[int]]:
-    """Note where Ctrl-C is pressed, instead of stopping there; pressed again, it stops at once."""
+    """Note that Ctrl-C was pressed, instead of stopping; pressed again, it stops at once."""
     pressed: list[int] = []
 
     def press(number: int, frame: FrameType | None) -> None:

@@ -28,21 +28,11 @@ def gradient_norms(
     ignore_index: int = -100,
     progress: bool = False,
 ) -> Tensor:
-    """Compute the norm of each sample's gradient, ‖∂ log p(y_n | x_n, θ)/∂θ‖, over all parameters.
+    """Compute the norm of each sample's gradient, ‖∂ log p(y_n | x_n, θ)/∂θ‖, over the parameters.
 
     Useful for importance sampling, data valuation, or to choose a clipping norm. The cost is about
-    that of the Fisher information; the model is in eval mode, as for that.
-
-    Args:
-        model: As in ``diagonal_fisher``.
-        batches: As in ``diagonal_fisher``, with targets.
-        likelihood: As in ``diagonal_fisher``.
-        loss: As in ``diagonal_fisher``.
-        per: As in ``diagonal_fisher``.
-        parameters: As in ``diagonal_fisher``; those that the norm is over.
-        class_dim: As in ``diagonal_fisher``.
-        ignore_index: As in ``diagonal_fisher``.
-        progress: Whether to show a progress bar.
+    that of the Fisher information; the model is in eval mode, as for that. The arguments are those
+    of ``diagonal_fisher``; batches have targets.
 
     Returns:
         Norms ``(sample)`` in the order of the batches, in double precision; 0 for a sample without

@@ -66,11 +66,8 @@ class Fisher(Mapping[str, Tensor]):
     def __add__(self, other: "Fisher") -> "Fisher":
         """Combine the estimates on two shards of the data, weighted by their numbers of samples.
 
-        Args:
-            other: The same quantity of the same model, on other samples.
-
         Returns:
-            The estimate on both.
+            The estimate of the same quantity on both.
 
         Raises:
             ValueError: If the two differ in more than their samples.
@@ -119,11 +116,7 @@ class Fisher(Mapping[str, Tensor]):
         return replace(self, tensors=joined, samples=int(samples))
 
     def save(self, path: Path | str) -> None:
-        """Write the tensors and the facts to a safetensors file, atomically.
-
-        Args:
-            path: The file.
-        """
+        """Write the tensors and the facts to a safetensors file, atomically."""
         plain = {name: f.detach().cpu().contiguous() for name, f in self.items()}
         about = {"version": _VERSION, "names": list(self), **self.facts()}  # in this order
         with atomic(path) as temporary:

@@ -10,14 +10,10 @@ from torch import Tensor, nn
 def select(
     model: nn.Module, parameters: Iterable[str] | None
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Look up parameters; one with several names is used once.
-
-    Args:
-        model: The model.
-        parameters: Names of the parameters, of any shapes; by default, all that require a gradient.
+    """Look up parameters by name, by default all that require a gradient.
 
     Returns:
-        The parameters, each by one name; and for each name asked for, that name.
+        The parameters, each by one of its names; and for each name asked for, that name.
 
     Raises:
         ValueError: If the model is no module, if a name is unknown, or if none is given.

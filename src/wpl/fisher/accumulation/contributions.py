@@ -11,13 +11,11 @@ from wpl.fisher.accumulation.squares import (
     SCRATCH,
     Contribution,
     Total,
-    add_dense_squares_,
     dense_sum,
     precise,
 )
 
 TILE = 3 * 2**18  # bytes of a buffer that stays in a core's cache together with the total
-_SMALL = 2**17  # elements below which a new buffer is cheaper than a look-up
 _KEPT = 2**22  # largest buffer in bytes that is kept after an estimate
 
 
@@ -84,7 +82,7 @@ class Outer:
             add_over_time_(total.tensor(fresh).view(g.shape[2], a.shape[2]), a, g, fresh=fresh)
 
 
-class PulledBack:
+class PulledBack(Contribution):
     """Jᵀ g_n for each sample n, with J the derivative of a derived weight W(p) for a parameter p.
 
     W is the weight that the samples are combined with, such as a normalised, sliced or concatenated
@@ -104,14 +102,6 @@ class PulledBack:
         )
         return precise(found)
 
-    def joined(self, others: list[Contribution]) -> Contribution | None:
-        """See ``Contribution``."""
-        return None if others else self
-
-    def add_squares_(self, total: Total) -> None:
-        """See ``Contribution``."""
-        add_dense_squares_(total, [self])
-
 
 class Scratch(threading.local):
     """Buffers by name, per thread; a call with a name overwrites the result of the last one."""
@@ -130,12 +120,6 @@ class Scratch(threading.local):
                 self._buffers[key] = buffer
         return buffer[:size].view(shape)
 
-    def square(self, name: str, tensor: Tensor) -> Tensor:
-        """Square a tensor of any shape, into a buffer if it is large."""
-        if tensor.numel() <= _SMALL or not tensor.is_cpu:
-            return tensor * tensor
-        return torch.mul(tensor, tensor, out=self.empty(name, tensor.shape, tensor))
-
 
 BUFFERS = Scratch()
 
@@ -148,7 +132,7 @@ def add_once_(total: Total, a: Tensor, g: Tensor) -> None:
     step = max(1, SCRATCH // (max(a.shape[1], g.shape[1]) * a.element_size()))
     parts = [(g, a)] if len(a) <= step else zip(g.split(step), a.split(step), strict=True)
     for some_g, some_a in parts:
-        total.add_product_(BUFFERS.square("g", some_g), BUFFERS.square("a", some_a))
+        total.add_product_(some_g * some_g, some_a * some_a)
 
 
 def add_over_time_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:

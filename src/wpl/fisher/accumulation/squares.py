@@ -141,9 +141,11 @@ class Contribution(Protocol):
 
     def joined(self, others: "list[Contribution]") -> "Contribution | None":
         """Add the gradients of other uses; None if the sum has no cheaper form than dense."""
+        return None if others else self
 
     def add_squares_(self, total: Total) -> None:
         """Add the squares of all samples' gradients to a total."""
+        add_dense_squares_(total, [self])
 
 
 def joined(uses: list[Contribution]) -> list[Contribution]:

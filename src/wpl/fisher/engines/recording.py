@@ -95,16 +95,20 @@ class Recording(ABC):
             A function that takes the gradient of the output.
         """
         found: list[tuple[Tensor, Make]] = []
-        for operand, make in forms:
-            weight = self._stood_for.get(id(operand), operand)
+        for operand, form in forms:
+            weight, make = self._stood_for.get(id(operand), operand), form
             if weight is None:
                 continue
+            matrix = self._transposed(weight)
+            if matrix is not None:
+                weight, make = matrix, _turned(make)
             if id(weight) in self._wanted:
                 self._uses[id(weight)] += 1
                 self.ways[id(weight)].append(way)
                 found.append((weight, make))
             elif self.sources(weight):
-                found.append(self._derived_use(weight, make, way))
+                self._count_derived_use(weight, way)
+                found.append((weight, make))
         check = unchanged(kept)
 
         def receive(gradient: Tensor) -> None:
@@ -115,18 +119,12 @@ class Recording(ABC):
 
         return receive
 
-    def _derived_use(self, weight: Tensor, make: Make, way: str) -> tuple[Tensor, Make]:
+    def _count_derived_use(self, weight: Tensor, way: str) -> None:
         """Count one more use of a weight that is made of parameters."""
-        matrix = self._transposed(weight)
-        if matrix is not None:
-            self._uses[id(matrix)] += 1
-            self.ways[id(matrix)].append(way)
-            return matrix, _turned(make)
         for parameter in self.sources(weight):
             self._uses[id(parameter)] += not self._uses[id(weight)]
             self.ways[id(parameter)].append(f"per sample, through {_made_by(weight)}: {way}")
         self._uses[id(weight)] += 1
-        return weight, make
 
     def _transposed(self, weight: Tensor) -> Tensor | None:
         """Find the wanted matrix that a weight is a transposed view of."""

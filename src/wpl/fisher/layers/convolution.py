@@ -71,7 +71,7 @@ class Geometry(NamedTuple):
     groups: int
 
 
-class Convolved:
+class Convolved(Contribution):
     """The gradient of a convolution's weight, as the factors.
 
     Args:
@@ -117,10 +117,6 @@ class Convolved:
         for direction, size in enumerate(self.shape[2:], 2):  # strides may leave a rest behind
             found = found.narrow(direction, 0, size)
         return found.reshape(len(x), *self.shape)
-
-    def joined(self, others: list[Contribution]) -> Contribution | None:
-        """See ``Contribution``."""
-        return None if others else self
 
     def add_squares_(self, total: Total) -> None:
         """See ``Contribution``."""

@@ -84,7 +84,7 @@ class Picked:
         return ids + torch.arange(len(ids), device=ids.device).unsqueeze(1) * self.height
 
 
-class Tied:
+class Tied(Contribution):
     """A decoder D tied to the embedding E: (D + E)² = D² + E² + 2DE, the last term on E's rows."""
 
     def __init__(self, decoder: Outer, embedding: Picked) -> None:
@@ -94,10 +94,6 @@ class Tied:
     def dense(self, rows: slice) -> Tensor:
         """See ``Contribution``."""
         return self._decoder.dense(rows) + self._embedding.dense(rows)
-
-    def joined(self, others: list[Contribution]) -> Contribution | None:
-        """See ``Contribution``."""
-        return None if others else self
 
     def add_squares_(self, total: Total) -> None:
         """See ``Contribution``."""
