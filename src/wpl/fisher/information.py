@@ -201,14 +201,10 @@ def fingerprint(model: nn.Module) -> str:
     with torch.no_grad():
         some = [p.reshape(-1)[:: p.numel() // 8 or 1] for _, p in once.values() if p.numel()]
         if some:
-            values = torch.cat([s.cpu() for s in some]) if _spread(some) else torch.cat(some)
+            spread = len({s.device for s in some}) > 1
+            values = torch.cat([s.cpu() for s in some] if spread else some)
             digest.update(values.double().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def _spread(tensors: list[Tensor]) -> bool:
-    """Tell whether tensors are on several devices."""
-    return len({t.device for t in tensors}) > 1
 
 
 def check_alike(one: Fisher, other: Fisher) -> None:

@@ -152,8 +152,8 @@ class Batch:
         except Exception as error:
             if "randomness" in str(error):
                 raise ValueError(RANDOM) from error
-            if _writes_samples(error) and not settings:
-                self._call(rows, batch_factories=True)
+            if "not possible because there exists a Tensor" in str(error) and not settings:
+                self._call(rows, batch_factories=True)  # the model writes samples into new tensors
                 return
             self.alone = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
             self.parts += [Alone(self._job, int(row), call, inputs) for row in rows]
@@ -191,11 +191,6 @@ class Batch:
         return total
 
 
-def _writes_samples(error: Exception) -> bool:
-    """Tell whether a model wrote samples into a tensor that has no copy for each sample."""
-    return "not possible because there exists a Tensor" in str(error)
-
-
 def _explained(error: Exception, batch: Samples) -> Exception:
     """Explain an error: if the model itself fails with the batch, say how it was called."""
     if isinstance(error, torch.OutOfMemoryError):
@@ -206,12 +201,9 @@ def _explained(error: Exception, batch: Samples) -> Exception:
     except ValueError:
         return error
     except Exception as reason:
-        given = ", ".join(_described(t) for t in tensors_in(batch.inputs))
+        given = ", ".join(
+            f"{str(t.dtype)[6:]} {tuple(t.shape)} on {t.device}" for t in tensors_in(batch.inputs)
+        )
         first = (str(reason).strip().splitlines() or [type(reason).__name__])[0]
         return ValueError(f"the model cannot be called with the batch ({given}): {first}")
     return error
-
-
-def _described(tensor: Tensor) -> str:
-    kind = str(tensor.dtype).removeprefix("torch.")
-    return f"{kind} {tuple(tensor.shape)} on {tensor.device}"

@@ -92,8 +92,6 @@ class Chain(Recording):
             return self._linear(module, x, first=first)
         if isinstance(module, nn.ReLU):
             return self._relu(module, x)
-        if isinstance(module, nn.Flatten):
-            return self._flatten(module, x)
         return self._by_graph(module, x, first=first)
 
     def _forward(self, module: nn.Module, x: Tensor) -> Tensor:
@@ -130,12 +128,6 @@ class Chain(Recording):
 
         self._ways_back.append(back)
         return y
-
-    def _flatten(self, module: nn.Flatten, x: Tensor) -> Tensor:
-        before = x.shape
-        self._ways_back.append(lambda g: g.reshape(before))
-        out: Tensor = module.forward(x)
-        return out
 
     def _by_graph(self, module: nn.Module, x: Tensor, *, first: bool) -> Tensor:
         leaf = x.detach().requires_grad_(not first)

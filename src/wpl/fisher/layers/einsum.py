@@ -23,7 +23,7 @@ def einsum(equation: str, *operands: Tensor) -> list[Form] | None:
     sides = list(zip(operands, terms.split(","), strict=False))
     if len(operands) != 2 or terms.count(",") != 1 or not arrow:
         return None
-    if not _has_samples(*sides[0]):
+    if "..." not in sides[0][1] and operands[0].ndim <= len(sides[0][1]):  # it has no samples
         sides.reverse()
     (x, of_x), (weight, of_w) = sides
     if "..." in of_x:
@@ -46,8 +46,3 @@ def einsum(equation: str, *operands: Tensor) -> list[Form] | None:
         return Outer(*((a, b) if of_w == new + summed else (b, a)), weight.shape)
 
     return [(weight, of_weight)]
-
-
-def _has_samples(tensor: Tensor, names: str) -> bool:
-    """Tell whether a tensor has a dimension more than an equation names: that of the samples."""
-    return "..." in names or tensor.ndim > len(names)
