@@ -20,9 +20,9 @@ def select(
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"the model is a {type(model).__name__}; expected a torch.nn.Module")
-    known = dict(model.named_parameters(remove_duplicate=False))
+    known = dict(model.named_parameters(remove_duplicate=parameters is None))
     if parameters is None:
-        parameters = (name for name, p in model.named_parameters() if p.requires_grad)
+        parameters = [name for name, p in known.items() if p.requires_grad]
     names = list(parameters)
     unknown = [name for name in names if name not in known]
     if unknown:
