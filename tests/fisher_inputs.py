@@ -261,7 +261,33 @@ def sequences():
     yield "a layer that takes time first", Case(model, [(words[:, :-1], words[:, 1:])], losses)
 
 
+class Embedded(nn.Module):
+    """A table whose gradient torch would make sparse, between other layers."""
+
+    def __init__(self, table):
+        super().__init__()
+        self.table, self.head = table, nn.Linear(WIDTH, CLASSES)
+        self.double()
+
+    def logits(self, words):
+        return self(words)
+
+    def forward(self, words):
+        return self.head(self.table(words).tanh())
+
+
+def embeddings():
+    words, pairs = y(SAMPLES, TIME, classes=WORDS), y(SAMPLES, TIME)
+    for sparse in (False, True):
+        kind = "sparse" if sparse else "dense"
+        model = Embedded(nn.Embedding(WORDS, WIDTH, sparse=sparse))
+        losses = entropy(model, words, pairs)
+        yield f"an embedding, {kind}", Case(model, [(words, pairs)], losses)
+        model = Embedded(nn.EmbeddingBag(WORDS, WIDTH, sparse=sparse))
+        yield f"a bag of words, {kind}", Case(model, [(words, y())], entropy(model, words, y()))
+
+
 ACCEPTED = {}
-for table in (structures, masks, likelihoods, own_losses, sequences):
+for table in (structures, masks, likelihoods, own_losses, sequences, embeddings):
     torch.manual_seed(0)
     ACCEPTED |= dict(table())

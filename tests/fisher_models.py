@@ -101,7 +101,7 @@ def encoder(**kwargs):
 
 
 def causal(m, e):
-    mask = torch.ones(e.shape[1], e.shape[1], dtype=torch.bool).triu(1)
+    mask = torch.ones(e.shape[1], e.shape[1], dtype=torch.bool, device=e.device).triu(1)
     return m.encoder(e, src_mask=mask)
 
 

@@ -48,6 +48,14 @@ def test_known_layers_have_closed_forms(name):
     assert left_over(model, inputs) == []
 
 
+@pytest.mark.parametrize(("table", "name"), [(t, n) for t in (KNOWN, UNKNOWN) for n in t])
+def test_a_forward_pass_neither_leaves_the_device_nor_reads_a_value(table, name):
+    """The device "meta" has no values, and refuses an operation with a tensor of another device."""
+    model, inputs, *_ = build(table, name)
+    expected = left_over(model, inputs)
+    assert left_over(model.to("meta"), inputs.to("meta")) == expected
+
+
 @pytest.mark.parametrize("name", KNOWN)
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_does_not_depend_on_the_batch_size(name, size):

@@ -28,7 +28,7 @@ def squares(model, losses):
     named = dict(model.named_parameters())
     for loss in losses:
         found = torch.autograd.grad(loss, list(named.values()), retain_graph=True)
-        yield {name: g.square() for name, g in zip(named, found, strict=True)}
+        yield {name: g.to_dense().square() for name, g in zip(named, found, strict=True)}
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
@@ -63,7 +63,7 @@ def test_the_gradient_and_the_norms_equal_those_of_the_loop(name):
     torch.testing.assert_close(found.loss, loss.detach(), rtol=1e-9, atol=1e-12)
     expected = torch.autograd.grad(loss, list(named.values()), retain_graph=True)
     for key, gradient in zip(named, expected, strict=True):
-        torch.testing.assert_close(found.gradient[key], gradient, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(found.gradient[key], gradient.to_dense(), rtol=1e-9, atol=1e-12)
 
 
 def over_labels(model, x, labels, settings):
@@ -180,6 +180,19 @@ REFUSED = {
     "samples": (plain, [(x()[0], 1)], {}, r"one number, with inputs \(5,\): this is a sample"),
     "numpy inputs": (plain, [(np.ones((2, 5)), y(2))], {}, r"batch\[0\] is a numpy array"),
     "numpy labels": (plain, [(x(), np.ones(6))], {}, r"batch\[1\] is a numpy array; expected a"),
+    "sparse inputs": (
+        plain,
+        [(x().to_sparse(), y())],
+        {},
+        r"\[0\] is torch.sparse_coo; expected",
+    ),
+    "sparse labels": (plain, [(x(), y().to_sparse())], {}, r"batch\[1\] is torch.sparse_coo; exp"),
+    "nested inputs": (
+        plain,
+        [(torch.nested.as_nested_tensor(list(steps()), layout=torch.jagged), y())],
+        {},
+        r"batch\[0\] is a nested tensor; expected a padded one",
+    ),
     "a list of labels": (plain, [(x(), [1, 2])], {}, "targets are a list; expected a tensor"),
     "boxes": (plain, [(x(), {"boxes": y()})], {}, "targets are a dict; .* give loss="),
     "lists in a dictionary": (plain, [{"x": [1], "labels": [1]}], {}, "targets are a list"),

@@ -6,6 +6,7 @@ A batch is a tensor, or nested lists, tuples and dictionaries of tensors.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
@@ -33,23 +34,17 @@ class Samples(NamedTuple):
 
 
 def read(model: nn.Module, batch: Any, loss: Loss | None = None) -> Samples:
-    """Split a batch into inputs and targets.
-
-    Args:
-        model: Called as ``model(x)`` for a batch ``(x, y)``, as ``model(x1, x2)`` for ``(x1, x2,
-            y)``, and as ``model(**batch)`` for a dictionary, whose targets are its ``labels``.
-        batch: As in ``diagonal_fisher``.
-        loss: If given, the outputs are ``loss(model(...), batch)``, a loss for each sample.
+    """Split a batch into inputs and targets; arguments as those of ``diagonal_fisher``.
 
     Returns:
-        The batch in the form that the engines take.
+        The batch in the form that the engines take; with a loss, the outputs are the losses.
 
     Raises:
         ValueError: If it is not batched, or contains anything but tensors.
     """
     batch = dict(batch) if isinstance(batch, Mapping) else batch
-    inputs, targets = _parts(batch)
     _check_leaves(batch)
+    inputs, targets = _parts(batch)
     if targets is not None:
         _check_targets(targets, inputs)
     forward = forward_of(model, inputs)
@@ -78,11 +73,7 @@ def progress_bar(batches: Iterable[Any], *, show: bool) -> tqdm | None:
 
 
 def each(batches: Iterable[Any], bar: tqdm | None) -> Iterator[Any]:
-    """Iterate over batches, and raise an error for a single one.
-
-    Args:
-        batches: As in ``diagonal_fisher``.
-        bar: Is moved to the end of each batch, and closed at the last.
+    """Iterate over batches, moving the bar to the end of each.
 
     Yields:
         The batches.
@@ -134,9 +125,13 @@ def _parts(batch: Any) -> tuple[Any, Any]:
 
 
 def _check_leaves(batch: Any, where: str = "the batch") -> None:
-    """Raise an error for arrays that are not tensors."""
+    """Raise an error for arrays that are not tensors, and for tensors that are not dense."""
     if type(batch).__module__ == "numpy":
         raise ValueError(f"{where} is a numpy array; expected a tensor: torch.from_numpy(...)")
+    if isinstance(batch, Tensor) and batch.is_nested:
+        raise ValueError(f"{where} is a nested tensor; expected a padded one: to_padded_tensor")
+    if isinstance(batch, Tensor) and batch.layout is not torch.strided:
+        raise ValueError(f"{where} is {batch.layout}; expected a dense tensor: to_dense()")
     if isinstance(batch, Mapping):
         for key, value in batch.items():
             _check_leaves(value, f"{where}[{key!r}]")
@@ -161,14 +156,7 @@ def _check_targets(targets: Any, inputs: Any) -> None:
 
 
 def forward_of(model: nn.Module, inputs: Any) -> Callable[[Any], Any]:
-    """Choose the function that calls a model, given the inputs of a batch.
-
-    A mapping is passed as keyword arguments, a tuple as positional arguments, anything else as the
-    only argument. DistributedDataParallel is unwrapped.
-
-    Returns:
-        A function from such inputs to the model's result.
-    """
+    """Choose how to call a model: ``model(**inputs)``, ``model(*inputs)`` or ``model(inputs)``."""
     inner: nn.Module = model.module if isinstance(model, DistributedDataParallel) else model
     if isinstance(inputs, Mapping):
         return lambda some: inner(**some)
@@ -223,15 +211,7 @@ def tensors_in(value: object) -> list[Tensor]:
 
 
 def map_tensors(value: Any, new: Callable[[Tensor], Any]) -> Any:
-    """Copy a nested structure, replacing its tensors.
-
-    Args:
-        value: The structure, with tensors of any shapes.
-        new: Maps each tensor to its replacement.
-
-    Returns:
-        The copy.
-    """
+    """Copy a nested structure, each of its tensors replaced by a function of it."""
     if isinstance(value, Tensor):
         return new(value)
     if isinstance(value, dict):

@@ -5,7 +5,11 @@ For a sample n with input x and label y, the score is g_n = ∂ log p(y | x, θ)
 quantity, smaller by about the batch size; it is not computed here.
 """
 
-from collections.abc import Iterable
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import torch
@@ -15,11 +19,22 @@ from wpl.fisher.accumulation.squares import Squares
 from wpl.fisher.batches import Loss, each, progress_bar
 from wpl.fisher.engines.recording import Job
 from wpl.fisher.information import Fisher, fingerprint
-from wpl.fisher.interruption import CtrlC, Interrupted
 from wpl.fisher.passes import Estimator
 from wpl.fisher.preparation import prepared, select
 from wpl.fisher.scores import Estimand
 from wpl.kinds import Kind, LikelihoodName, Unit
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C was pressed during an estimate; holds the estimate on the batches so far.
+
+    Attributes:
+        fisher: The estimate on these batches; its ``samples`` is their number of samples.
+    """
+
+    def __init__(self, fisher: Fisher) -> None:
+        super().__init__(f"the estimate was interrupted after {fisher.samples} samples")
+        self.fisher = fisher
 
 
 def diagonal_fisher(
@@ -99,7 +114,7 @@ def diagonal_fisher(
     estimator = Estimator(model, job, estimand, loss=loss, generator=generator)
     bar = progress_bar(batches, show=progress)
     samples = unit = 0
-    with prepared(model, wanted), CtrlC() as ctrl_c:
+    with prepared(model, wanted), _ctrl_c() as pressed:
         for given in each(batches, bar):
             batch = estimator.forward(given)
             if batch is None:
@@ -109,7 +124,7 @@ def diagonal_fisher(
             batch.send_back(scores, squares=True, gradient=False, keep=False)
             squares.end_batch()
             samples += scores.samples
-            if ctrl_c.pressed and samples:
+            if pressed and samples:
                 break
     if samples == 0:
         raise ValueError("batches holds no samples")
@@ -123,6 +138,28 @@ def diagonal_fisher(
         floor=floor,
         model=fingerprint(model),
     )
-    if ctrl_c.pressed:
+    if pressed:
         raise Interrupted(fisher)
     return fisher
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[list[int]]:
+    """Note that Ctrl-C was pressed, instead of stopping; pressed again, it stops at once."""
+    pressed: list[int] = []
+
+    def press(number: int, frame: FrameType | None) -> None:
+        if pressed:
+            signal.default_int_handler(number, frame)
+        pressed.append(number)
+
+    before = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or before is not signal.default_int_handler:
+        yield pressed
+        return
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -5,10 +5,10 @@ from typing import Any
 from torch import nn
 
 from wpl.fisher.accumulation.squares import Squares
-from wpl.fisher.batches import Samples, count, forward_of
+from wpl.fisher.batches import read
 from wpl.fisher.engines.recording import Job
 from wpl.fisher.passes import Batch
-from wpl.fisher.preparation import parameters_of, prepared
+from wpl.fisher.preparation import prepared, select
 
 
 def explain(model: nn.Module, inputs: Any) -> dict[str, str]:
@@ -23,11 +23,8 @@ def explain(model: nn.Module, inputs: Any) -> dict[str, str]:
         with the function that uses the weight; "per sample: `mul`", if the gradient of each sample
         is computed, in the same pass; "one sample at a time: ...", with the reason; "no use".
     """
-    known = {name: p for name, p in parameters_of(model).items() if p.requires_grad}
-    once = {id(p): name for name, p in reversed(known.items())}
-    wanted = {name: p for name, p in known.items() if once[id(p)] == name}
+    wanted, _ = select(model, None)
     job = Job(wanted, Squares(wanted), with_gradient=False)
-    samples = Samples(inputs, None, forward_of(model, inputs), count(inputs))
     with prepared(model, wanted):
-        batch = Batch(job, model, samples)
+        batch = Batch(job, model, read(model, (inputs, None)))
     return {name: batch.ways(p) for name, p in wanted.items()}

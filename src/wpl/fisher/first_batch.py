@@ -17,13 +17,8 @@ def labels_are_ahead(model: nn.Module, batch: Any, ignore_index: int) -> bool:
     Causal language models of Hugging Face shift the labels themselves. To detect it, the loss that
     the model computes is compared with that of labels at the same and at the next positions.
 
-    Args:
-        model: Called with some rows of the batch.
-        batch: With or without ``labels``.
-        ignore_index: Label of positions that do not count.
-
     Returns:
-        Whether labels belong to the outputs one position before.
+        Whether labels belong to the outputs one position before; False without ``labels``.
 
     Raises:
         ValueError: If the model's loss is neither of the two.
@@ -56,15 +51,7 @@ def _gap(logits: Tensor, y: Tensor, loss: Tensor) -> float:
 
 
 def shifted(labels: Tensor, ignore_index: int) -> Tensor:
-    """Shift labels to the position before; the last position then has none.
-
-    Args:
-        labels: ``(batch, time)``.
-        ignore_index: The label of the last position.
-
-    Returns:
-        Labels ``(batch, time)``.
-    """
+    """Shift labels ``(batch, time)`` to the position before; the last position then has none."""
     return F.pad(labels[:, 1:], (0, 1), value=ignore_index)
 
 
@@ -73,10 +60,6 @@ def check_samples_come_first(model: nn.Module, batch: Samples) -> None:
 
     A layer with ``batch_first=False`` may be part of a model that transposes its inputs, so the
     outputs of a row alone are compared with those of the row in a batch of two.
-
-    Args:
-        model: In eval mode.
-        batch: The first batch.
 
     Raises:
         ValueError: If the outputs of a row depend on the row before.
@@ -102,11 +85,6 @@ def check_samples_come_first(model: nn.Module, batch: Samples) -> None:
 
 def check_outputs(outputs: Tensor, batch: Samples, likelihood: str) -> None:
     """Warn of probabilities in place of logits, and raise an error for unmarked padding.
-
-    Args:
-        outputs: ``(batch, ...)``, of the first batch.
-        batch: The first batch.
-        likelihood: Likelihood of the outputs.
 
     Raises:
         ValueError: If there is padding, and no labels that say which positions count.

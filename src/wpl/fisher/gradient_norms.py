@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from wpl.fisher.accumulation.contributions import Outer
-from wpl.fisher.accumulation.squares import SCRATCH, Contribution, joined, precise
+from wpl.fisher.accumulation.squares import SCRATCH, Contribution, dense_sum, joined
 from wpl.fisher.batches import Loss, each, progress_bar
 from wpl.fisher.engines.recording import Job
 from wpl.fisher.passes import Estimator
@@ -28,21 +28,11 @@ def gradient_norms(
     ignore_index: int = -100,
     progress: bool = False,
 ) -> Tensor:
-    """Compute the norm of each sample's gradient, ‖∂ log p(y_n | x_n, θ)/∂θ‖, over all parameters.
+    """Compute the norm of each sample's gradient, ‖∂ log p(y_n | x_n, θ)/∂θ‖, over the parameters.
 
     Useful for importance sampling, data valuation, or to choose a clipping norm. The cost is about
-    that of the Fisher information; the model is in eval mode, as for that.
-
-    Args:
-        model: As in ``diagonal_fisher``.
-        batches: As in ``diagonal_fisher``, with targets.
-        likelihood: As in ``diagonal_fisher``.
-        loss: As in ``diagonal_fisher``.
-        per: As in ``diagonal_fisher``.
-        parameters: As in ``diagonal_fisher``; those that the norm is over.
-        class_dim: As in ``diagonal_fisher``.
-        ignore_index: As in ``diagonal_fisher``.
-        progress: Whether to show a progress bar.
+    that of the Fisher information; the model is in eval mode, as for that. The arguments are those
+    of ``diagonal_fisher``; batches have targets.
 
     Returns:
         Norms ``(sample)`` in the order of the batches, in double precision; 0 for a sample without
@@ -70,7 +60,6 @@ class Norms:
     """A norm for each sample, over all parameters; used in place of ``Squares``."""
 
     def __init__(self, device: torch.device) -> None:
-        """Start without samples."""
         self.finished = [torch.zeros(0, dtype=torch.float64, device=device)]  # of each batch
 
     def begin_batch(self, samples: int, passes: int) -> None:
@@ -80,7 +69,8 @@ class Norms:
 
     def add_(self, parameter: Tensor, uses: list[Contribution], rows: slice | Tensor) -> None:
         """See ``Accumulation``."""
-        self._squared[rows] += _squared_norms(uses, parameter.numel())
+        found = _squared_norms(uses, parameter.numel())
+        self._squared[rows] += found.to(self._squared.device)  # of the first parameter
 
     def end_batch(self) -> None:
         """See ``Accumulation``."""
@@ -88,21 +78,15 @@ class Norms:
 
 
 def _squared_norms(uses: list[Contribution], size: int) -> Tensor:
-    """Compute ‖Σ_use gradient‖² of each sample, ``(sample)``."""
+    """Compute ‖Σ_use gradient‖² of each sample."""
     uses = joined(uses)
     if len(uses) == 1 and isinstance(uses[0], Outer) and _gram_is_cheaper(uses[0]):
         a, g = uses[0].a, uses[0].g
         product = torch.bmm(a, a.transpose(1, 2)) * torch.bmm(g, g.transpose(1, 2))
         return product.sum((1, 2)).clamp(min=0)  # rounding could make a square negative
     step = max(1, SCRATCH // (4 * max(1, size)))
-    found = []
-    for start in range(0, uses[0].samples, step):
-        rows = slice(start, start + step)
-        gradients = sum(
-            (precise(use.dense(rows)) for use in uses[1:]), precise(uses[0].dense(rows))
-        )
-        found.append(gradients.flatten(1).square().sum(1))
-    return torch.cat(found)
+    slices = [slice(start, start + step) for start in range(0, uses[0].samples, step)]
+    return torch.cat([dense_sum(uses, rows).flatten(1).square().sum(1) for rows in slices])
 
 
 def _gram_is_cheaper(outer: Outer) -> bool:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.distributed import ProcessGroup, ReduceOp
 
 from wpl.files import atomic
-from wpl.fisher.preparation import parameters_of
 
 _VERSION = 1
 
@@ -67,11 +66,8 @@ class Fisher(Mapping[str, Tensor]):
     def __add__(self, other: "Fisher") -> "Fisher":
         """Combine the estimates on two shards of the data, weighted by their numbers of samples.
 
-        Args:
-            other: The same quantity of the same model, on other samples.
-
         Returns:
-            The estimate on both.
+            The estimate of the same quantity on both.
 
         Raises:
             ValueError: If the two differ in more than their samples.
@@ -120,11 +116,7 @@ class Fisher(Mapping[str, Tensor]):
         return replace(self, tensors=joined, samples=int(samples))
 
     def save(self, path: Path | str) -> None:
-        """Write the tensors and the facts to a safetensors file, atomically.
-
-        Args:
-            path: The file.
-        """
+        """Write the tensors and the facts to a safetensors file, atomically."""
         plain = {name: f.detach().cpu().contiguous() for name, f in self.items()}
         about = {"version": _VERSION, "names": list(self), **self.facts()}  # in this order
         with atomic(path) as temporary:
@@ -203,27 +195,20 @@ def fingerprint(model: nn.Module) -> str:
     Returns:
         Sixteen hexadecimal digits.
     """
-    once = {id(p): (name, p) for name, p in reversed(parameters_of(model).items())}
+    known = dict(model.named_parameters(remove_duplicate=False))
+    once = {id(p): (name, p) for name, p in reversed(known.items())}
     digest = hashlib.sha256(repr([(name, *p.shape) for name, p in once.values()]).encode())
     with torch.no_grad():
         some = [p.reshape(-1)[:: p.numel() // 8 or 1] for _, p in once.values() if p.numel()]
         if some:
-            values = torch.cat([s.cpu() for s in some]) if _spread(some) else torch.cat(some)
+            spread = len({s.device for s in some}) > 1
+            values = torch.cat([s.cpu() for s in some] if spread else some)
             digest.update(values.double().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
-def _spread(tensors: list[Tensor]) -> bool:
-    """Tell whether tensors are on several devices."""
-    return len({t.device for t in tensors}) > 1
-
-
 def check_alike(one: Fisher, other: Fisher) -> None:
-    """Raise an error if estimates are of different quantities.
-
-    Args:
-        one: An estimate.
-        other: Another.
+    """Raise an error for estimates of different quantities.
 
     Raises:
         ValueError: If the two differ in more than their samples.

@@ -10,9 +10,8 @@ from tqdm import tqdm
 from wpl.fisher.batches import Loss, Samples, read, tensors_in
 from wpl.fisher.engines.alone import RANDOM, Alone
 from wpl.fisher.engines.chain import Chain
-from wpl.fisher.engines.decisions import DisagreementError
-from wpl.fisher.engines.intercept import TooLargeError
-from wpl.fisher.engines.recording import Job, Recording
+from wpl.fisher.engines.intercept import SplitError
+from wpl.fisher.engines.recording import Gradients, Job, Recording, add_to
 from wpl.fisher.engines.vmapped import Vmapped
 from wpl.fisher.first_batch import (
     check_outputs,
@@ -22,11 +21,13 @@ from wpl.fisher.first_batch import (
 )
 from wpl.fisher.scores import Estimand, Scores
 
-Gradients = dict[int, Tensor]  # of parameters, by id
-
 
 class Estimator:
-    """Calls a model with the batches of one estimate, and checks the first one closely."""
+    """Calls a model with the batches of one estimate, and checks the first one closely.
+
+    The model is in eval mode when batches are read; ``loss`` and ``generator`` are those of
+    ``diagonal_fisher``.
+    """
 
     def __init__(
         self,
@@ -37,15 +38,6 @@ class Estimator:
         loss: Loss | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        """Set up before the first batch.
-
-        Args:
-            model: In eval mode when batches are read.
-            job: What to compute.
-            estimand: What to estimate.
-            loss: As in ``diagonal_fisher``.
-            generator: As in ``diagonal_fisher``.
-        """
         self._model, self._job, self._estimand = model, job, estimand
         self._loss, self._generator = loss, generator
         self._ahead: bool | None = None  # whether labels are one position ahead, once known
@@ -53,9 +45,6 @@ class Estimator:
 
     def forward(self, given: Any) -> "Batch | None":
         """Read a batch, and call the model with it.
-
-        Args:
-            given: As in ``diagonal_fisher``.
 
         Returns:
             The recorded batch; None if it holds no samples.
@@ -131,20 +120,14 @@ class Estimator:
 
 
 class Batch:
-    """The recorded forward passes of all samples of a batch: of all at once, or of parts of it."""
+    """The recorded forward passes of all samples of a batch: of all at once, or of parts of it.
+
+    A plain chain of layers is called layer by layer. Otherwise all samples are called at once under
+    ``torch.vmap``; in parts, if they take different branches or too much memory; one by one, if
+    ``torch.vmap`` does not support the model.
+    """
 
     def __init__(self, job: Job, model: nn.Module, samples: Samples) -> None:
-        """Call a model in eval mode.
-
-        A plain chain of layers is called layer by layer. Otherwise all samples are called at once
-        under ``torch.vmap``; in parts, if they take different branches or too much memory; one by
-        one, if ``torch.vmap`` does not support the model.
-
-        Args:
-            job: What to compute; only the wanted parameters require a gradient.
-            model: The model.
-            samples: At least one.
-        """
         self._job, self.samples = job, samples
         self.alone: str | None = None  # why samples are called one by one
         self.parts: list[Recording] = []
@@ -158,22 +141,19 @@ class Batch:
     def _call(self, rows: Tensor, **settings: Any) -> None:
         call, inputs = self.samples.call, self.samples.inputs
         every = len(rows) == self.samples.size
-        part = slice(None) if every else rows.to(tensors_in(inputs)[0].device)
         try:
-            self.parts.append(Vmapped(self._job, part, call, inputs, **settings))
-        except DisagreementError as disagreement:
-            for group in disagreement.groups:
+            some = slice(None) if every else rows
+            self.parts.append(Vmapped(self._job, some, call, inputs, **settings))
+        except SplitError as split:
+            for group in split.groups:
                 self._call(rows[group], **settings)
-        except TooLargeError:
-            for half in rows.tensor_split(2):
-                self._call(half, **settings)
         except (torch.OutOfMemoryError, ValueError):
             raise
         except Exception as error:
             if "randomness" in str(error):
                 raise ValueError(RANDOM) from error
-            if _writes_samples(error) and not settings:
-                self._call(rows, batch_factories=True)
+            if "not possible because there exists a Tensor" in str(error) and not settings:
+                self._call(rows, batch_factories=True)  # the model writes samples into new tensors
                 return
             self.alone = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
             self.parts += [Alone(self._job, int(row), call, inputs) for row in rows]
@@ -194,16 +174,10 @@ class Batch:
         return "; ".join(uses) or "no use"
 
     def send_back(self, scores: Scores, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
-        """Back-propagate the scores through each part.
-
-        Args:
-            scores: Vectors for all samples, in the shape of the outputs.
-            squares: Whether to accumulate the squares.
-            gradient: Whether to return the gradients.
-            keep: Whether more scores follow.
+        """Back-propagate the scores through each part; arguments as those of ``Recording``.
 
         Returns:
-            The sums of the gradients by id of the parameter, in its shape, if asked for.
+            The sums of the gradients, if asked for.
         """
         total: Gradients = {}
         self._job.squares.begin_batch(self.samples.size, len(scores))
@@ -213,25 +187,12 @@ class Batch:
                 more = keep or j < len(scores) - 1
                 found = part.send_back(vector, squares=squares, gradient=gradient, keep=more)
                 for key, g in found.items():
-                    total[key] = total[key] + g if key in total else g
+                    add_to(total, key, g)
         return total
 
 
-def _writes_samples(error: Exception) -> bool:
-    """Tell whether a model wrote samples into a tensor that has no copy for each sample."""
-    return "not possible because there exists a Tensor" in str(error)
-
-
 def _explained(error: Exception, batch: Samples) -> Exception:
-    """Explain an error if the model itself fails with a batch.
-
-    Args:
-        error: The error raised during an estimate.
-        batch: The batch for which it was raised.
-
-    Returns:
-        A ValueError that says how the model was called if that fails, else the error itself.
-    """
+    """Explain an error: if the model itself fails with the batch, say how it was called."""
     if isinstance(error, torch.OutOfMemoryError):
         return error
     try:
@@ -240,12 +201,9 @@ def _explained(error: Exception, batch: Samples) -> Exception:
     except ValueError:
         return error
     except Exception as reason:
-        given = ", ".join(_described(t) for t in tensors_in(batch.inputs))
+        given = ", ".join(
+            f"{str(t.dtype)[6:]} {tuple(t.shape)} on {t.device}" for t in tensors_in(batch.inputs)
+        )
         first = (str(reason).strip().splitlines() or [type(reason).__name__])[0]
         return ValueError(f"the model cannot be called with the batch ({given}): {first}")
     return error
-
-
-def _described(tensor: Tensor) -> str:
-    kind = str(tensor.dtype).removeprefix("torch.")
-    return f"{kind} {tuple(tensor.shape)} on {tensor.device}"

@@ -7,56 +7,23 @@ import torch
 from torch import Tensor, nn
 
 
-def modules_of(model: nn.Module, name: str = "") -> list[tuple[str, nn.Module]]:
-    """List a model and its modules; a shared module has all its names.
-
-    Returns:
-        As ``model.named_modules(remove_duplicate=False)``, in a fraction of the time.
-    """
-    found = [(name, model)]
-    for child_name, child in model._modules.items():
-        if child is not None:
-            found += modules_of(child, f"{name}.{child_name}" if name else child_name)
-    return found
-
-
-def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
-    """List a model's parameters by name; a shared one has all its names.
-
-    Returns:
-        As ``model.named_parameters(remove_duplicate=False)``.
-    """
-    return {
-        f"{prefix}.{name}" if prefix else name: p
-        for prefix, module in modules_of(model)
-        for name, p in module._parameters.items()
-        if p is not None
-    }
-
-
 def select(
     model: nn.Module, parameters: Iterable[str] | None
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Look up parameters; one with several names is used once.
-
-    Args:
-        model: The model.
-        parameters: Names of the parameters, of any shapes; by default, all that require a gradient.
+    """Look up parameters by name, by default all that require a gradient.
 
     Returns:
-        The parameters, each by one name; and for each name asked for, that name.
+        The parameters, each by one of its names; and for each name asked for, that name.
 
     Raises:
         ValueError: If the model is no module, if a name is unknown, or if none is given.
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"the model is a {type(model).__name__}; expected a torch.nn.Module")
-    known = parameters_of(model)
+    known = dict(model.named_parameters(remove_duplicate=parameters is None))
     if parameters is None:
-        once = {id(p): name for name, p in reversed(known.items())}
-        names = [name for name, p in known.items() if p.requires_grad and once[id(p)] == name]
-    else:
-        names = list(parameters)
+        parameters = [name for name, p in known.items() if p.requires_grad]
+    names = list(parameters)
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(f"the model has no parameter {unknown[0]!r}; it has {', '.join(known)}")
@@ -73,10 +40,6 @@ def prepared(model: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[Non
 
     Compiled modules are called uncompiled.
 
-    Args:
-        model: The model.
-        parameters: By name, those that require a gradient, of any shapes.
-
     Yields:
         Nothing.
 
@@ -85,7 +48,7 @@ def prepared(model: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[Non
     """
     wanted = {id(p) for p in parameters.values()}
     training, changed, compiled = [], {}, False
-    for name, module in modules_of(model):
+    for name, module in model.named_modules():
         compiled |= "_orig_mod" in module._modules or module._compiled_call_impl is not None
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
             raise ValueError(

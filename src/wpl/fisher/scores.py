@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from wpl.fisher.accumulation.squares import precise
-from wpl.fisher.likelihoods.bernoulli import BERNOULLI
 from wpl.fisher.likelihoods.categorical import CATEGORICAL
-from wpl.fisher.likelihoods.gaussian import GAUSSIAN
+from wpl.fisher.likelihoods.elementwise import BERNOULLI, GAUSSIAN
 from wpl.fisher.likelihoods.given_loss import LOSS
 from wpl.fisher.likelihoods.likelihood import signs
 from wpl.kinds import Kind, LikelihoodName, Unit
@@ -71,6 +70,18 @@ class Scores:
     The score of a sample for a label is Jᵀ v; the mean of its square over labels is Σ_k (Jᵀ v_k)².
     As positions are independent, each has its own vectors; those that do not count have none.
     Iterating again gives the same vectors.
+
+    Args:
+        estimand: What the vectors are for.
+        outputs: ``(batch, ...)``.
+        targets: In the shape that the likelihood requires. Positions of ``ignore_index`` do not
+            count, for any kind; other labels are used by ``"empirical"`` only.
+        generator: Source of drawn labels (``"mc"``) and signs (``"sketch"``).
+        scale: Factor on all vectors.
+        progress: Called after each vector, with its share of the batch.
+
+    Raises:
+        ValueError: If the targets do not fit the outputs, or are missing.
     """
 
     def __init__(
@@ -83,20 +94,6 @@ class Scores:
         scale: float = 1.0,
         progress: Callable[[float], None] | None = None,
     ) -> None:
-        """Draw random labels or signs.
-
-        Args:
-            estimand: What the vectors are for.
-            outputs: ``(batch, ...)``.
-            targets: In the shape that the likelihood requires. Positions of ``ignore_index`` do not
-                count, for any kind; other labels are used by ``"empirical"`` only.
-            generator: Source of drawn labels (``"mc"``) and signs (``"sketch"``).
-            scale: Factor on all vectors.
-            progress: Called after each vector, with its share of the batch.
-
-        Raises:
-            ValueError: If the targets do not fit the outputs, or are missing.
-        """
         self._kind, self._law = estimand.kind, LIKELIHOODS[estimand.likelihood]
         self._dtype, self._progress, self._batch = outputs.dtype, progress, len(outputs)
         self._z, y, self._restore = self._law.standard(
@@ -146,14 +143,7 @@ class Scores:
         return (y if counted is None else y.where(counted, 0)).unsqueeze(1)
 
     def rows(self, rows: slice | Tensor) -> "Scores":
-        """Select some samples.
-
-        Args:
-            rows: A slice, or indices ``(sample)``.
-
-        Returns:
-            Their vectors.
-        """
+        """Select some samples, by a slice or indices."""
         some = copy(self)
         some._z = self._z[rows]
         some._drawn = None if self._drawn is None else self._drawn[rows]
@@ -178,11 +168,7 @@ class Scores:
                 self._progress(len(z) / self._batch / len(self))
 
     def loss(self) -> Tensor:
-        """Sum −log p of the given labels over the samples, each with the factor on its vectors.
-
-        Returns:
-            A scalar, without constants.
-        """
+        """Sum −log p of the given labels over the samples, each with the factor on its vectors."""
         assert self._kind == "empirical"
         assert self._drawn is not None
         each = self._law.loss(self._z, self._drawn.squeeze(1))

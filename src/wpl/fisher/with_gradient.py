@@ -47,20 +47,9 @@ def gradient_and_fisher(
     into eval mode (dropout off, batch norm with running statistics), so the gradient is that of
     ``cross_entropy(model(inputs), targets)`` in eval mode.
 
-    Args:
-        model: As in ``diagonal_fisher``.
-        inputs: Inputs of the batch; a dictionary may hold the targets as ``labels``.
-        targets: Targets of the batch, used for the loss whatever the kind.
-        kind: As in ``diagonal_fisher``; all but ``"empirical"`` take further backward passes.
-        likelihood: As in ``diagonal_fisher``.
-        loss: As in ``diagonal_fisher``; called with the batch ``(inputs, targets)``.
-        per: As in ``diagonal_fisher``, also for the loss.
-        parameters: As in ``diagonal_fisher``, also for the gradient.
-        generator: As in ``diagonal_fisher``.
-        draws: As in ``diagonal_fisher``.
-        floor: As in ``diagonal_fisher``.
-        class_dim: As in ``diagonal_fisher``.
-        ignore_index: As in ``diagonal_fisher``, also for the loss.
+    ``inputs`` may be a dictionary that holds the targets as ``labels``. The targets are used for
+    the loss whatever the kind; all but ``"empirical"`` take further backward passes. The other
+    arguments are those of ``diagonal_fisher``; ``loss`` is called with ``(inputs, targets)``.
 
     Returns:
         The loss, a scalar; its gradient and F, by name, in the shapes of the parameters.

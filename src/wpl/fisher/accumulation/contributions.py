@@ -11,36 +11,23 @@ from wpl.fisher.accumulation.squares import (
     SCRATCH,
     Contribution,
     Total,
-    add_dense_squares_,
+    dense_sum,
     precise,
 )
 
 TILE = 3 * 2**18  # bytes of a buffer that stays in a core's cache together with the total
-_SMALL = 2**17  # elements below which a new buffer is cheaper than a look-up
 _KEPT = 2**22  # largest buffer in bytes that is kept after an estimate
 
 
 def positions(tensor: Tensor) -> Tensor:
-    """Merge all positions of a sample, and convert half precision to single.
-
-    Args:
-        tensor: ``(sample, ..., feature)``.
-
-    Returns:
-        ``(sample, position, feature)``.
-    """
+    """Bring ``(sample, ..., feature)`` into ``(sample, position, feature)``, in full precision."""
     return precise(tensor.reshape(tensor.shape[0], -1, tensor.shape[-1]))
 
 
 class Dense:
-    """Gradients that are small enough to be stored."""
+    """Gradients that are small enough to be stored, ``(sample, *shape)``."""
 
     def __init__(self, gradients: Tensor) -> None:
-        """Store the gradients.
-
-        Args:
-            gradients: ``(sample, *shape)``, with the shape of the parameter.
-        """
         self._gradients = precise(gradients)
         self.samples = len(gradients)
 
@@ -60,16 +47,15 @@ class Dense:
 
 
 class Outer:
-    """Outer products Σ_t g_t a_tᵀ over the positions t of each sample, kept as the factors."""
+    """Outer products Σ_t g_t a_tᵀ over the positions t of each sample, kept as the factors.
+
+    Args:
+        a: Inputs ``(sample, ..., in)``.
+        g: Gradients of the outputs ``(sample, ..., out)``.
+        shape: The weight's, if it is not ``(out, in)``.
+    """
 
     def __init__(self, a: Tensor, g: Tensor, shape: Sequence[int] | None = None) -> None:
-        """Keep the factors.
-
-        Args:
-            a: Inputs ``(sample, ..., in)``.
-            g: Gradients of the outputs ``(sample, ..., out)``.
-            shape: The weight's, if it is not ``(out, in)``.
-        """
         self.a, self.g, self._shape = positions(a), positions(g), shape
         self.samples = len(a)
 
@@ -96,108 +82,61 @@ class Outer:
             add_over_time_(total.tensor(fresh).view(g.shape[2], a.shape[2]), a, g, fresh=fresh)
 
 
-class PulledBack:
+class PulledBack(Contribution):
     """Jᵀ g_n for each sample n, with J the derivative of a derived weight W(p) for a parameter p.
 
     W is the weight that the samples are combined with, such as a normalised, sliced or concatenated
-    parameter.
+    parameter; ``uses`` are the contributions to it.
     """
 
     def __init__(self, derived: Tensor, parameter: Tensor, uses: Sequence[Contribution]) -> None:
-        """Keep the graph of W(p), and the contributions of the uses of W.
-
-        Args:
-            derived: W(p), of any shape.
-            parameter: p, of any shape.
-            uses: One contribution per use of W.
-        """
         self._derived, self._parameter, self._uses = derived, parameter, uses
         self.samples = uses[0].samples
 
     def dense(self, rows: slice) -> Tensor:
         """See ``Contribution``."""
-        gradient = self._uses[0].dense(rows)
-        for use in self._uses[1:]:
-            gradient = gradient + use.dense(rows)
+        gradient = dense_sum(self._uses, rows)
         gradient = gradient.reshape(-1, *self._derived.shape).to(self._derived.dtype)
         (found,) = torch.autograd.grad(
             self._derived, self._parameter, gradient, retain_graph=True, is_grads_batched=True
         )
         return precise(found)
 
-    def joined(self, others: list[Contribution]) -> Contribution | None:
-        """See ``Contribution``."""
-        return None if others else self
-
-    def add_squares_(self, total: Total) -> None:
-        """See ``Contribution``."""
-        add_dense_squares_(total, [self])
-
 
 class Scratch(threading.local):
     """Buffers by name, per thread; a call with a name overwrites the result of the last one."""
 
     def __init__(self) -> None:
-        """Start without buffers, in each thread."""
         self._buffers: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
 
     def empty(self, name: str, shape: Sequence[int], like: Tensor) -> Tensor:
-        """Return an uninitialised buffer.
-
-        Args:
-            name: Of the buffer.
-            shape: Its shape.
-            like: Has its data type and device.
-
-        Returns:
-            A tensor of this shape.
-        """
+        """Return an uninitialised buffer, with data type and device of another tensor."""
         size = math.prod(shape)
         key = (name, like.dtype, like.device)
         buffer = self._buffers.get(key)
         if buffer is None or buffer.numel() < size:
             buffer = like.new_empty(size)
-            if size * like.element_size() <= _KEPT:
+            if like.is_cpu and size * like.element_size() <= _KEPT:
                 self._buffers[key] = buffer
         return buffer[:size].view(shape)
-
-    def square(self, name: str, tensor: Tensor) -> Tensor:
-        """Square a tensor, into a buffer if it is large.
-
-        Args:
-            name: Of the buffer.
-            tensor: Of any shape.
-
-        Returns:
-            The squares, in the same shape.
-        """
-        if tensor.numel() <= _SMALL or tensor.is_cuda:
-            return tensor * tensor
-        return torch.mul(tensor, tensor, out=self.empty(name, tensor.shape, tensor))
 
 
 BUFFERS = Scratch()
 
 
 def add_once_(total: Total, a: Tensor, g: Tensor) -> None:
-    """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a², one product of the size of a gradient.
-
-    Args:
-        total: What to add to, of shape ``(out, in)``.
-        a: ``(sample, in)``.
-        g: ``(sample, out)``.
-    """
+    """Add Σ_n (g_n a_nᵀ)² = (g²)ᵀ a², given a ``(sample, in)`` and g ``(sample, out)``."""
     if total.several:
         total.keep(a, g * g)
         return
     step = max(1, SCRATCH // (max(a.shape[1], g.shape[1]) * a.element_size()))
     parts = [(g, a)] if len(a) <= step else zip(g.split(step), a.split(step), strict=True)
     for some_g, some_a in parts:
-        total.add_product_(BUFFERS.square("g", some_g), BUFFERS.square("a", some_a))
+        total.add_product_(some_g * some_g, some_a * some_a)
 
 
 def add_over_time_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
-    """Add Σ_n (Σ_t g_nt a_ntᵀ)² to ``(out, in)`` in the form that moves the least data.
+    """Add Σ_n (Σ_t g_nt a_ntᵀ)² in the form that moves the least data.
 
     Args:
         total: What to add to, ``(out, in)``.
@@ -208,8 +147,8 @@ def add_over_time_(total: Tensor, a: Tensor, g: Tensor, *, fresh: bool) -> None:
     samples, time, width = a.shape
     height = g.shape[2]
     matrix = height * width * a.element_size()
-    if a.is_cuda or samples * matrix <= 2 * TILE or matrix <= TILE // 4:
-        _add_several_(total, a, g, SCRATCH if a.is_cuda else 2 * TILE, fresh=fresh)
+    if not a.is_cpu or samples * matrix <= 2 * TILE or matrix <= TILE // 4:
+        _add_several_(total, a, g, 2 * TILE if a.is_cpu else SCRATCH, fresh=fresh)
     elif time <= 8 and matrix > TILE // 2:
         _add_pairs_(total, a, g, fresh=fresh)
     else:

@@ -20,38 +20,29 @@ _BLOCK = 32
 
 
 def precise(tensor: Tensor) -> Tensor:
-    """Convert half precision to single precision.
-
-    Args:
-        tensor: Of any shape.
-
-    Returns:
-        The tensor itself, or a copy in single precision.
-    """
+    """Convert half precision, in any shape, to single precision."""
     return tensor.float() if tensor.dtype in (torch.half, torch.bfloat16) else tensor
+
+
+def has_autocast(device: str) -> bool:
+    """Tell whether autocast is enabled for a type of device, of which some do not know it."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def full_precision(device: str) -> AbstractContextManager[None]:
     """Disable autocast for a type of device, if it is enabled."""
-    if torch.is_autocast_enabled(device):
-        return torch.autocast(device, enabled=False)
-    return nullcontext()
+    return torch.autocast(device, enabled=False) if has_autocast(device) else nullcontext()
 
 
 class Total:
     """A sum over any number of batches, in the shape of a parameter."""
 
     def __init__(self, parameter: Tensor) -> None:
-        """Start with an empty sum.
-
-        Args:
-            parameter: Of any shape.
-        """
         self._parameter = parameter
         half = parameter.dtype in (torch.half, torch.bfloat16)
         self._dtype = torch.float if half else parameter.dtype
-        self._block: Tensor | None = None
-        self._blocks: Tensor | None = None
+        self._block: Tensor | None = None  # of the last batches
+        self._blocks: Tensor | None = None  # of those before, in double precision
         self._batches = 0
         self.several = False  # whether more gradients follow for the same inputs
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
@@ -70,14 +61,7 @@ class Total:
         return self._block is None
 
     def tensor(self, fresh: bool = False) -> Tensor:
-        """Return the tensor to add to.
-
-        Args:
-            fresh: Whether an empty one may be uninitialised, to be overwritten.
-
-        Returns:
-            The sum, in the shape of the parameter, in single precision at least.
-        """
+        """Return the sum to add to; where it is ``fresh`` and empty, to be overwritten."""
         self._bounded, self.received = False, True
         if self._block is None:
             make = torch.empty if fresh else torch.zeros
@@ -85,11 +69,7 @@ class Total:
         return self._block
 
     def add_(self, value: Tensor) -> None:
-        """Add a tensor.
-
-        Args:
-            value: In the shape of the parameter, perhaps flattened; may be overwritten.
-        """
+        """Add a value in the shape of the parameter, perhaps flattened; may keep it."""
         self._bounded, self.received = False, True
         value = self._shaped(value)
         if self._block is None and value.dtype is self._dtype:
@@ -102,12 +82,7 @@ class Total:
         return value if value.shape == shape else value.view(shape)  # a view has a cost, too
 
     def add_product_(self, g2: Tensor, a2: Tensor) -> None:
-        """Add (g²)ᵀ a².
-
-        Args:
-            g2: g² ``(sample, out)``.
-            a2: a² ``(sample, in)``.
-        """
+        """Add (g²)ᵀ a², given g² ``(sample, out)`` and a² ``(sample, in)``."""
         self.received = True
         if self._bounded and 4 * len(a2) < g2.shape[1]:
             self._bound = self._bound + g2.sum(0).amax() * a2.amax()
@@ -119,12 +94,7 @@ class Total:
             self._block.view(g2.shape[1], a2.shape[1]).addmm_(g2.t(), a2)
 
     def keep(self, a: Tensor, squares: Tensor) -> None:
-        """Collect g² for an input a with several gradients: (Σ_k g_k²)ᵀ a² takes one product.
-
-        Args:
-            a: ``(sample, in)``.
-            squares: g² ``(sample, out)``; may be overwritten.
-        """
+        """Collect g² ``(sample, out)`` of one a ``(sample, in)``: (Σ_k g_k²)ᵀ a² is one product."""
         key = a.data_ptr()
         if key in self._kept:
             self._kept[key][1].add_(squares)
@@ -150,11 +120,7 @@ class Total:
         return self._bound if self._bounded and isinstance(self._bound, Tensor) else None
 
     def take(self) -> Tensor:
-        """Return the sum, and reset it.
-
-        Returns:
-            In the shape of the parameter, in single precision at least.
-        """
+        """Return the sum, in single precision at least, and reset it."""
         total = self.tensor() if self._block is None else self._block
         if self._blocks is not None:
             total = self._in_double(total)
@@ -171,20 +137,15 @@ class Contribution(Protocol):
     samples: int
 
     def dense(self, rows: slice) -> Tensor:
-        """Make the gradients of some samples.
-
-        Args:
-            rows: Which samples.
-
-        Returns:
-            ``(sample, *shape)``, with the shape of the parameter.
-        """
+        """Make the gradients of some samples, ``(sample, *shape)`` with the parameter's shape."""
 
     def joined(self, others: "list[Contribution]") -> "Contribution | None":
         """Add the gradients of other uses; None if the sum has no cheaper form than dense."""
+        return None if others else self
 
     def add_squares_(self, total: Total) -> None:
         """Add the squares of all samples' gradients to a total."""
+        add_dense_squares_(total, [self])
 
 
 def joined(uses: list[Contribution]) -> list[Contribution]:
@@ -197,15 +158,19 @@ def joined(uses: list[Contribution]) -> list[Contribution]:
     return uses
 
 
+def dense_sum(uses: Sequence[Contribution], rows: slice) -> Tensor:
+    """Make the gradients of some samples, ``(sample, *shape)``, summed over uses."""
+    gradients = uses[0].dense(rows)
+    for use in uses[1:]:
+        gradients = gradients + use.dense(rows)
+    return gradients
+
+
 def add_dense_squares_(total: Total, uses: Sequence[Contribution]) -> None:
     """Compute the gradients of a few samples at a time, sum over uses, square, and add."""
-    samples = uses[0].samples
     step = max(1, SCRATCH // (2 * max(1, total.shape.numel()) * total.tensor().element_size()))
-    for start in range(0, samples, step):
-        rows = slice(start, start + step)
-        gradients = uses[0].dense(rows)
-        for other in uses[1:]:
-            gradients = gradients + other.dense(rows)
+    for start in range(0, uses[0].samples, step):
+        gradients = dense_sum(uses, slice(start, start + step))
         total.tensor().add_(gradients.square().sum(0))
 
 
@@ -216,11 +181,11 @@ class Accumulation(Protocol):
         """Announce a batch, and how many backward passes there will be for each sample."""
 
     def add_(self, parameter: Tensor, uses: list[Contribution], rows: slice | Tensor) -> None:
-        """Add the contributions of all uses of a parameter in one backward pass.
+        """Add the contributions of all uses of a parameter, whose sum is a sample's gradient.
 
         Args:
-            parameter: One of the parameters, of any shape.
-            uses: Their contributions; a sample's gradient is the sum.
+            parameter: One of the parameters.
+            uses: Their contributions in one backward pass.
             rows: Which samples of the batch these are.
         """
 
@@ -229,14 +194,9 @@ class Accumulation(Protocol):
 
 
 class Squares:
-    """A total for each parameter."""
+    """A total for each parameter, given by name."""
 
     def __init__(self, parameters: Mapping[str, Tensor]) -> None:
-        """Start with an empty total for each parameter.
-
-        Args:
-            parameters: By name, of any shapes.
-        """
         self._names = list(parameters)
         self._totals = {id(p): Total(p) for p in parameters.values()}
 
@@ -261,11 +221,7 @@ class Squares:
             total.end_batch()
 
     def means(self, factor: float, floor: float) -> dict[str, Tensor]:
-        """Scale the sums, and reset them; warn of parameters without a gradient.
-
-        Args:
-            factor: Factor on the sums.
-            floor: Added afterwards.
+        """Scale the sums, add the floor, and reset; warn of parameters without a gradient.
 
         Returns:
             By name, F in the shape of its parameter.

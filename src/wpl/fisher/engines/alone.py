@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from wpl.fisher.accumulation.contributions import Dense
 from wpl.fisher.accumulation.squares import full_precision
 from wpl.fisher.batches import map_tensors, outputs_of, tensors_in
-from wpl.fisher.engines.recording import Job, Recording
+from wpl.fisher.engines.recording import Gradients, Job, Recording
 from wpl.fisher.layers.norms import batch_norm_written_out
 
 RANDOM = (
@@ -21,31 +21,22 @@ RANDOM = (
 
 
 class Alone(Recording):
-    """A forward pass of one sample, differentiated by autograd."""
+    """A forward pass of one sample of a batch, differentiated by autograd.
+
+    Raises:
+        ValueError: If the model draws random numbers.
+    """
 
     def __init__(self, job: Job, row: int, call: Callable[[Any], Any], inputs: Any) -> None:
-        """Call a model with one sample.
-
-        Args:
-            job: What to compute.
-            row: Index of the sample.
-            call: The model, from inputs to logits.
-            inputs: The whole batch.
-
-        Raises:
-            ValueError: If the model draws random numbers.
-        """
         rows = slice(row, row + 1)
         super().__init__(job, rows)
         before = _random_state(inputs)
-        with torch.enable_grad(), _BatchNormOfOne():
+        with torch.enable_grad(), _OfOne():
             self.logits = outputs_of(call(map_tensors(inputs, lambda t: t[rows])))
         if not torch.equal(before, _random_state(inputs)):
             raise ValueError(RANDOM)
 
-    def send_back(
-        self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool
-    ) -> dict[int, Tensor]:
+    def send_back(self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
         """See ``Recording``."""
         parameters = list(self.job.parameters.values())
         if not self.logits.requires_grad:
@@ -56,7 +47,7 @@ class Alone(Recording):
             )
         if not keep:
             self.logits = self.logits.detach()
-        total: dict[int, Tensor] = {}
+        total: Gradients = {}
         for parameter, g in zip(parameters, found, strict=True):
             if g is not None and squares:
                 self.job.squares.add_(parameter, [Dense(g.unsqueeze(0))], self.rows)
@@ -65,7 +56,7 @@ class Alone(Recording):
         return total
 
 
-class _BatchNormOfOne(TorchFunctionMode):
+class _OfOne(TorchFunctionMode):
     """Replaces batch norm, which torch differentiates wrongly for a batch of one."""
 
     def __torch_function__(
@@ -77,7 +68,10 @@ class _BatchNormOfOne(TorchFunctionMode):
     ) -> Any:
         """Call a function."""
         func = batch_norm_written_out if func is F.batch_norm else func
-        return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if kwargs.get("sparse"):  # a gradient that has the same values, dense
+            kwargs = {**kwargs, "sparse": False}
+        return func(*args, **kwargs)
 
 
 def _random_state(inputs: Any) -> Tensor:

@@ -8,20 +8,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
-from wpl.fisher.engines.recording import Job, Recording, unchanged
+from wpl.fisher.accumulation.squares import has_autocast
+from wpl.fisher.engines.recording import Gradients, Job, Recording, add_to, unchanged
 from wpl.fisher.layers.convolution import convolution
 from wpl.fisher.layers.linear import linear
 
 _relu_backward = torch.ops.aten.threshold_backward.default
 
-# In eval mode, their outputs have the samples first, as their inputs do.
-_VALUE_BY_VALUE = {
-    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU),
-    *(nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Hardtanh),
-}
-_OF_IMAGES = {nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d}
-_NOTHING = {nn.Identity, nn.Dropout}
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_WITH_WEIGHTS = {nn.Linear, nn.Conv2d}
+_NOTHING = {nn.Identity, nn.Dropout}
+
+# The kinds of modules of a chain, and for which inputs ``(sample, ...)`` the output of a module has
+# the samples first, too.
+_KNOWN: dict[type, Callable[[Any, Tensor], bool]] = {
+    **dict.fromkeys((nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU), lambda *_: True),
+    **dict.fromkeys((nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Hardtanh), lambda *_: True),
+    **dict.fromkeys(_NOTHING, lambda *_: True),
+    **dict.fromkeys((nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d), lambda _, x: x.ndim == 4),
+    **dict.fromkeys((nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d), lambda _, x: x.ndim == 4),
+    nn.Linear: lambda _, x: x.ndim > 1,
+    nn.Flatten: lambda module, x: module.start_dim == 1 and x.ndim > 1,
+}
 
 # From the gradient of a module's output, the gradient of its input.
 Back = Callable[[Tensor], Tensor | None]
@@ -31,55 +39,38 @@ class Chain(Recording):
     """Calls a chain of modules one by one, and back-propagates through them.
 
     For the modules of small networks, the backward pass is written out, as autograd would take as
-    long as the arithmetic. Each of the other modules gets a graph of its own.
+    long as the arithmetic. Each of the other modules gets a graph of its own. Without this engine,
+    a perceptron takes 1.2 (width 1,024) to 2.8 times as long (width 10), LeNet 1.1 to 1.3 times.
+
+    Raises:
+        NotAChainError: If the output of a module would not have the samples first.
     """
 
     def __init__(self, job: Job, links: Iterable[nn.Module], inputs: Tensor) -> None:
-        """Call the modules.
-
-        Args:
-            job: What to compute.
-            links: The modules, in order.
-            inputs: ``(sample, ...)``.
-
-        Raises:
-            NotAChainError: If the output of a module would not have the samples first.
-        """
         super().__init__(job, slice(None))
         self._ways_back: list[Back] = []  # starting at the first wanted parameter
-        self._gradients: dict[int, Tensor] | None = None
+        self._gradients: Gradients | None = None
         self._keep = False
         x = inputs.detach()
         with torch.no_grad():
             for module in links:
-                if not keeps_samples(module, x):
+                if not _KNOWN[type(module)](module, x):
                     raise NotAChainError
                 x = self._call(module, x)
         self.logits = x
 
     @staticmethod
     def of(job: Job, model: nn.Module, inputs: Any) -> "Chain | None":
-        """Call a model that is a chain.
-
-        Args:
-            job: What to compute.
-            model: The model.
-            inputs: ``(sample, ...)``, if it is a chain.
-
-        Returns:
-            The recording; None if the model is not a chain.
-        """
+        """Call a model with inputs ``(sample, ...)`` if it is a chain; None if it is not."""
         links = links_of(model) if isinstance(inputs, Tensor) else None
-        if links is None or torch.is_autocast_enabled(inputs.device.type):
+        if links is None or has_autocast(inputs.device.type):
             return None
         try:
             return Chain(job, links, inputs)
         except NotAChainError:
             return None
 
-    def send_back(
-        self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool
-    ) -> dict[int, Tensor]:
+    def send_back(self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
         """See ``Recording``."""
         self.listening, self._keep = squares, keep
         self._gradients = {} if gradient else None
@@ -101,8 +92,6 @@ class Chain(Recording):
             return self._linear(module, x, first=first)
         if isinstance(module, nn.ReLU):
             return self._relu(module, x)
-        if isinstance(module, nn.Flatten):
-            return self._flatten(module, x)
         return self._by_graph(module, x, first=first)
 
     def _forward(self, module: nn.Module, x: Tensor) -> Tensor:
@@ -120,9 +109,9 @@ class Chain(Recording):
             if self._gradients is not None:
                 flat = g.flatten(0, -2)
                 if id(weight) in self._wanted:
-                    self._add_gradient(weight, flat.t() @ x.flatten(0, -2))
+                    add_to(self._gradients, id(weight), flat.t() @ x.flatten(0, -2))
                 if id(bias) in self._wanted:
-                    self._add_gradient(bias, flat.sum(0))
+                    add_to(self._gradients, id(bias), flat.sum(0))
             return None if first else g @ weight
 
         self._ways_back.append(back)
@@ -139,12 +128,6 @@ class Chain(Recording):
 
         self._ways_back.append(back)
         return y
-
-    def _flatten(self, module: nn.Flatten, x: Tensor) -> Tensor:
-        before = x.shape
-        self._ways_back.append(lambda g: g.reshape(before))
-        out: Tensor = module.forward(x)
-        return out
 
     def _by_graph(self, module: nn.Module, x: Tensor, *, first: bool) -> Tensor:
         leaf = x.detach().requires_grad_(not first)
@@ -169,19 +152,13 @@ class Chain(Recording):
                 return None
             found = list(torch.autograd.grad(out, leaves, g, retain_graph=self._keep))
             of_input = None if first else found.pop(0)
-            for parameter, gradient in zip(parameters, found, strict=True):
-                self._add_gradient(parameter, gradient)
+            if self._gradients is not None:
+                for parameter, gradient in zip(parameters, found, strict=True):
+                    add_to(self._gradients, id(parameter), gradient)
             return of_input
 
         self._ways_back.append(back)
         return out.detach()
-
-    def _add_gradient(self, parameter: Tensor, gradient: Tensor) -> None:
-        assert self._gradients is not None
-        key = id(parameter)
-        self._gradients[key] = (
-            self._gradients[key] + gradient if key in self._gradients else gradient
-        )
 
 
 class NotAChainError(Exception):
@@ -189,13 +166,13 @@ class NotAChainError(Exception):
 
 
 def links_of(model: nn.Module) -> list[nn.Module] | None:
-    """List the modules of a chain, in order.
+    """List the modules of a chain in order; None if the model is not a chain.
 
     A module counts as known only if it is unmodified: not a subclass, without hooks, without a
     ``forward`` of its own, and with plain parameters as weights.
 
     Returns:
-        The modules; None if the model is not a chain of known modules.
+        The modules.
     """
     if _has_any_global_hook():
         return None
@@ -219,29 +196,10 @@ def _is_untouched(module: nn.Module) -> bool:
 
 def _is_plain(module: nn.Module) -> bool:
     kind: Any = type(module)
-    if kind is nn.Linear or kind is nn.Conv2d:
-        parameters = module._parameters
-        known = parameters.keys() == {"weight", "bias"} and all(
-            p is None or type(p) is nn.Parameter for p in parameters.values()
-        )
-        plain = kind is nn.Linear or (module.padding_mode == "zeros" and module.padding != "same")
-        return known and plain and _is_untouched(module)
-    known = kind in _VALUE_BY_VALUE or kind in _OF_IMAGES | _NOTHING or kind is nn.Flatten
-    return known and _is_untouched(module)
-
-
-def keeps_samples(module: nn.Module, x: Tensor) -> bool:
-    """Tell whether a module's output has the samples first.
-
-    Args:
-        module: A known module.
-        x: Its input ``(sample, ...)``.
-
-    Returns:
-        Whether its output is ``(sample, ...)``, too.
-    """
-    if isinstance(module, nn.Conv2d) or type(module) in _OF_IMAGES:
-        return x.ndim == 4
-    if isinstance(module, nn.Flatten):
-        return module.start_dim == 1 and x.ndim > 1
-    return not isinstance(module, nn.Linear) or x.ndim > 1
+    if kind in _WITH_WEIGHTS:
+        plain = all(p is None or type(p) is nn.Parameter for p in module._parameters.values())
+        if not plain or module._parameters.keys() != {"weight", "bias"}:
+            return False
+    if kind is nn.Conv2d and (module.padding_mode != "zeros" or module.padding == "same"):
+        return False
+    return kind in _KNOWN and _is_untouched(module)

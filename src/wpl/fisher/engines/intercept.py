@@ -5,7 +5,7 @@ with them without being batched and that needs a gradient is a weight: a wanted 
 computed from such parameters alone.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,6 @@ from torch.overrides import TorchFunctionMode
 
 from wpl.fisher.accumulation.contributions import Dense
 from wpl.fisher.batches import map_tensors, tensors_in
-from wpl.fisher.engines.decisions import DECISIONS, decide
 from wpl.fisher.engines.recording import Recording
 from wpl.fisher.layers.attention import merged_attention
 from wpl.fisher.layers.norms import batch_norm_written_out
@@ -28,10 +27,20 @@ from wpl.fisher.layers.registry import COMPOSED, LAYERS, Entry, Form, Samples
 # (256 MB in single precision); for more, the samples are split into parts.
 ELEMENTS = 2**26
 _FACTORIES = {torch.zeros, torch.ones, torch.empty, torch.full, torch.zeros_like, torch.ones_like}
+# Functions from tensors to plain values, on which a program may branch.
+_DECISIONS = {
+    *(Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__, Tensor.item),
+    *(Tensor.tolist, Tensor.is_nonzero, Tensor.equal, Tensor.allclose, Tensor.__contains__),
+    *(torch.is_nonzero, torch.equal, torch.allclose),
+}
 
 
-class TooLargeError(Exception):
-    """The gradients of all samples at once would take too much memory."""
+class SplitError(Exception):
+    """Samples take different branches, or too much memory at once; ``groups`` has their rows."""
+
+    def __init__(self, groups: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.groups = groups
 
 
 class Intercept(TorchFunctionMode):
@@ -40,20 +49,14 @@ class Intercept(TorchFunctionMode):
     A known use of a weight is called with a stand-in that needs no gradient, so that autograd does
     not compute the weight's gradient; instead, the layer's form computes the squares from the
     call's input and the gradient of its output. In other uses, the weight is expanded to one copy
-    per sample, so that autograd gives the gradient of each sample in the same pass.
+    per sample, so that autograd gives the gradient of each sample in the same pass. With
+    ``batch_factories``, new tensors get a copy for each sample, too, as is necessary if the model
+    writes samples into them.
     """
 
     def __init__(
         self, recording: Recording, samples: int, *, batch_factories: bool = False
     ) -> None:
-        """Set up the interception of a forward pass.
-
-        Args:
-            recording: The recording of this forward pass.
-            samples: Number of samples.
-            batch_factories: Whether new tensors get a copy for each sample, as is necessary if the
-                model writes samples into them.
-        """
         super().__init__()
         self.leaves: list[Tensor] = []  # where back-propagation ends
         self._recording, self._samples = recording, samples
@@ -73,6 +76,8 @@ class Intercept(TorchFunctionMode):
         kwargs = kwargs or {}
         if func.__name__ == "__get__":  # a property such as ``shape``
             return func(*args, **kwargs)
+        if kwargs.get("sparse"):  # a gradient that has the same values, dense
+            kwargs = {**kwargs, "sparse": False}
         out = NotImplemented
         if func in LAYERS:
             if func is F.batch_norm and self._samples == 1:
@@ -86,11 +91,14 @@ class Intercept(TorchFunctionMode):
             out = self._recurrent(func, args, kwargs)
         elif func is F.scaled_dot_product_attention:
             out = self._attention(func, args, kwargs)
-        elif func in DECISIONS:
-            return decide(func, args, kwargs, self._raw)
+        elif func in _DECISIONS:
+            return self._decide(func, args, kwargs)
         elif self._batch_factories and func in _FACTORIES:
-            return self._copied(func(*args, **kwargs))
-        return self._any(func, args, kwargs) if out is NotImplemented else out
+            return self._wrap(self._per_sample(func(*args, **kwargs)).clone())
+        if out is not NotImplemented:
+            return out
+        args, kwargs = self._copies_in(func.__name__, args, kwargs)
+        return func(*args, **kwargs)
 
     def stand_in(self, tensor: Any) -> Any:
         """Replace a weight; see ``Recording``. Anything else is returned unchanged."""
@@ -108,7 +116,7 @@ class Intercept(TorchFunctionMode):
             kept: Tensors that the forms need, which must not be changed in place before.
 
         Returns:
-            The output to continue with, in the same shape.
+            The output to continue with.
         """
         receive = self._recording.add_use(forms, way, kept)
         if not out.requires_grad:
@@ -166,7 +174,7 @@ class Intercept(TorchFunctionMode):
             found = self._raw(t)
             return replaced.get(id(t), t) if found is t else found
 
-        raw_args = _mapped(args, raw)
+        raw_args = map_tensors(args, raw)
         raw_kwargs = map_tensors(kwargs, raw) if kwargs else kwargs
         forms = entry.layer(*raw_args, **raw_kwargs)
         stand_ins = {id(weight) for weight in replaced.values()}
@@ -195,35 +203,37 @@ class Intercept(TorchFunctionMode):
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         args, kwargs = self._copies_in(func.__name__, args, kwargs)
-        if not any(functorch.maybe_get_bdim(t) >= 0 for t in tensors_in([*args, *kwargs.values()])):
+        if not _any_batched(tensors_in([args, kwargs])):
             return NotImplemented
         with _Outside():
             out = merged_attention(self._per_sample, *args, **kwargs)
         return out if out is NotImplemented else self._wrap(out)
 
-    def _any(
+    def _decide(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        args, kwargs = self._copies_in(func.__name__, args, kwargs)
-        return func(*args, **kwargs)
+        """Evaluate a function to a plain value, which must be the same for all samples."""
+        if not _any_batched(tensors_in([args, kwargs])):
+            return func(*args, **kwargs)
+        args, kwargs = map_tensors((args, kwargs), Tensor.cpu)  # once, not for each sample
+        rows: dict[str, list[int]] = {}
+        value = None
+        for row, (some, named) in enumerate(self._rows(args, kwargs)):
+            value = func(*some, **named)
+            rows.setdefault(repr(value), []).append(row)
+        if len(rows) > 1:
+            raise SplitError([torch.tensor(group) for group in rows.values()])
+        return value
 
     def custom(
         self, apply: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         """Call a function that ``torch.vmap`` cannot call with each sample alone."""
         args, kwargs = self._copies_in(name, args, kwargs)
-        given = tensors_in([args, kwargs])
         with _Outside(), torch._C.DisableTorchFunction():
-            if all(functorch.maybe_get_bdim(t) < 0 for t in given):
+            if not _any_batched(tensors_in([args, kwargs])):
                 return apply(*args, **kwargs)
-            rows: list[Any] = []
-            for row in range(self._samples):
-
-                def of_row(t: Tensor, row: int = row) -> Tensor:
-                    found = self._raw(t)
-                    return found if found is t else found[row]
-
-                rows.append(apply(*map_tensors(args, of_row), **map_tensors(kwargs, of_row)))
+            rows = [apply(*some, **named) for some, named in self._rows(args, kwargs)]
             if isinstance(rows[0], Tensor):
                 return self._wrap(torch.stack(rows))
             outputs = zip(*rows, strict=True)
@@ -231,6 +241,18 @@ class Intercept(TorchFunctionMode):
                 self._wrap(torch.stack(each)) if isinstance(each[0], Tensor) else each[0]
                 for each in outputs
             )
+
+    def _rows(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Iterator[tuple[tuple[Any, ...], Mapping[str, Any]]]:
+        """Iterate over the arguments of each sample alone, without a dimension of samples."""
+        for row in range(self._samples):
+
+            def of_row(t: Tensor, row: int = row) -> Tensor:
+                found = self._raw(t)
+                return found if found is t else found[row]
+
+            yield map_tensors(args, of_row), map_tensors(kwargs, of_row)
 
     def _copies_in(
         self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -257,7 +279,7 @@ class Intercept(TorchFunctionMode):
         if id(tensor) not in self._copies:
             self._elements += tensor.numel()
             if self._elements * self._samples > ELEMENTS and self._samples > 1:
-                raise TooLargeError
+                raise SplitError(torch.arange(self._samples).tensor_split(2))
             with _Outside():
                 alias = self._recording.stand_in(tensor)
                 copies = alias.expand(self._samples, *alias.shape)
@@ -286,9 +308,6 @@ class Intercept(TorchFunctionMode):
         found = self._raw(tensor)
         return found.expand(self._samples, *tensor.shape) if found is tensor else found
 
-    def _copied(self, tensor: Tensor) -> Tensor:
-        return self._wrap(self._per_sample(tensor).clone())
-
     def _wrap(self, tensor: Tensor) -> Tensor:
         wrapped: Tensor = functorch._add_batch_dim(tensor, 0, self._level)
         return wrapped
@@ -304,16 +323,8 @@ class _Outside:
         functorch.push_dynamic_layer_stack(self._layer)
 
 
-def _mapped(args: Iterable[Any], new: Callable[[Tensor], Tensor]) -> list[Any]:
-    """Copy arguments with other tensors."""
-    return [
-        new(a)
-        if isinstance(a, Tensor)
-        else map_tensors(a, new)
-        if isinstance(a, (list, tuple, dict)) and tensors_in(a)
-        else a
-        for a in args
-    ]
+def _any_batched(tensors: Iterable[Tensor]) -> bool:
+    return any(functorch.maybe_get_bdim(t) >= 0 for t in tensors)
 
 
 def _as_batches_of_one(out: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from wpl.fisher.accumulation.squares import Accumulation, Contribution
 from wpl.fisher.layers.registry import Form, Make
 
 Rows = slice | Tensor
+Gradients = dict[int, Tensor]  # of parameters, by id
 
 
 class Job(NamedTuple):
@@ -32,7 +33,6 @@ class Recording(ABC):
     logits: Tensor
 
     def __init__(self, job: Job, rows: Rows) -> None:
-        """Prepare for the forward pass of some rows of a batch."""
         self.job, self.rows = job, rows
         self.ways: dict[int, list[str]] = defaultdict(list)  # for ``explain``
         self.listening = False
@@ -44,30 +44,21 @@ class Recording(ABC):
         self._waiting: dict[int, list[Contribution]] = defaultdict(list)
 
     @abstractmethod
-    def send_back(
-        self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool
-    ) -> dict[int, Tensor]:
-        """Back-propagate a vector from the logits to the wanted parameters.
+    def send_back(self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
+        """Back-propagate a vector in the shape of the logits to the wanted parameters.
 
         Args:
-            vector: In the shape of the logits.
+            vector: What to back-propagate.
             squares: Whether to accumulate the squares.
             gradient: Whether to return the gradients.
             keep: Whether more vectors follow.
 
         Returns:
-            By id of the parameter, the gradients in its shape, if asked for.
+            The gradients, if asked for.
         """
 
     def sources(self, tensor: Tensor) -> list[Tensor]:
-        """List the wanted parameters from which a tensor is computed.
-
-        Args:
-            tensor: A tensor without samples, of any shape.
-
-        Returns:
-            The parameters.
-        """
+        """List the wanted parameters from which a tensor without samples is computed."""
         if id(tensor) in self._wanted:
             return [tensor]
         if not tensor.requires_grad:
@@ -96,25 +87,28 @@ class Recording(ABC):
         """Register a use of some weights.
 
         Args:
-            forms: For each weight or stand-in, of any shape, what the gradient of the output
-                contributes.
+            forms: For each weight or stand-in, what the gradient of the output contributes.
             way: A description, for ``explain``.
             kept: Tensors that the forms need, which must not be changed in place.
 
         Returns:
-            A function that takes the gradient of the output, in its shape.
+            A function that takes the gradient of the output.
         """
         found: list[tuple[Tensor, Make]] = []
-        for operand, make in forms:
-            weight = self._stood_for.get(id(operand), operand)
+        for operand, form in forms:
+            weight, make = self._stood_for.get(id(operand), operand), form
             if weight is None:
                 continue
+            matrix = self._transposed(weight)
+            if matrix is not None:
+                weight, make = matrix, _turned(make)
             if id(weight) in self._wanted:
                 self._uses[id(weight)] += 1
                 self.ways[id(weight)].append(way)
                 found.append((weight, make))
             elif self.sources(weight):
-                found.append(self._derived_use(weight, make, way))
+                self._count_derived_use(weight, way)
+                found.append((weight, make))
         check = unchanged(kept)
 
         def receive(gradient: Tensor) -> None:
@@ -125,18 +119,12 @@ class Recording(ABC):
 
         return receive
 
-    def _derived_use(self, weight: Tensor, make: Make, way: str) -> tuple[Tensor, Make]:
+    def _count_derived_use(self, weight: Tensor, way: str) -> None:
         """Count one more use of a weight that is made of parameters."""
-        matrix = self._transposed(weight)
-        if matrix is not None:
-            self._uses[id(matrix)] += 1
-            self.ways[id(matrix)].append(way)
-            return matrix, _turned(make)
         for parameter in self.sources(weight):
             self._uses[id(parameter)] += not self._uses[id(weight)]
             self.ways[id(parameter)].append(f"per sample, through {_made_by(weight)}: {way}")
         self._uses[id(weight)] += 1
-        return weight, make
 
     def _transposed(self, weight: Tensor) -> Tensor | None:
         """Find the wanted matrix that a weight is a transposed view of."""
@@ -167,16 +155,9 @@ class Recording(ABC):
     def _square(self, parameter: Tensor) -> None:
         self.job.squares.add_(parameter, self._waiting.pop(id(parameter)), self.rows)
 
-    def gradients(self, found: Iterable[Tensor | None]) -> dict[int, Tensor]:
-        """Map the gradients of the stand-ins to the parameters.
-
-        Args:
-            found: Of each stand-in in turn, the gradient in its shape; None if it has none.
-
-        Returns:
-            By id of the parameter, its gradient.
-        """
-        total: dict[int, Tensor] = {}
+    def gradients(self, found: Iterable[Tensor | None]) -> Gradients:
+        """Map gradients of the stand-ins, None where there is none, to those of the parameters."""
+        total: Gradients = {}
         for (weight, _), gradient in zip(self._weights.values(), found, strict=True):
             if gradient is None:
                 continue
@@ -185,9 +166,13 @@ class Recording(ABC):
             if sources[0] is not weight:
                 each = torch.autograd.grad(weight, sources, gradient, retain_graph=True)
             for parameter, g in zip(sources, each, strict=True):
-                key = id(parameter)
-                total[key] = total[key] + g if key in total else g.clone()
+                add_to(total, id(parameter), g.clone())
         return total
+
+
+def add_to(total: Gradients, key: int, gradient: Tensor) -> None:
+    """Add the gradient of a parameter, by its id."""
+    total[key] = total[key] + gradient if key in total else gradient
 
 
 def _turned(make: Make) -> Make:
@@ -201,14 +186,7 @@ def _turned(make: Make) -> Make:
 
 
 def unchanged(tensors: Iterable[Tensor]) -> Callable[[], None]:
-    """Keep the versions of tensors that the backward pass needs.
-
-    Args:
-        tensors: Of any shapes.
-
-    Returns:
-        A function that raises an error if one has been changed in place since.
-    """
+    """Return a function that raises an error if one of the tensors was changed in place since."""
     versions = [(t, t._version) for t in tensors]
 
     def check() -> None:
@@ -223,14 +201,7 @@ def unchanged(tensors: Iterable[Tensor]) -> Callable[[], None]:
 
 
 def leaves(output: Tensor) -> set[int]:
-    """Find the leaves of the graph of a tensor.
-
-    Args:
-        output: Of any shape.
-
-    Returns:
-        Their ids.
-    """
+    """Find the ids of the leaves of the graph of a tensor."""
     found: set[int] = set()
     nodes = [output.grad_fn] if output.grad_fn is not None else []
     seen = set(nodes)

@@ -13,7 +13,7 @@ from torch.autograd import Function
 from wpl.fisher.accumulation.squares import full_precision
 from wpl.fisher.batches import map_tensors, outputs_of, tensors_in
 from wpl.fisher.engines.intercept import Intercept
-from wpl.fisher.engines.recording import Job, Recording, Rows
+from wpl.fisher.engines.recording import Gradients, Job, Recording, Rows
 
 # Given a function and its name, calls it with these arguments.
 Caller = Callable[[Callable[..., Any], str, tuple[Any, ...], Mapping[str, Any]], Any]
@@ -25,24 +25,18 @@ _here = threading.local()
 
 
 class Vmapped(Recording):
-    """A forward pass under ``Intercept``; the backward pass is by autograd."""
+    """A forward pass of some rows of a batch under ``Intercept``; the backward pass is by autograd.
+
+    ``settings`` are those of ``Intercept``.
+
+    Raises:
+        ValueError: If the logits of a sample do not have exactly one row.
+        RuntimeError: If ``torch.vmap`` does not support the model, or a use is not intercepted.
+    """
 
     def __init__(
         self, job: Job, rows: Rows, call: Callable[[Any], Any], inputs: Any, **settings: Any
     ) -> None:
-        """Call a model with some samples.
-
-        Args:
-            job: What to compute.
-            rows: Which samples.
-            call: The model, from inputs to logits.
-            inputs: The whole batch.
-            **settings: Arguments of ``Intercept``.
-
-        Raises:
-            ValueError: If the logits of a sample do not have exactly one row.
-            RuntimeError: If ``torch.vmap`` does not support the model, or a use is not intercepted.
-        """
         super().__init__(job, rows)
         self._leaves: list[Tensor] = []  # where back-propagation ends
         inputs = map_tensors(inputs, lambda t: t[rows].detach())
@@ -79,9 +73,7 @@ class Vmapped(Recording):
             if gradient is not None:
                 raise RuntimeError(f"{name!r} is used in a way that is not seen, as in a script")
 
-    def send_back(
-        self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool
-    ) -> dict[int, Tensor]:
+    def send_back(self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
         """See ``Recording``."""
         stand_ins = [alias for _, alias in self._weights.values() if alias.requires_grad]
         wanted = [*self._leaves, *stand_ins]
@@ -106,12 +98,10 @@ def _got(logits: object) -> str:
 
 @contextmanager
 def called_by(caller: Caller) -> Iterator[None]:
-    """Have a caller take the place of ``Function.apply`` in this thread.
+    """Have a caller take the place of ``Function.apply`` for what ``torch.vmap`` cannot call.
 
-    Function modes do not see ``apply``, and torch has no other place where to ask.
-
-    Args:
-        caller: Called for functions that ``torch.vmap`` cannot call.
+    Function modes do not see ``apply``, and torch has no other place where to ask. Only calls in
+    this thread are replaced.
 
     Yields:
         Nothing.

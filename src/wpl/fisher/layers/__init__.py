@@ -3,26 +3,12 @@
 Most files register their functions when they are imported; see ``registry.register``.
 """
 
-from wpl.fisher.layers import (
-    attention,
-    cell_calls,
-    convolution,
-    einsum,
-    embedding,
-    linear,
-    norms,
-    pooling,
-    transposed_convolution,
-)
-
-__all__ = [
-    "attention",
-    "cell_calls",
-    "convolution",
-    "einsum",
-    "embedding",
-    "linear",
-    "norms",
-    "pooling",
-    "transposed_convolution",
-]
+from wpl.fisher.layers import attention as attention
+from wpl.fisher.layers import cell_calls as cell_calls
+from wpl.fisher.layers import convolution as convolution
+from wpl.fisher.layers import einsum as einsum
+from wpl.fisher.layers import embedding as embedding
+from wpl.fisher.layers import linear as linear
+from wpl.fisher.layers import norms as norms
+from wpl.fisher.layers import pooling as pooling
+from wpl.fisher.layers import transposed_convolution as transposed_convolution

@@ -33,14 +33,7 @@ def merged_attention(
 ) -> Any:
     """Call ``F.scaled_dot_product_attention`` with the samples merged into the batch.
 
-    Args:
-        per_sample: Maps any tensor to ``(sample, *shape)``.
-        query: ``(batch, head, time, feature)``.
-        key: As ``query``.
-        value: As ``query``.
-        attn_mask: Broadcasts to ``(batch, head, time, time)``, if there is one.
-        *args: Further arguments.
-        **settings: Further arguments.
+    ``per_sample`` maps any tensor to ``(sample, *shape)``; the others are as in torch.
 
     Returns:
         The output ``(sample, batch, head, time, feature)``; ``NotImplemented`` for other shapes.

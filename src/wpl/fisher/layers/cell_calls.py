@@ -22,11 +22,7 @@ def lstm_cell(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Compute ``torch.lstm_cell``, with arguments as in ``torch.lstm_cell``.
-
-    Returns:
-        The next hidden state and memory ``(batch, width)``.
-    """
+    """Compute ``torch.lstm_cell``: the next hidden state and memory."""
     gates = F.linear(input, w_ih, b_ih) + F.linear(hx[0], w_hh, b_hh)
     entry, keep, new, shown = gates.chunk(4, -1)
     memory = keep.sigmoid() * hx[1] + entry.sigmoid() * new.tanh()
@@ -41,11 +37,7 @@ def gru_cell(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> Tensor:
-    """Compute ``torch.gru_cell``, with arguments as in ``torch.gru_cell``.
-
-    Returns:
-        The next hidden state ``(batch, width)``.
-    """
+    """Compute ``torch.gru_cell``: the next hidden state."""
     of_x = F.linear(input, w_ih, b_ih).chunk(3, -1)
     of_h = F.linear(hx, w_hh, b_hh).chunk(3, -1)
     reset, update = ((a + b).sigmoid() for a, b in zip(of_x[:2], of_h[:2], strict=True))
@@ -62,11 +54,7 @@ def rnn_cell(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> Tensor:
-    """Compute ``torch.rnn_tanh_cell`` or ``rnn_relu_cell``, with arguments as in ``torch``.
-
-    Returns:
-        The next hidden state ``(batch, width)``.
-    """
+    """Compute ``torch.rnn_tanh_cell`` or ``rnn_relu_cell``: the next hidden state."""
     return activation(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
 
 

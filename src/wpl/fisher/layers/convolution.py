@@ -46,14 +46,7 @@ def each(value: Numbers, directions: int) -> tuple[int, ...]:
 
 
 def sum_over_image(gradient: Tensor) -> Dense:
-    """Sum a gradient over the image: the contribution of a bias.
-
-    Args:
-        gradient: ``(sample, channel, ...)``.
-
-    Returns:
-        The sums ``(sample, channel)``.
-    """
+    """Sum a gradient ``(sample, channel, ...)`` over the image: the contribution of a bias."""
     return Dense(precise(gradient).flatten(2).sum(2))
 
 
@@ -78,18 +71,17 @@ class Geometry(NamedTuple):
     groups: int
 
 
-class Convolved:
-    """The gradient of a convolution's weight, as inputs and gradients of the outputs."""
+class Convolved(Contribution):
+    """The gradient of a convolution's weight, as the factors.
+
+    Args:
+        x: Inputs ``(sample, in, ...)``.
+        g: Gradients of the outputs ``(sample, out, ...)``.
+        shape: Shape of the weight.
+        geometry: Of the convolution.
+    """
 
     def __init__(self, x: Tensor, g: Tensor, shape: Sequence[int], geometry: Geometry) -> None:
-        """Keep the factors.
-
-        Args:
-            x: Inputs ``(sample, in, ...)``.
-            g: Gradients of the outputs ``(sample, out, ...)``.
-            shape: Shape of the weight.
-            geometry: Of the convolution.
-        """
         self.x, self.g, self.shape, self.geometry = precise(x), precise(g), shape, geometry
         self.samples = len(x)
 
@@ -125,10 +117,6 @@ class Convolved:
         for direction, size in enumerate(self.shape[2:], 2):  # strides may leave a rest behind
             found = found.narrow(direction, 0, size)
         return found.reshape(len(x), *self.shape)
-
-    def joined(self, others: list[Contribution]) -> Contribution | None:
-        """See ``Contribution``."""
-        return None if others else self
 
     def add_squares_(self, total: Total) -> None:
         """See ``Contribution``."""

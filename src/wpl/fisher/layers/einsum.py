@@ -11,18 +11,19 @@ _MORE = "ABCDEFGH"  # in place of an ellipsis
 
 @register(torch.einsum)
 def einsum(equation: str, *operands: Tensor) -> list[Form] | None:
-    """Know ``"btd,de->bte"`` and its kin, such as ``"...d,dhk->...hk"``.
+    """Know ``"btd,de->bte"`` and its kin, such as ``"...d,dhk->...hk"``; see ``register``.
 
-    The weight's dimensions are those that are summed over, together, and those that are new.
+    The weight's dimensions are those that are summed over, together, and those that are new. It is
+    unknown where a dimension (of heads, say) is in all three.
 
     Returns:
-        The form; None for others, as where a dimension (of heads, say) is in all three.
+        The form, if it is known.
     """
     terms, arrow, output = equation.replace(" ", "").partition("->")
     sides = list(zip(operands, terms.split(","), strict=False))
     if len(operands) != 2 or terms.count(",") != 1 or not arrow:
         return None
-    if not _has_samples(*sides[0]):
+    if "..." not in sides[0][1] and operands[0].ndim <= len(sides[0][1]):  # it has no samples
         sides.reverse()
     (x, of_x), (weight, of_w) = sides
     if "..." in of_x:
@@ -45,8 +46,3 @@ def einsum(equation: str, *operands: Tensor) -> list[Form] | None:
         return Outer(*((a, b) if of_w == new + summed else (b, a)), weight.shape)
 
     return [(weight, of_weight)]
-
-
-def _has_samples(tensor: Tensor, names: str) -> bool:
-    """Tell whether a tensor has a dimension more than an equation names: that of the samples."""
-    return "..." in names or tensor.ndim > len(names)

@@ -35,26 +35,21 @@ def embedding(
 
 
 class Picked:
-    """The gradient of an embedding: g_t is added to row id_t, for each sample."""
+    """The gradient of an embedding: g_t is added to row id_t, for each sample.
+
+    Args:
+        ids: ``(sample, time)``.
+        g: Gradients of the outputs ``(sample, time, width)``.
+        height: Number of rows of the embedding.
+    """
 
     def __init__(self, ids: Tensor, g: Tensor, height: int) -> None:
-        """Keep ids and gradients.
-
-        Args:
-            ids: ``(sample, time)``.
-            g: Gradients of the outputs ``(sample, time, width)``.
-            height: Number of rows of the embedding.
-        """
         self.ids, self.g, self.height = ids, g, height
         self.samples = len(ids)
 
     @staticmethod
     def united(parts: list["Picked"]) -> "Picked":
-        """Join several uses of one embedding along time.
-
-        Returns:
-            One use.
-        """
+        """Join several uses of one embedding along time."""
         if len(parts) == 1:
             return parts[0]
         ids, g = torch.cat([p.ids for p in parts], 1), torch.cat([p.g for p in parts], 1)
@@ -89,21 +84,16 @@ class Picked:
         return ids + torch.arange(len(ids), device=ids.device).unsqueeze(1) * self.height
 
 
-class Tied:
+class Tied(Contribution):
     """A decoder D tied to the embedding E: (D + E)² = D² + E² + 2DE, the last term on E's rows."""
 
     def __init__(self, decoder: Outer, embedding: Picked) -> None:
-        """Keep both uses."""
         self._decoder, self._embedding = decoder, embedding
         self.samples = decoder.samples
 
     def dense(self, rows: slice) -> Tensor:
         """See ``Contribution``."""
         return self._decoder.dense(rows) + self._embedding.dense(rows)
-
-    def joined(self, others: list[Contribution]) -> Contribution | None:
-        """See ``Contribution``."""
-        return None if others else self
 
     def add_squares_(self, total: Total) -> None:
         """See ``Contribution``."""
@@ -112,8 +102,8 @@ class Tied:
         a, g = self._decoder.a, self._decoder.g
         ids, e = self._embedding.ids, self._embedding.g
         step = max(1, SCRATCH // (ids.shape[1] * (g.shape[1] + a.shape[2]) * a.element_size()))
-        for some in torch.arange(self.samples).split(step):
-            rows = slice(int(some[0]), int(some[-1]) + 1)
+        for start in range(0, self.samples, step):
+            rows = slice(start, start + step)
             index = ids[rows].unsqueeze(1).expand(-1, g.shape[1], -1)
             used = torch.gather(g[rows], 2, index)  # (sample, time of D, time of E)
             cross = torch.bmm(used.transpose(1, 2), a[rows]).mul_(e[rows])

@@ -21,14 +21,7 @@ def linear(
 
 
 def summed(gradient: Tensor) -> Dense:
-    """Sum a gradient over positions: the contribution of a bias.
-
-    Args:
-        gradient: ``(sample, ..., feature)``.
-
-    Returns:
-        The sums ``(sample, feature)``.
-    """
+    """Sum a gradient ``(sample, ..., feature)`` over positions: the contribution of a bias."""
     g = positions(gradient)
     return Dense(g.sum(1) if g.shape[1] > 1 else g[:, 0])
 

@@ -116,7 +116,7 @@ def batch_norm_written_out(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Compute ``F.batch_norm`` with running statistics; arguments as in ``F.batch_norm``.
+    """Compute ``F.batch_norm`` with running statistics, from sums and products.
 
     For a batch of one, torch 2.15 differentiates it wrongly on a CPU where the output is flattened
     and transposed.

@@ -27,27 +27,23 @@ class Cell(Protocol):
     separate: bool  # whether the contributions of input and state are not just added
 
     def forward(self, zx: Tensor, zh: Tensor, states: list[Tensor]) -> list[Tensor]:
-        """Compute the next states.
+        """Compute the next states ``(sample, width)``: hidden state, and memory if there is one.
 
         Args:
             zx: What the input adds to the gates, ``(sample, gate · width)``; may be overwritten.
             zh: What the state adds to them, in the same shape; may be overwritten.
-            states: Hidden state, and memory if there is one, ``(sample, width)``.
+            states: The states before.
 
         Returns:
-            The next states, in the same shapes.
+            The next states.
         """
 
     def backward(self, step: Step, d: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Compute the gradients of a step.
-
-        Args:
-            step: Results of the forward pass.
-            d: Gradients of the new states ``(sample, width)``.
+        """Compute the gradients of a step, given those of the new states.
 
         Returns:
-            The gradients of ``zx`` and ``zh``, ``(sample, gate · width)``, and those of the old
-            states apart from their part through ``zh``, ``(sample, width)``.
+            The gradients of ``zx`` and ``zh``, and those of the old states apart from their part
+            through ``zh``.
         """
 
 
@@ -116,11 +112,6 @@ class Rnn:
     separate = False
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        """Set φ.
-
-        Args:
-            function: φ, element-wise, for tensors of any shape.
-        """
         self._function = function
 
     def forward(self, zx: Tensor, zh: Tensor, states: list[Tensor]) -> list[Tensor]:
@@ -188,15 +179,10 @@ class Unrolled(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, d_out: Tensor, *last: Tensor) -> tuple[Tensor | None, ...]:
-        """Run the layer backward through time.
-
-        Args:
-            ctx: Context of autograd.
-            d_out: Gradient of the output ``(time, sample, width)``.
-            *last: Gradients of the last states ``(sample, width)``.
+        """Run the layer backward through time, given the gradients of the results of ``forward``.
 
         Returns:
-            The gradients of the arguments of ``forward``, in their shapes.
+            The gradients of the arguments of ``forward``.
         """
         cell, zx, zhs, states = ctx.kept
         (w_h,) = ctx.saved_tensors
