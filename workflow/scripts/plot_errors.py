@@ -12,6 +12,9 @@ from wpl_lab.io.files import load_table
 from wpl_lab.search.judging.sweep import points, swept
 from wpl_lab.search.search_names import METHOD_NAMES, space_name
 
+COLUMNS = 3
+"""Largest number of panels beside each other."""
+
 
 def diagonals(axes):
     """Give both axes the same scale, and draw lines of equal forgetting behind the dots."""
@@ -53,10 +56,13 @@ def draw(axes, runs, strengths):
 with job(snakemake):
     runs = load_table(snakemake.input[0])
     cases = list(runs.groupby(["space", "method"], sort=False))
-    figure, grid = plt.subplots(
-        1, len(cases), figsize=(3.6 * len(cases) + 1.6, 3.6), layout="constrained", squeeze=False
-    )
-    for axes, ((space, method), of_case) in zip(grid.flat, cases, strict=True):
+    columns = min(len(cases), COLUMNS)
+    rows = -(-len(cases) // columns)
+    size = (3.6 * columns + 1.6, 3.6 * rows)
+    figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for axes in grid.flat[len(cases) :]:
+        axes.set_axis_off()
+    for axes, ((space, method), of_case) in zip(grid.flat, cases, strict=False):
         draw(axes, of_case, snakemake.params.strengths)
         axes.set_title(f"{METHOD_NAMES[method]}, {space_name(space)}, {seeds(of_case)}", pad=14)
         axes.set(xlabel="err1: after its own training, nats", ylabel="err2: at the end, nats")
