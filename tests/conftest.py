@@ -38,6 +38,11 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+def pytest_sessionfinish():
+    """Let the garbage collector search them again, as some report what it leaves behind."""
+    gc.unfreeze()
+
+
 def pytest_runtest_setup():
     """Seed torch, so that a test does not depend on the tests before it."""
     torch.manual_seed(0)
