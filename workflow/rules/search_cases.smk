@@ -123,7 +123,7 @@ def runs(pattern, task, spaces):
 
 
 def retrained(pattern, task):
-    """The files of what was found in the full space, trained alone."""
+    """The files of the architectures found in the full space, trained alone."""
     return [
         file
         for method, arms in methods(task, "full").items()

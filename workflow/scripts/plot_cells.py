@@ -15,7 +15,7 @@ from wpl_lab.search.spaces.recurrent import RecurrentGenotype
 
 
 def panels(found, task):
-    """Pair a title with a function that draws, for each cell of what was found."""
+    """Pair a title with a function that draws, for each cell of the found architecture."""
     title = f"{found['space']}, {METHOD_NAMES[found['method']]}, {TITLES[found['arm']]}"
     if task == "text":
         genotype = RecurrentGenotype.parse(found["genotype"])

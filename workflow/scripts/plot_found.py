@@ -38,7 +38,8 @@ def draw(axes, found, quantity, match):
 with job(snakemake):
     small, full, yardsticks = map(load_table, snakemake.input)
     small = small[(small["space"] == "small") & ~swept(small["arm"])]
-    panels = [(small, "regret", "small space: regret of what is found, nats", "random search")]
+    regret = "small space: regret of the found architecture, nats"
+    panels = [(small, "regret", regret, "random search")]
     if not full.empty:
         error = f"full space: test {ERROR_NAMES[snakemake.params.task]}, trained alone"
         panels.append((full, "test_error", error, "random architectures"))
