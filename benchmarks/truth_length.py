@@ -17,6 +17,7 @@ import yaml
 
 from wpl.ranking import kendall
 from wpl_lab.io.files import load_table, save_table, save_text
+from wpl_lab.search.judging.wording import table
 from wpl_lab.search.spaces.tasks import make_task
 from wpl_lab.search.standalone import train_alone
 
@@ -28,7 +29,6 @@ TIMES = (1, 2, 4)
 """Lengths, as multiples of the length of the ground truth."""
 SEEDS = range(4)
 
-
 INTRODUCTION = """\
 # Does the order of the ground truth stand?
 
@@ -39,7 +39,7 @@ correlation of two seeds, averaged over all pairs of different seeds: of the sam
 one length with the next. Where the order stands, the second is as high as the first. The last two
 columns are standard deviations of the test cross-entropy in nats: between architectures (of means
 over seeds), and between the seeds of one architecture."""
-COLUMNS = (
+COLUMNS = [
     "batches",
     "seeds",
     "diverged",
@@ -47,7 +47,7 @@ COLUMNS = (
     "τ, with half the length",
     "between architectures",
     "between seeds",
-)
+]
 
 
 def train(task_name: str, known: pd.DataFrame) -> pd.DataFrame:
@@ -74,10 +74,9 @@ def train(task_name: str, known: pd.DataFrame) -> pd.DataFrame:
         rate = own["standalone"]["learning_rate"]
         runs = [(seed, cell) for cell in cells]
         rows = train_alone(task, runs, batches=batches, learning_rate=rate, **shared)
-        table = pd.DataFrame(rows).assign(task=task_name)[
-            ["task", "batches", "seed", "genotype", "test"]
-        ]
-        known = pd.concat([known, table.round({"test": 5})], ignore_index=True)
+        found = pd.DataFrame(rows).assign(task=task_name).round({"test": 5})
+        found = found[["task", "batches", "seed", "genotype", "test"]]
+        known = pd.concat([known, found], ignore_index=True)
         save_table(FILE, known)
         print(task_name, batches, "batches, seed", seed, flush=True)
     return known
@@ -100,32 +99,27 @@ def tau_between(one: pd.DataFrame, other: pd.DataFrame) -> float:
 
 def report(rows: pd.DataFrame) -> str:
     """Render the table of all lengths as Markdown."""
-    lines = [INTRODUCTION]
+    parts = [INTRODUCTION]
     for task, of_task in rows.groupby("task", sort=False):
-        lines += [
-            "",
-            f"## {task}",
-            "",
-            f"| {' | '.join(COLUMNS)} |",
-            f"|{'---|' * len(COLUMNS)}",
-        ]
+        lines = []
         before = None
         for batches, of_length in of_task.groupby("batches"):
-            table = of_length.pivot(index="genotype", columns="seed", values="test")
-            diverged = table.isin([math.inf])
-            table = table.mask(diverged)
-            cells = [
+            nats = of_length.pivot(index="genotype", columns="seed", values="test")
+            diverged = nats.isin([math.inf])
+            nats = nats.mask(diverged)
+            line = [
                 batches,
-                table.shape[1],
+                nats.shape[1],
                 diverged.sum().sum(),
-                f"{tau_between(table, table):.2f}",
-                "" if before is None else f"{tau_between(before, table):.2f}",
-                f"{table.mean(axis=1).std():.4f}",
-                f"{table.std(axis=1).mean():.4f}",
+                f"{tau_between(nats, nats):.2f}",
+                "" if before is None else f"{tau_between(before, nats):.2f}",
+                f"{nats.mean(axis=1).std():.4f}",
+                f"{nats.std(axis=1).mean():.4f}",
             ]
-            lines.append(f"| {' | '.join(map(str, cells))} |")
-            before = table
-    return "\n".join(lines) + "\n"
+            lines.append([str(cell) for cell in line])
+            before = nats
+        parts += [f"## {task}", table(COLUMNS, lines)]
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> None:

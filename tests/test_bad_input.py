@@ -53,27 +53,35 @@ def refused(check, *given):
     return str(end.value).splitlines()
 
 
+# Content of a file of params or of an overlay, and the error after the name of the file.
 FILES = {
-    "no YAML": (b"wpl: [1", "params.yaml, line 1: is not YAML: expected ',' or ']'"),
-    "a tab": (b"wpl:\n\talpha: 1\n", "params.yaml, line 2: is not YAML: found character '\\t'"),
-    "a list": (b"[1, 2]\n", "params.yaml: expected keys with values, found a list"),
-    "a word": (b"wpl\n", "params.yaml: expected keys with values, found a single value"),
-    "nothing": (b"", "params.yaml: expected keys with values, found nothing"),
-    "another encoding": (b"wpl: \xff\n", "params.yaml: is not UTF-8: "),
-    "a key twice": (b"width: 1\nwidth: 2\n", "params.yaml, line 2: repeats the key 'width'"),
-    "a control character": (b"width: \x00\n", "params.yaml: is not YAML: unacceptable character"),
-    "no file": (None, "params.yaml: cannot be read: No such file or directory"),
+    "no YAML": (b"wpl: [1", ", line 1: is not YAML: expected ',' or ']'"),
+    "a tab": (b"wpl:\n\talpha: 1\n", ", line 2: is not YAML: found character '\\t'"),
+    "a list": (b"[1, 2]\n", ": expected keys with values, found a list"),
+    "a word": (b"wpl\n", ": expected keys with values, found a single value"),
+    "nothing": (b"", ": expected keys with values, found nothing"),
+    "another encoding": (b"wpl: \xff\n", ": is not UTF-8: "),
+    "a key twice": (b"width: 1\nwidth: 2\n", ", line 2: repeats the key 'width'"),
+    "a control character": (b"width: \x00\n", ": is not YAML: unacceptable character"),
+    "no file": (None, ": cannot be read: No such file or directory"),
 }
+
+
+def broken(case, file):
+    """Write a file of FILES, or remove it, and return how the error begins."""
+    content, message = FILES[case]
+    file.unlink(missing_ok=True)
+    if content is not None:
+        file.write_bytes(content)
+    return f"error: {file.name}{message}"
 
 
 @pytest.mark.parametrize("case", FILES)
 def test_a_broken_file_of_params(tmp_path, monkeypatch, case):
-    content, message = FILES[case]
     monkeypatch.chdir(tmp_path)
-    if content is not None:
-        Path("params.yaml").write_bytes(content)
+    expected = broken(case, Path("params.yaml"))
     (line,) = refused(check_syntax, Path("params.yaml"))
-    assert line.startswith(f"error: {message}")
+    assert line.startswith(expected)
 
 
 def test_each_missing_key_is_reported():
@@ -130,35 +138,19 @@ def test_a_bad_parameter(case):
     assert message in error
 
 
-OVERLAYS = {
-    "a key twice": (b"width: 1\nwidth: 2\n", "it.yaml, line 2: repeats the key 'width'"),
-    "no YAML": (b"wpl: [1", "it.yaml, line 1: is not YAML: expected ',' or ']'"),
-    "another encoding": (b"wpl: \xff\n", "it.yaml: is not UTF-8: "),
-    "a list": (b"[1, 2]\n", "it.yaml: expected keys with values"),
-    "nothing": (b"", "it.yaml: expected keys with values"),
-    "no file": (None, "it.yaml: cannot be read: No such file or directory"),
-}
-
-
-@pytest.mark.parametrize("case", OVERLAYS)
+@pytest.mark.parametrize("case", FILES)
 def test_a_bad_overlay(planning, case):
-    content, message = OVERLAYS[case]
-    (planning.path / "it.yaml").unlink(missing_ok=True)
-    if content is not None:
-        (planning.path / "it.yaml").write_bytes(content)
-    sound = "config/smoke.yaml"
-    printed = planning.plan("--configfile", sound, "it.yaml", fails=True)
-    assert error_of(printed).startswith(f"error: {message}")
+    expected = broken(case, planning.path / "it.yaml")
+    printed = planning.plan("--configfile", "config/smoke.yaml", "it.yaml", fails=True)
+    assert error_of(printed).startswith(expected)
     assert "WorkflowError" not in printed
 
 
-@pytest.mark.parametrize("case", OVERLAYS)
+@pytest.mark.parametrize("case", FILES)
 def test_a_bad_overlay_of_an_experiment(tmp_path, monkeypatch, case):
-    content, message = OVERLAYS[case]
     monkeypatch.chdir(tmp_path)
-    if content is not None:
-        Path("it.yaml").write_bytes(content)
-    with pytest.raises(SystemExit, match=f"^error: {re.escape(message)}"):
+    expected = broken(case, Path("it.yaml"))
+    with pytest.raises(SystemExit, match=f"^{re.escape(expected)}"):
         experiment.main("it.yaml")
 
 
