@@ -31,33 +31,27 @@ def check_two_models(
     Raises:
         DataError: If there are too few images or classes; names the key.
     """
+    every = sum(counts), "there are"
+    for_batches = every
     if split:
-        _check_halves(counts, batch_sizes)
-    for key, needed in batch_sizes.items():
-        if needed > sum(counts):
-            raise DataError(f"{key} is {needed}, but there are only {sum(counts)} training images")
-    if samples > sum(counts):
-        raise DataError(
-            f"fisher.samples is {samples}, but there are only {sum(counts)} training images"
-        )
+        for_batches = _in_smaller_half(counts), "half of the classes, which split trains on, have"
+    needs = [(key, size, *for_batches) for key, size in batch_sizes.items()]
+    for key, needed, found, have in (*needs, ("fisher.samples", samples, *every)):
+        if needed > found:
+            raise DataError(f"{key} is {needed}, but {have} only {found} training images")
     if omega:
         check_omega(math.prod(shape), **omega)
 
 
-def _check_halves(counts: Sequence[int], batch_sizes: Mapping[str, int]) -> None:
+def _in_smaller_half(counts: Sequence[int]) -> int:
+    """Count the images in the half of the classes that has fewer."""
     half = len(counts) // 2  # the last of an odd number of classes is left out
     if half < 2:
         raise DataError(
             f"data has {len(counts)} classes; split trains on half of them, then on the others, "
             "and needs at least 4; split.arms: [] leaves it out"
         )
-    fewer = min(sum(counts[:half]), sum(counts[half : 2 * half]))
-    for key, needed in batch_sizes.items():
-        if needed > fewer:
-            raise DataError(
-                f"{key} is {needed}, but half of the classes, which split trains on, have only "
-                f"{fewer} training images"
-            )
+    return min(sum(counts[:half]), sum(counts[half : 2 * half]))
 
 
 def check_omega(inputs: int, *, width: int, shared: int, seeds: int) -> None:
