@@ -20,7 +20,7 @@ from wpl.fisher.batches import map_tensors, tensors_in
 from wpl.fisher.engines.recording import Recording
 from wpl.fisher.layers.attention import merged_attention
 from wpl.fisher.layers.norms import batch_norm_written_out
-from wpl.fisher.layers.recurrent import CELLS, recurrent
+from wpl.fisher.layers.recurrent import GATES, recurrent
 from wpl.fisher.layers.registry import COMPOSED, LAYERS, Entry, Form, Samples
 
 # Largest number of elements of the per-sample gradients of weights without a closed form, together
@@ -87,7 +87,7 @@ class Intercept(TorchFunctionMode):
         elif func in COMPOSED:
             with self:
                 out = COMPOSED[func](*args, **kwargs)
-        elif func in CELLS:
+        elif func in GATES:
             out = self._recurrent(func, args, kwargs)
         elif func is F.scaled_dot_product_attention:
             out = self._attention(func, args, kwargs)

@@ -4,7 +4,6 @@ Most files register their functions when they are imported; see ``registry.regis
 """
 
 from wpl.fisher.layers import attention as attention
-from wpl.fisher.layers import cell_calls as cell_calls
 from wpl.fisher.layers import convolution as convolution
 from wpl.fisher.layers import einsum as einsum
 from wpl.fisher.layers import embedding as embedding
