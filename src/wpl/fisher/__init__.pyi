@@ -1,8 +1,9 @@
-from .accumulation.contributions import Dense, Outer
-from .estimate import Interrupted, diagonal_fisher
+from .accumulation.squares import Dense, Outer
+from .estimate import diagonal_fisher
 from .explain import explain
 from .gradient_norms import gradient_norms
 from .information import Fisher, fingerprint
+from .interruption import Interrupted
 from .layers.registry import Samples, register
 from .with_gradient import GradientAndFisher, gradient_and_fisher
 

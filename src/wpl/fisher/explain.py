@@ -6,8 +6,9 @@ from torch import nn
 
 from wpl.fisher.accumulation.squares import Squares
 from wpl.fisher.batches import read
+from wpl.fisher.engines.chain import links_of
 from wpl.fisher.engines.recording import Job
-from wpl.fisher.passes import Batch
+from wpl.fisher.estimate import Batch
 from wpl.fisher.preparation import prepared, select
 
 
@@ -26,5 +27,6 @@ def explain(model: nn.Module, inputs: Any) -> dict[str, str]:
     wanted, _ = select(model, None)
     job = Job(wanted, Squares(wanted), with_gradient=False)
     with prepared(model, wanted):
-        batch = Batch(job, model, read(model, (inputs, None)))
+        samples = read(model, (inputs, None))
+        batch = Batch(job, samples, links_of(model) if samples.call is model else None)
     return {name: batch.ways(p) for name, p in wanted.items()}

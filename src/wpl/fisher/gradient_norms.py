@@ -6,11 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wpl.fisher.accumulation.contributions import Outer
-from wpl.fisher.accumulation.squares import SCRATCH, Contribution, dense_sum, joined
+from wpl.fisher.accumulation.squares import SCRATCH, Contribution, Outer, dense_sum, joined
 from wpl.fisher.batches import Loss, each, progress_bar
 from wpl.fisher.engines.recording import Job
-from wpl.fisher.passes import Estimator
+from wpl.fisher.estimate import Estimator
 from wpl.fisher.preparation import prepared, select
 from wpl.fisher.scores import Estimand
 from wpl.kinds import LikelihoodName, Unit

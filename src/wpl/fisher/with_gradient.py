@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from wpl.fisher.accumulation.squares import Squares
 from wpl.fisher.batches import Loss
 from wpl.fisher.engines.recording import Job
+from wpl.fisher.estimate import Estimator
 from wpl.fisher.information import Fisher, fingerprint
-from wpl.fisher.passes import Estimator
 from wpl.fisher.preparation import prepared, select
 from wpl.fisher.scores import Estimand
 from wpl.kinds import Kind, LikelihoodName, Unit

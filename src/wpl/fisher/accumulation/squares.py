@@ -1,10 +1,10 @@
-"""Squared gradients of all parameters, summed over samples.
+"""Squares of the gradients of samples, summed: contributions of uses, products, and totals.
 
 Squares are computed in single precision at least, whatever the model's data type.
 """
 
-import math
 import warnings
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 SCRATCH = 2**24  # largest buffer in bytes, where the work can be split
+TILE = 3 * 2**18  # bytes of a buffer that stays in a core's cache together with the total
 
 # Number of batches that are summed in single precision before they are added to the sum in double
 # precision, so that rounding errors do not grow with the number of batches.
@@ -22,6 +23,11 @@ _BLOCK = 32
 def precise(tensor: Tensor) -> Tensor:
     """Convert half precision, in any shape, to single precision."""
     return tensor.float() if tensor.dtype in (torch.half, torch.bfloat16) else tensor
+
+
+def positions(tensor: Tensor) -> Tensor:
+    """Bring ``(sample, ..., feature)`` into ``(sample, position, feature)``, in full precision."""
+    return precise(tensor.reshape(tensor.shape[0], -1, tensor.shape[-1]))
 
 
 def has_autocast(device: str) -> bool:
@@ -38,60 +44,41 @@ class Total:
     """A sum over any number of batches, in the shape of a parameter."""
 
     def __init__(self, parameter: Tensor) -> None:
-        self._parameter = parameter
         half = parameter.dtype in (torch.half, torch.bfloat16)
         self._dtype = torch.float if half else parameter.dtype
+        self._device = parameter.device
+        self.shape = parameter.shape
+        self.received = False  # whether any gradient arrived
+        self.several = False  # whether more gradients follow for the same inputs
         self._block: Tensor | None = None  # of the last batches
         self._blocks: Tensor | None = None  # of those before, in double precision
         self._batches = 0
-        self.several = False  # whether more gradients follow for the same inputs
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
-        self.received = False  # whether any gradient arrived
-        self._bounded = True  # whether a bound on the sum is known
-        self._bound: Tensor | float = 0.0
 
-    @property
-    def shape(self) -> torch.Size:
-        """Shape of the parameter."""
-        return self._parameter.shape
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether ``tensor()`` is empty."""
-        return self._block is None
-
-    def tensor(self, fresh: bool = False) -> Tensor:
-        """Return the sum to add to; where it is ``fresh`` and empty, to be overwritten."""
-        self._bounded, self.received = False, True
+    def tensor(self) -> Tensor:
+        """Return the sum, to add to."""
+        self.received = True
         if self._block is None:
-            make = torch.empty if fresh else torch.zeros
-            self._block = make(self.shape, dtype=self._dtype, device=self._parameter.device)
+            self._block = self._zeros()
         return self._block
+
+    def _zeros(self) -> Tensor:
+        return torch.zeros(self.shape, dtype=self._dtype, device=self._device)
 
     def add_(self, value: Tensor) -> None:
         """Add a value in the shape of the parameter, perhaps flattened; may keep it."""
-        self._bounded, self.received = False, True
-        value = self._shaped(value)
+        value = value.view(self.shape)
         if self._block is None and value.dtype is self._dtype:
-            self._block = value
+            self._block, self.received = value, True
         else:
             self.tensor().add_(value)
 
-    def _shaped(self, value: Tensor) -> Tensor:
-        shape = self._parameter.shape
-        return value if value.shape == shape else value.view(shape)  # a view has a cost, too
-
-    def add_product_(self, g2: Tensor, a2: Tensor) -> None:
+    def add_product_(self, g: Tensor, a: Tensor) -> None:
         """Add (g²)ᵀ a², given g² ``(sample, out)`` and a² ``(sample, in)``."""
-        self.received = True
-        if self._bounded and 4 * len(a2) < g2.shape[1]:
-            self._bound = self._bound + g2.sum(0).amax() * a2.amax()
-        else:
-            self._bounded = False  # bounding it would cost more than checking the sum
         if self._block is None:
-            self._block = self._shaped(g2.t() @ a2)
+            self.add_(g.t() @ a)
         else:
-            self._block.view(g2.shape[1], a2.shape[1]).addmm_(g2.t(), a2)
+            self._block.view(g.shape[1], a.shape[1]).addmm_(g.t(), a)
 
     def keep(self, a: Tensor, squares: Tensor) -> None:
         """Collect g² ``(sample, out)`` of one a ``(sample, in)``: (Σ_k g_k²)ᵀ a² is one product."""
@@ -108,27 +95,21 @@ class Total:
         self._kept.clear()
         self._batches += 1
         if self._batches % _BLOCK == 0 and self._block is not None:
-            self._blocks = self._in_double(self._block)
-            self._block = None
+            self._blocks, self._block = self._in_double(self._block), None
 
     def _in_double(self, block: Tensor) -> Tensor:
         return block.double() if self._blocks is None else self._blocks.add_(block)
 
-    @property
-    def bound(self) -> Tensor | None:
-        """An upper bound of all elements, a scalar, or None where it is not known."""
-        return self._bound if self._bounded and isinstance(self._bound, Tensor) else None
-
     def take(self) -> Tensor:
         """Return the sum, in single precision at least, and reset it."""
-        total = self.tensor() if self._block is None else self._block
+        total = self._zeros() if self._block is None else self._block
         if self._blocks is not None:
             total = self._in_double(total)
         self._block = self._blocks = None
         return total.to(self._dtype)
 
 
-class Contribution(Protocol):
+class Contribution:
     """What one use of a parameter contributes to the gradient of each sample.
 
     It is in the form that is cheapest to square.
@@ -138,6 +119,7 @@ class Contribution(Protocol):
 
     def dense(self, rows: slice) -> Tensor:
         """Make the gradients of some samples, ``(sample, *shape)`` with the parameter's shape."""
+        raise NotImplementedError
 
     def joined(self, others: "list[Contribution]") -> "Contribution | None":
         """Add the gradients of other uses; None if the sum has no cheaper form than dense."""
@@ -146,6 +128,123 @@ class Contribution(Protocol):
     def add_squares_(self, total: Total) -> None:
         """Add the squares of all samples' gradients to a total."""
         add_dense_squares_(total, [self])
+
+
+class Dense(Contribution):
+    """Gradients that are small enough to be stored, ``(sample, *shape)``."""
+
+    def __init__(self, gradients: Tensor) -> None:
+        self._gradients = precise(gradients)
+        self.samples = len(gradients)
+
+    @staticmethod
+    def over_positions(gradients: Tensor) -> "Dense":
+        """Sum gradients ``(sample, ..., feature)`` over positions: the contribution of a bias."""
+        g = positions(gradients)
+        return Dense(g.sum(1) if g.shape[1] > 1 else g[:, 0])
+
+    def dense(self, rows: slice) -> Tensor:
+        """See ``Contribution``."""
+        return self._gradients[rows]
+
+    def joined(self, others: list[Contribution]) -> Contribution | None:
+        """See ``Contribution``."""
+        if not all(isinstance(other, Dense) for other in others):
+            return None
+        return Dense(sum((o.dense(slice(None)) for o in others), self._gradients))
+
+    def add_squares_(self, total: Total) -> None:
+        """See ``Contribution``."""
+        total.add_(self._gradients.square().sum(0))
+
+
+class Outer(Contribution):
+    """Outer products Σ_t g_t a_tᵀ over the positions t of each sample, kept as the factors.
+
+    Args:
+        a: Inputs ``(sample, ..., in)``.
+        g: Gradients of the outputs ``(sample, ..., out)``.
+        shape: The weight's, if it is not ``(out, in)``.
+    """
+
+    def __init__(self, a: Tensor, g: Tensor, shape: Sequence[int] | None = None) -> None:
+        self.a, self.g, self._shape = positions(a), positions(g), shape
+        self.samples = len(a)
+
+    def dense(self, rows: slice) -> Tensor:
+        """See ``Contribution``; ``(sample, out, in)``, or in the shape of the weight."""
+        found = torch.bmm(self.g[rows].transpose(1, 2), self.a[rows])
+        return found if self._shape is None else found.view(-1, *self._shape)
+
+    def joined(self, others: list[Contribution]) -> Contribution | None:
+        """See ``Contribution``; several uses of a weight are joined along time."""
+        outer = [self, *(o for o in others if isinstance(o, Outer))]
+        if len(outer) <= len(others):
+            return None
+        a, g = torch.cat([o.a for o in outer], 1), torch.cat([o.g for o in outer], 1)
+        return Outer(a, g, self._shape)
+
+    def add_squares_(self, total: Total) -> None:
+        """See ``Contribution``; at a single position, (g aᵀ)² = g² (a²)ᵀ."""
+        a, g = self.a, self.g
+        if a.shape[1] > 1:
+            add_over_time_(total.tensor().view(g.shape[2], a.shape[2]), a, g)
+        elif total.several:
+            total.keep(a[:, 0], g[:, 0].square())
+        else:
+            step = max(1, SCRATCH // (max(a.shape[2], g.shape[2]) * a.element_size()))
+            for start in range(0, self.samples, step):
+                rows = slice(start, start + step)
+                total.add_product_(g[rows, 0].square(), a[rows, 0].square())
+
+
+def add_over_time_(total: Tensor, a: Tensor, g: Tensor) -> None:
+    """Add Σ_n (Σ_t g_nt a_ntᵀ)² in the form that moves the least data.
+
+    Args:
+        total: What to add to, ``(out, in)``.
+        a: ``(sample, time, in)``.
+        g: ``(sample, time, out)``.
+    """
+    samples, time, _ = a.shape
+    matrix = total.numel() * a.element_size()
+    if not a.is_cpu or samples * matrix <= 2 * TILE or matrix <= TILE // 4:
+        _add_several_(total, a, g, 2 * TILE if a.is_cpu else SCRATCH)
+    elif time <= 8 and matrix > TILE // 2:
+        _add_pairs_(total, a, g)
+    else:
+        _add_bands_(total, a, g)
+
+
+def _add_several_(total: Tensor, a: Tensor, g: Tensor, limit: int) -> None:
+    """Compute the gradients of a few samples at a time."""
+    step = max(1, limit // (total.numel() * a.element_size()))
+    for some_a, some_g in zip(a.split(step), g.split(step), strict=True):
+        total.add_(torch.bmm(some_g.transpose(1, 2), some_a).square_().sum(0))
+
+
+def _add_bands_(total: Tensor, a: Tensor, g: Tensor) -> None:
+    """Process the matrix in bands that stay in the cache for all samples."""
+    height, width = total.shape
+    band = max(16, TILE // (width * a.element_size()))
+    buffer = a.new_empty(min(band, height), width)
+    for start in range(0, height, band):
+        rows = total[start : start + band]
+        for some_a, some_g in zip(a, g[:, :, start : start + band].transpose(1, 2), strict=True):
+            product = torch.mm(some_g, some_a, out=buffer[: len(rows)])
+            rows.addcmul_(product, product)
+
+
+def _add_pairs_(total: Tensor, a: Tensor, g: Tensor) -> None:
+    """Expand the square to Σ_st (g_s ∘ g_t)(a_s ∘ a_t)ᵀ, for few times and large matrices."""
+    s, t = torch.triu_indices(a.shape[1], a.shape[1], device=a.device)
+    weight = torch.where(s == t, 1.0, 2.0).to(a.dtype)[:, None]
+    step = max(1, SCRATCH // (len(s) * sum(total.shape) * a.element_size()))
+    for some_a, some_g in zip(a.split(step), g.split(step), strict=True):
+        pairs_a = (some_a[:, s] * some_a[:, t]).flatten(0, 1)
+        pairs_g = (some_g[:, s] * some_g[:, t]).mul_(weight).flatten(0, 1)
+        total.addmm_(pairs_g.t(), pairs_a)
+    total.clamp_(min=0)  # rounding could make a square negative
 
 
 def joined(uses: list[Contribution]) -> list[Contribution]:
@@ -194,7 +293,7 @@ class Accumulation(Protocol):
 
 
 class Squares:
-    """A total for each parameter, given by name."""
+    """A total for each parameter, given by name; see ``Accumulation``."""
 
     def __init__(self, parameters: Mapping[str, Tensor]) -> None:
         self._names = list(parameters)
@@ -243,20 +342,45 @@ class Squares:
         fisher = {name: total.take() for name, total in totals.items()}
         if factor != 1:
             torch._foreach_mul_(list(fisher.values()), factor)
-        _check_finite(fisher, {name: total.bound for name, total in totals.items()})
+        sums = [f.sum() for f in fisher.values()]  # fast, but may overflow where F does not
+        finite = torch.stack([each.to(sums[0].device) for each in sums]).isfinite().tolist()
+        for (name, f), known in zip(fisher.items(), finite, strict=True):
+            if not known and not f.isfinite().all():
+                raise ValueError(f"the Fisher information of {name!r} is not finite")
         return {name: f.add_(floor) for name, f in fisher.items()} if floor else fisher
 
 
-def _check_finite(fisher: Mapping[str, Tensor], bounds: dict[str, Tensor | None]) -> None:
-    """Raise an error if F, of which some have a bound, is not finite."""
-    unknown = [name for name, bound in bounds.items() if bound is None]
-    if unknown:
-        norms = torch._foreach_norm([fisher[name] for name in unknown], 1)
-        bounds |= dict(zip(unknown, norms, strict=True))
-    known = [bound for bound in bounds.values() if bound is not None]
-    if len({bound.device for bound in known}) > 1:
-        known = [bound.cpu() for bound in known]
-    for name, bound in zip(fisher, torch.stack(known).tolist(), strict=True):
-        # The bound may overflow even if F does not.
-        if not math.isfinite(bound) and not fisher[name].isfinite().all():
-            raise ValueError(f"the Fisher information of {name!r} is not finite")
+class Uses:
+    """The uses of the wanted parameters in one forward pass; they are squared together.
+
+    Args:
+        squares: Accumulates the contributions of all uses of a parameter.
+        rows: Which samples of the batch the forward pass is for.
+    """
+
+    def __init__(self, squares: Accumulation, rows: slice | Tensor) -> None:
+        self._squares, self._rows = squares, rows
+        self.ways: dict[int, list[str]] = defaultdict(list)  # by id of a parameter, for ``explain``
+        self._counts: dict[int, int] = defaultdict(int)
+        self._waiting: dict[int, tuple[Tensor, list[Contribution]]] = {}
+
+    def add(self, parameter: Tensor, way: str, contributions: int = 1) -> None:
+        """Register a use, with a description and the number of contributions to wait for."""
+        self._counts[id(parameter)] += contributions
+        self.ways[id(parameter)].append(way)
+
+    def deliver(self, parameter: Tensor, contribution: Contribution) -> None:
+        """Take the contribution of a use in one backward pass."""
+        _, waiting = self._waiting.setdefault(id(parameter), (parameter, []))
+        waiting.append(contribution)
+        if len(waiting) == self._counts[id(parameter)]:
+            self._square(parameter)
+
+    def end_pass(self) -> None:
+        """Square the contributions that waited for uses without a part in the loss."""
+        for parameter, _ in list(self._waiting.values()):
+            self._square(parameter)
+
+    def _square(self, parameter: Tensor) -> None:
+        _, contributions = self._waiting.pop(id(parameter))
+        self._squares.add_(parameter, contributions, self._rows)

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from wpl.fisher.accumulation.contributions import Dense
-from wpl.fisher.accumulation.squares import full_precision
+from wpl.fisher.accumulation.squares import Dense, Uses, full_precision
 from wpl.fisher.batches import map_tensors, outputs_of, tensors_in
 from wpl.fisher.engines.recording import Gradients, Job, Recording
 from wpl.fisher.layers.norms import batch_norm_written_out
@@ -29,7 +28,10 @@ class Alone(Recording):
 
     def __init__(self, job: Job, row: int, call: Callable[[Any], Any], inputs: Any) -> None:
         rows = slice(row, row + 1)
-        super().__init__(job, rows)
+        self.rows, self.uses = rows, Uses(job.squares, rows)
+        self._parameters = list(job.parameters.values())
+        for parameter in self._parameters:
+            self.uses.add(parameter, "one sample at a time")
         before = _random_state(inputs)
         with torch.enable_grad(), _OfOne():
             self.logits = outputs_of(call(map_tensors(inputs, lambda t: t[rows])))
@@ -38,19 +40,18 @@ class Alone(Recording):
 
     def send_back(self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
         """See ``Recording``."""
-        parameters = list(self.job.parameters.values())
         if not self.logits.requires_grad:
             return {}
         with full_precision(vector.device.type):
             found = torch.autograd.grad(
-                self.logits, parameters, vector, retain_graph=keep, allow_unused=True
+                self.logits, self._parameters, vector, retain_graph=keep, allow_unused=True
             )
         if not keep:
             self.logits = self.logits.detach()
         total: Gradients = {}
-        for parameter, g in zip(parameters, found, strict=True):
+        for parameter, g in zip(self._parameters, found, strict=True):
             if g is not None and squares:
-                self.job.squares.add_(parameter, [Dense(g.unsqueeze(0))], self.rows)
+                self.uses.deliver(parameter, Dense(g.unsqueeze(0)))
             if g is not None and gradient:
                 total[id(parameter)] = g
         return total

@@ -1,6 +1,6 @@
 """Forward and backward pass through a chain of modules, one by one."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -8,12 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
-from wpl.fisher.accumulation.squares import has_autocast
-from wpl.fisher.engines.recording import Gradients, Job, Recording, add_to, unchanged
+from wpl.fisher.accumulation.squares import Dense, Outer, Uses, has_autocast
+from wpl.fisher.engines.recording import Gradients, Job, Recording, add_to
 from wpl.fisher.layers.convolution import convolution
-from wpl.fisher.layers.linear import linear
-
-_relu_backward = torch.ops.aten.threshold_backward.default
+from wpl.fisher.layers.registry import Form
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _WITH_WEIGHTS = {nn.Linear, nn.Conv2d}
@@ -31,7 +29,7 @@ _KNOWN: dict[type, Callable[[Any, Tensor], bool]] = {
     nn.Flatten: lambda module, x: module.start_dim == 1 and x.ndim > 1,
 }
 
-# From the gradient of a module's output, the gradient of its input.
+# From the gradient of a module's output, the gradient of its input; None for the first module.
 Back = Callable[[Tensor], Tensor | None]
 
 
@@ -47,10 +45,13 @@ class Chain(Recording):
     """
 
     def __init__(self, job: Job, links: Iterable[nn.Module], inputs: Tensor) -> None:
-        super().__init__(job, slice(None))
+        self.rows = slice(None)
+        self.uses = Uses(job.squares, self.rows)
+        self._wanted = {id(p) for p in job.parameters.values()}
+        self._with_gradient = job.with_gradient
         self._ways_back: list[Back] = []  # starting at the first wanted parameter
+        self._listening = self._keep = False
         self._gradients: Gradients | None = None
-        self._keep = False
         x = inputs.detach()
         with torch.no_grad():
             for module in links:
@@ -60,10 +61,9 @@ class Chain(Recording):
         self.logits = x
 
     @staticmethod
-    def of(job: Job, model: nn.Module, inputs: Any) -> "Chain | None":
-        """Call a model with inputs ``(sample, ...)`` if it is a chain; None if it is not."""
-        links = links_of(model) if isinstance(inputs, Tensor) else None
-        if links is None or has_autocast(inputs.device.type):
+    def of(job: Job, links: list[nn.Module], inputs: Any) -> "Chain | None":
+        """Call the modules of a chain, if the inputs ``(sample, ...)`` fit; None if not."""
+        if not isinstance(inputs, Tensor) or has_autocast(inputs.device.type):
             return None
         try:
             return Chain(job, links, inputs)
@@ -72,93 +72,108 @@ class Chain(Recording):
 
     def send_back(self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
         """See ``Recording``."""
-        self.listening, self._keep = squares, keep
+        self._listening, self._keep = squares, keep
         self._gradients = {} if gradient else None
         ways_back = list(self._ways_back) if keep else self._ways_back  # frees what each holds
         g: Tensor | None = vector
         with torch.no_grad():
             while ways_back and g is not None:
                 g = ways_back.pop()(g)
-        self.end_pass()
+            self.uses.end_pass()
         return self._gradients or {}
 
     def _call(self, module: nn.Module, x: Tensor) -> Tensor:
         if type(module) in _NOTHING:
             return x
         first = not self._ways_back
-        if first and not any(id(p) in self._wanted for p in module._parameters.values()):
-            return self._forward(module, x)
+        every = _forms(module, x)
+        forms = [(p, make) for p, make in every if p is not None and id(p) in self._wanted]
+        if first and not forms:
+            return _forward(module, x)
+        for parameter, _ in forms:
+            self.uses.add(parameter, f"closed form ({type(module).__name__.lower()})")
+        parameters = [parameter for parameter, _ in forms]
         if isinstance(module, nn.Linear):
-            return self._linear(module, x, first=first)
-        if isinstance(module, nn.ReLU):
-            return self._relu(module, x)
-        return self._by_graph(module, x, first=first)
+            out, back = self._linear(module, x, parameters, first=first)
+        elif isinstance(module, nn.ReLU):
+            out, back = _relu(x)
+        else:
+            out, back = self._by_graph(module, x, parameters, first=first)
 
-    def _forward(self, module: nn.Module, x: Tensor) -> Tensor:
-        # In-place modules must change neither the user's inputs nor a leaf.
-        out: Tensor = module.forward(x.clone() if getattr(module, "inplace", False) else x)
+        def deliver_and_go_on(g: Tensor) -> Tensor | None:
+            if self._listening:
+                for parameter, make in forms:
+                    self.uses.deliver(parameter, make(g))
+            return back(g)
+
+        self._ways_back.append(deliver_and_go_on)
         return out
 
-    def _linear(self, module: nn.Linear, x: Tensor, *, first: bool) -> Tensor:
-        weight, bias = module.weight, module.bias
-        out = F.linear(x, weight, bias)
-        take = self.add_use(linear(x, weight, bias) or (), "closed form (linear)", [x])
+    def _linear(
+        self, module: nn.Linear, x: Tensor, parameters: list[Tensor], *, first: bool
+    ) -> tuple[Tensor, Back]:
+        weight = module.weight
 
         def back(g: Tensor) -> Tensor | None:
-            take(g)
             if self._gradients is not None:
                 flat = g.flatten(0, -2)
-                if id(weight) in self._wanted:
-                    add_to(self._gradients, id(weight), flat.t() @ x.flatten(0, -2))
-                if id(bias) in self._wanted:
-                    add_to(self._gradients, id(bias), flat.sum(0))
+                for p in parameters:
+                    of_p = flat.t() @ x.flatten(0, -2) if p is weight else flat.sum(0)
+                    add_to(self._gradients, p, of_p)
             return None if first else g @ weight
 
-        self._ways_back.append(back)
-        return out
+        return F.linear(x, weight, module.bias), back
 
-    def _relu(self, module: nn.ReLU, x: Tensor) -> Tensor:
-        y: Tensor = module.forward(x)
-        check = unchanged([y])
-
-        def back(g: Tensor) -> Tensor:
-            check()
-            found: Tensor = _relu_backward(g, y, 0)
-            return found
-
-        self._ways_back.append(back)
-        return y
-
-    def _by_graph(self, module: nn.Module, x: Tensor, *, first: bool) -> Tensor:
+    def _by_graph(
+        self, module: nn.Module, x: Tensor, parameters: list[Tensor], *, first: bool
+    ) -> tuple[Tensor, Back]:
         leaf = x.detach().requires_grad_(not first)
-        take = None
+        stand_ins = [p.detach().requires_grad_(self._with_gradient) for p in parameters]
         with torch.enable_grad():
             if isinstance(module, nn.Conv2d):
-                weights = self.stand_in(module.weight), self.stand_in(module.bias)
-                geometry: Any = (module.stride, module.padding, module.dilation, module.groups)
-                out = F.conv2d(leaf, *weights, *geometry)
-                forms = convolution(leaf.detach(), module.weight, module.bias, *geometry)
-                take = self.add_use(forms or (), "closed form (conv2d)", [x])
+                known = {id(p): s for p, s in zip(parameters, stand_ins, strict=True)}
+                weights: Any = (known.get(id(p), p) for p in (module.weight, module.bias))
+                out = F.conv2d(leaf, *weights, *_geometry(module))
             else:
-                out = self._forward(module, leaf)
-        wanted = [p for p in module._parameters.values() if p is not None and id(p) in self._wanted]
+                out = _forward(module, leaf)
 
         def back(g: Tensor) -> Tensor | None:
-            if take is not None:
-                take(g)
-            parameters = [] if self._gradients is None else wanted
-            leaves = [*([] if first else [leaf]), *map(self.stand_in, parameters)]
+            asked = stand_ins if self._gradients is not None else []
+            leaves = asked if first else [leaf, *asked]
             if not leaves:
                 return None
             found = list(torch.autograd.grad(out, leaves, g, retain_graph=self._keep))
             of_input = None if first else found.pop(0)
             if self._gradients is not None:
                 for parameter, gradient in zip(parameters, found, strict=True):
-                    add_to(self._gradients, id(parameter), gradient)
+                    add_to(self._gradients, parameter, gradient)
             return of_input
 
-        self._ways_back.append(back)
-        return out.detach()
+        return out.detach(), back
+
+
+def _forms(module: nn.Module, x: Tensor) -> Sequence[Form]:
+    """List the forms of a module's weights; see ``register``."""
+    if isinstance(module, nn.Linear):
+        return [(module.weight, lambda g: Outer(x, g)), (module.bias, Dense.over_positions)]
+    if isinstance(module, nn.Conv2d):
+        return convolution(x, module.weight, module.bias, *_geometry(module)) or ()
+    return ()
+
+
+def _geometry(module: nn.Conv2d) -> Any:
+    return module.stride, module.padding, module.dilation, module.groups
+
+
+def _relu(x: Tensor) -> tuple[Tensor, Back]:
+    y = x.relu()
+    return y, lambda g: torch.ops.aten.threshold_backward.default(g, y, 0)
+
+
+def _forward(module: nn.Module, x: Tensor) -> Tensor:
+    """Call a module that may work in place, which changes neither the inputs nor a leaf."""
+    out: Tensor = module.forward(x.clone() if getattr(module, "inplace", False) else x)
+    return out
 
 
 class NotAChainError(Exception):

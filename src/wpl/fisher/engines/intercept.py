@@ -5,7 +5,9 @@ with them without being batched and that needs a gradient is a weight: a wanted 
 computed from such parameters alone.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,15 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch._C import _functorch as functorch
+from torch.autograd import Function
 from torch.overrides import TorchFunctionMode
 
-from wpl.fisher.accumulation.contributions import Dense
+from wpl.fisher.accumulation.squares import Dense
 from wpl.fisher.batches import map_tensors, tensors_in
-from wpl.fisher.engines.recording import Recording
 from wpl.fisher.layers.attention import merged_attention
 from wpl.fisher.layers.norms import batch_norm_written_out
 from wpl.fisher.layers.recurrent import GATES, recurrent
-from wpl.fisher.layers.registry import COMPOSED, LAYERS, Entry, Form, Samples
+from wpl.fisher.layers.registry import COMPOSED, LAYERS, Engine, Entry, Samples
 
 # Largest number of elements of the per-sample gradients of weights without a closed form, together
 # (256 MB in single precision); for more, the samples are split into parts.
@@ -33,6 +35,15 @@ _DECISIONS = {
     *(Tensor.tolist, Tensor.is_nonzero, Tensor.equal, Tensor.allclose, Tensor.__contains__),
     *(torch.is_nonzero, torch.equal, torch.allclose),
 }
+
+
+# Given a function and its name, calls it with these arguments.
+Caller = Callable[[Callable[..., Any], str, tuple[Any, ...], Mapping[str, Any]], Any]
+
+_APPLY = Function.__dict__["apply"]
+_LOCK = threading.Lock()
+_USERS: list[Caller] = []  # of the replaced ``apply``, in all threads
+_here = threading.local()
 
 
 class SplitError(Exception):
@@ -54,12 +65,9 @@ class Intercept(TorchFunctionMode):
     writes samples into them.
     """
 
-    def __init__(
-        self, recording: Recording, samples: int, *, batch_factories: bool = False
-    ) -> None:
+    def __init__(self, engine: Engine, samples: int, *, batch_factories: bool = False) -> None:
         super().__init__()
-        self.leaves: list[Tensor] = []  # where back-propagation ends
-        self._recording, self._samples = recording, samples
+        self._engine, self._samples = engine, samples
         self._level = functorch.current_level()
         self._copies: dict[int, Tensor] = {}
         self._elements = 0
@@ -100,37 +108,8 @@ class Intercept(TorchFunctionMode):
         args, kwargs = self._copies_in(func.__name__, args, kwargs)
         return func(*args, **kwargs)
 
-    def stand_in(self, tensor: Any) -> Any:
-        """Replace a weight; see ``Recording``. Anything else is returned unchanged."""
-        return self._recording.stand_in(tensor) if self._is_weight(tensor) else tensor
-
-    def tap(
-        self, out: Tensor, forms: Iterable[Form], way: str, kept: Iterable[Tensor] = ()
-    ) -> Tensor:
-        """Compute the contributions to weights when the gradient of an output is available.
-
-        Args:
-            out: The output ``(sample, ...)``, just computed with stand-ins.
-            forms: For each weight or stand-in, what the gradient contributes.
-            way: A description, for ``explain``.
-            kept: Tensors that the forms need, which must not be changed in place before.
-
-        Returns:
-            The output to continue with.
-        """
-        receive = self._recording.add_use(forms, way, kept)
-        if not out.requires_grad:
-            leaf = out.requires_grad_()
-            self.leaves.append(leaf)
-            out = torch.ops.aten._unsafe_view.default(leaf, leaf.shape)  # may be changed in place
-        assert out.grad_fn is not None
-
-        def hook(gradients: tuple[Tensor | None, ...]) -> None:
-            if gradients[0] is not None:
-                receive(gradients[0])
-
-        out.grad_fn.register_prehook(hook)
-        return out
+    def _stand_in(self, tensor: Tensor) -> Any:
+        return self._engine.stand_in(tensor) if self._is_weight(tensor) else tensor
 
     def _layer(
         self,
@@ -151,7 +130,7 @@ class Intercept(TorchFunctionMode):
                 batched.append(t)
             elif not t.requires_grad:
                 others.append(t)
-            elif learning and self._recording.sources(t):
+            elif learning and self._engine.sources(t):
                 weights.append(t)
         vmapped = entry.samples is Samples.VMAP
         if not batched:
@@ -165,7 +144,7 @@ class Intercept(TorchFunctionMode):
         with _Outside():
             kept = self._per_sample(source)
             given = kept.flatten(0, 1) if merged else kept.contiguous()
-            replaced = {id(w): self._recording.stand_in(w) for w in weights}
+            replaced = {id(w): self._engine.stand_in(w) for w in weights}
 
         def raw(t: Tensor) -> Tensor:
             if t is source:
@@ -181,13 +160,13 @@ class Intercept(TorchFunctionMode):
         if forms is None or not stand_ins.issubset([id(operand) for operand, _ in forms]):
             return NotImplemented
         if vmapped:
-            args, kwargs = map_tensors(args, self.stand_in), map_tensors(kwargs, self.stand_in)
+            args, kwargs = map_tensors((args, kwargs), self._stand_in)
             out = self._raw(func(*args, **kwargs))
         with _Outside():
             out = out if vmapped else func(*raw_args, **raw_kwargs)
             if weights:
                 used = [form for form in forms if id(form[0]) in stand_ins]
-                out = self.tap(out, used, f"closed form ({func.__name__})", (kept,))
+                out = self._engine.tap(out, used, f"closed form ({func.__name__})", kept)
             out = _as_batches_of_one(out) if merged else out
         return self._wrap(out)
 
@@ -196,7 +175,7 @@ class Intercept(TorchFunctionMode):
     ) -> Any:
         with _Outside():
             args, kwargs = map_tensors((args, kwargs), self._raw)
-            out = recurrent(self, func, *args, **kwargs)
+            out = recurrent(self._engine, func, *args, **kwargs)
         return out if out is NotImplemented else map_tensors(out, self._wrap)
 
     def _attention(
@@ -281,10 +260,9 @@ class Intercept(TorchFunctionMode):
             if self._elements * self._samples > ELEMENTS and self._samples > 1:
                 raise SplitError(torch.arange(self._samples).tensor_split(2))
             with _Outside():
-                alias = self._recording.stand_in(tensor)
+                alias = self._engine.stand_in(tensor)
                 copies = alias.expand(self._samples, *alias.shape)
-                forms: list[Form] = [(tensor, Dense)]
-                copies = self.tap(copies, forms, way)
+                copies = self._engine.tap(copies, [(tensor, Dense)], way)
             self._copies[id(tensor)] = self._wrap(copies)
         return self._copies[id(tensor)]
 
@@ -293,7 +271,7 @@ class Intercept(TorchFunctionMode):
             isinstance(tensor, Tensor)
             and tensor.requires_grad
             and functorch.maybe_get_bdim(tensor) < 0
-            and bool(self._recording.sources(tensor))
+            and bool(self._engine.sources(tensor))
         )
 
     def _raw(self, tensor: Tensor) -> Tensor:
@@ -335,3 +313,42 @@ def _as_batches_of_one(out: Tensor) -> Tensor:
         return out.unsqueeze(1)
     found: Tensor = torch.ops.aten._unsafe_view.default(out, (out.shape[0], 1, *out.shape[1:]))
     return found
+
+
+@contextmanager
+def called_by(caller: Caller) -> Iterator[None]:
+    """Have a caller take the place of ``Function.apply`` for what ``torch.vmap`` cannot call.
+
+    Function modes do not see ``apply``, and torch has no other place where to ask. Only calls in
+    this thread are replaced.
+
+    Yields:
+        Nothing.
+    """
+    before = getattr(_here, "caller", None)
+    with _LOCK:
+        _USERS.append(caller)
+        Function.apply = classmethod(_apply)
+    _here.caller = caller
+    try:
+        yield
+    finally:
+        _here.caller = before
+        with _LOCK:
+            _USERS.pop()
+            if not _USERS:
+                Function.apply = _APPLY
+
+
+def _apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
+    apply = _APPLY.__get__(None, cls)
+    caller = getattr(_here, "caller", None)
+    if caller is None or not torch._C._are_functorch_transforms_active() or _has_a_rule(cls):
+        return apply(*args, **kwargs)
+    return caller(apply, cls.__name__, args, kwargs)
+
+
+def _has_a_rule(cls: type[Function]) -> bool:
+    """Tell whether ``torch.vmap`` can call a function."""
+    ready = cls.setup_context is not Function.setup_context
+    return ready and (cls.generate_vmap_rule or cls.vmap is not Function.vmap)

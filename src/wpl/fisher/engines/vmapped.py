@@ -1,33 +1,31 @@
 """All samples at once under ``torch.vmap``, each as a batch of one."""
 
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from wpl.fisher.accumulation.squares import full_precision
+from wpl.fisher.accumulation.squares import (
+    Contribution,
+    Dense,
+    Outer,
+    Uses,
+    dense_sum,
+    full_precision,
+    precise,
+)
 from wpl.fisher.batches import map_tensors, outputs_of, tensors_in
-from wpl.fisher.engines.intercept import Intercept
-from wpl.fisher.engines.recording import Gradients, Job, Recording, Rows
-
-# Given a function and its name, calls it with these arguments.
-Caller = Callable[[Callable[..., Any], str, tuple[Any, ...], Mapping[str, Any]], Any]
-
-_APPLY = Function.__dict__["apply"]
-_LOCK = threading.Lock()
-_USERS: list[Caller] = []  # of the replaced ``apply``, in all threads
-_here = threading.local()
+from wpl.fisher.engines.intercept import Intercept, called_by
+from wpl.fisher.engines.recording import Gradients, Job, Recording, Rows, add_to
+from wpl.fisher.layers.registry import Form, Make
 
 
 class Vmapped(Recording):
     """A forward pass of some rows of a batch under ``Intercept``; the backward pass is by autograd.
 
-    ``settings`` are those of ``Intercept``.
+    ``settings`` are those of ``Intercept``, to which it is the ``Engine``.
 
     Raises:
         ValueError: If the logits of a sample do not have exactly one row.
@@ -37,8 +35,15 @@ class Vmapped(Recording):
     def __init__(
         self, job: Job, rows: Rows, call: Callable[[Any], Any], inputs: Any, **settings: Any
     ) -> None:
-        super().__init__(job, rows)
+        self.rows, self.uses = rows, Uses(job.squares, rows)
+        self._with_gradient = job.with_gradient
+        self._listening = False
+        self._wanted = {id(p): p for p in job.parameters.values()}
         self._leaves: list[Tensor] = []  # where back-propagation ends
+        self._stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # of each weight
+        self._weights: dict[int, Tensor] = {}  # by stand-in
+        self._sources: dict[int, tuple[Tensor, list[Tensor]]] = {}
+        self._derived: dict[int, list[Contribution]] = {}  # to weights that are no parameters
         inputs = map_tensors(inputs, lambda t: t[rows].detach())
         given = tensors_in(inputs)
 
@@ -46,7 +51,6 @@ class Vmapped(Recording):
             values = iter(sample)
             alone = map_tensors(inputs, lambda _: next(values).unsqueeze(0))
             mode = Intercept(self, len(given[0]), **settings)
-            self._leaves = mode.leaves
             with mode, called_by(mode.custom):
                 logits = outputs_of(call(alone))
             if not isinstance(logits, Tensor) or logits.ndim == 0 or len(logits) != 1:
@@ -62,10 +66,12 @@ class Vmapped(Recording):
         ):
             warnings.filterwarnings("ignore", "There is a performance drop")  # of a few functions
             self.logits = torch.vmap(one)(*given)
-        parameters = list(job.parameters.values())
+        if self.logits.requires_grad:
+            self._check_all_uses_are_seen(job)
+
+    def _check_all_uses_are_seen(self, job: Job) -> None:
         nothing = self.logits.new_zeros(()).expand_as(self.logits)
-        if not self.logits.requires_grad:
-            return
+        parameters = list(job.parameters.values())
         found = torch.autograd.grad(
             self.logits, parameters, nothing, retain_graph=True, allow_unused=True
         )
@@ -75,61 +81,174 @@ class Vmapped(Recording):
 
     def send_back(self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
         """See ``Recording``."""
-        stand_ins = [alias for _, alias in self._weights.values() if alias.requires_grad]
+        stand_ins = [alias for _, alias in self._stand_ins.values() if alias.requires_grad]
         wanted = [*self._leaves, *stand_ins]
         if not wanted or not self.logits.requires_grad:
             return {}
-        self.listening = squares
+        self._listening = squares
         with full_precision(vector.device.type):
             found = torch.autograd.grad(
                 self.logits, wanted, vector, retain_graph=keep, allow_unused=True
             )
-        self.listening = False
+        self._listening = False
         if not keep:
             self.logits = self.logits.detach()  # breaks a reference cycle through the graph's hooks
-        self.end_pass()
-        return self.gradients(found[len(self._leaves) :]) if gradient else {}
+        with torch.no_grad():
+            for key, contributions in self._derived.items():
+                weight, sources = self._sources[key]
+                for p in sources if contributions else ():
+                    self.uses.deliver(p, PulledBack(weight, p, contributions))
+                self._derived[key] = []
+            self.uses.end_pass()
+        return self._gradients(found[len(self._leaves) :]) if gradient else {}
+
+    def _gradients(self, found: Sequence[Tensor | None]) -> Gradients:
+        """Map gradients of the stand-ins, None where there is none, to those of the parameters."""
+        total: Gradients = {}
+        for (weight, _), gradient in zip(self._stand_ins.values(), found, strict=True):
+            if gradient is None:
+                continue
+            sources = self.sources(weight)
+            each: Iterable[Tensor] = [gradient]
+            if sources[0] is not weight:
+                each = torch.autograd.grad(weight, sources, gradient, retain_graph=True)
+            for parameter, g in zip(sources, each, strict=True):
+                add_to(total, parameter, g.clone())
+        return total
+
+    def sources(self, tensor: Tensor) -> list[Tensor]:
+        """See ``Engine``; the tensor has no samples."""
+        if id(tensor) in self._wanted:
+            return [tensor]
+        if not tensor.requires_grad:
+            return []
+        if id(tensor) not in self._sources:
+            behind = [self._wanted[key] for key in leaves(tensor) if key in self._wanted]
+            self._sources[id(tensor)] = tensor, behind
+        return self._sources[id(tensor)][1]
+
+    def stand_in(self, tensor: Any) -> Any:
+        """See ``Engine``; anything but a weight is returned unchanged."""
+        if not isinstance(tensor, Tensor) or not self.sources(tensor):
+            return tensor
+        key = id(tensor)
+        if key not in self._stand_ins:
+            alias = tensor.detach().requires_grad_(self._with_gradient)
+            self._stand_ins[key] = tensor, alias
+            self._weights[id(alias)] = tensor
+        return self._stand_ins[key][1]
+
+    def tap(self, out: Tensor, forms: Iterable[Form], way: str, *kept: Tensor) -> Tensor:
+        """See ``Engine``."""
+        uses = [use for operand, make in forms if (use := self._use(operand, make, way))]
+        if not out.requires_grad:
+            leaf = out.requires_grad_()
+            self._leaves.append(leaf)
+            out = torch.ops.aten._unsafe_view.default(leaf, leaf.shape)  # may be changed in place
+        assert out.grad_fn is not None
+        versions = [tensor._version for tensor in kept]
+
+        def receive(gradients: tuple[Tensor | None, ...]) -> None:
+            gradient = gradients[0]
+            if gradient is None:
+                return
+            _check_unchanged(kept, versions)
+            for weight, make in uses if self._listening else ():
+                if id(weight) in self._wanted:
+                    self.uses.deliver(weight, make(gradient))
+                else:
+                    self._derived[id(weight)].append(make(gradient))
+
+        out.grad_fn.register_prehook(receive)
+        return out
+
+    def _use(self, operand: Tensor | None, make: Make, way: str) -> tuple[Tensor, Make] | None:
+        """Register the use of a weight; return None for anything else."""
+        if operand is None:
+            return None
+        weight = self._weights.get(id(operand), operand)
+        base = weight._base
+        if base is not None and id(base) in self._wanted and _is_transposed(weight, base):
+            weight, make = base, _turned(make)
+        if id(weight) in self._wanted:
+            self.uses.add(weight, way)
+            return weight, make
+        for parameter in self.sources(weight):
+            through = f"per sample, through {_made_by(weight)}: {way}"
+            self.uses.add(parameter, through, int(id(weight) not in self._derived))
+        if not self.sources(weight):
+            return None
+        self._derived.setdefault(id(weight), [])
+        return weight, make
+
+
+class PulledBack(Contribution):
+    """Jᵀ g_n for each sample n, with J the derivative of a derived weight W(p) for a parameter p.
+
+    W is the weight that the samples are combined with, such as a normalised, sliced or concatenated
+    parameter; ``uses`` are the contributions to it.
+    """
+
+    def __init__(self, derived: Tensor, parameter: Tensor, uses: Sequence[Contribution]) -> None:
+        self._derived, self._parameter, self._uses = derived, parameter, uses
+        self.samples = uses[0].samples
+
+    def dense(self, rows: slice) -> Tensor:
+        """See ``Contribution``."""
+        gradient = dense_sum(self._uses, rows)
+        gradient = gradient.reshape(-1, *self._derived.shape).to(self._derived.dtype)
+        (found,) = torch.autograd.grad(
+            self._derived, self._parameter, gradient, retain_graph=True, is_grads_batched=True
+        )
+        return precise(found)
+
+
+def _check_unchanged(kept: Sequence[Tensor], versions: Sequence[int]) -> None:
+    for tensor, version in zip(kept, versions, strict=True):
+        if tensor._version != version:
+            raise RuntimeError(
+                f"a tensor {tuple(tensor.shape)} that the backward pass needs was changed in place "
+                "after a layer used it; its weights then have no gradient"
+            )
+
+
+def _is_transposed(weight: Tensor, matrix: Tensor) -> bool:
+    shapes = matrix.ndim == 2 and weight.shape == matrix.mT.shape
+    return shapes and weight.stride() == matrix.mT.stride()
+
+
+def _turned(make: Make) -> Make:
+    """Transpose the contribution to a matrix."""
+
+    def turned(gradient: Tensor) -> Contribution:
+        one = make(gradient)
+        return Outer(one.g, one.a) if isinstance(one, Outer) else Dense(one.dense(slice(None)).mT)
+
+    return turned
+
+
+def leaves(output: Tensor) -> set[int]:
+    """Find the ids of the leaves of the graph of a tensor."""
+    found: set[int] = set()
+    nodes = [output.grad_fn] if output.grad_fn is not None else []
+    seen = set(nodes)
+    while nodes:
+        node = nodes.pop()
+        behind = node.next_functions
+        if not behind and hasattr(node, "variable"):
+            found.add(id(node.variable))
+        for following, _ in behind:
+            if following is not None and following not in seen:
+                seen.add(following)
+                nodes.append(following)
+    return found
+
+
+def _made_by(weight: Tensor) -> str:
+    name = "" if weight.grad_fn is None else weight.grad_fn.name()
+    return f"`{name.removesuffix('0').removesuffix('Backward')}`"
 
 
 def _got(logits: object) -> str:
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     return f"; got {shape} for a batch of one"
-
-
-@contextmanager
-def called_by(caller: Caller) -> Iterator[None]:
-    """Have a caller take the place of ``Function.apply`` for what ``torch.vmap`` cannot call.
-
-    Function modes do not see ``apply``, and torch has no other place where to ask. Only calls in
-    this thread are replaced.
-
-    Yields:
-        Nothing.
-    """
-    before = getattr(_here, "caller", None)
-    with _LOCK:
-        _USERS.append(caller)
-        Function.apply = classmethod(_apply)
-    _here.caller = caller
-    try:
-        yield
-    finally:
-        _here.caller = before
-        with _LOCK:
-            _USERS.pop()
-            if not _USERS:
-                Function.apply = _APPLY
-
-
-def _apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
-    apply = _APPLY.__get__(None, cls)
-    caller = getattr(_here, "caller", None)
-    if caller is None or not torch._C._are_functorch_transforms_active() or _has_a_rule(cls):
-        return apply(*args, **kwargs)
-    return caller(apply, cls.__name__, args, kwargs)
-
-
-def _has_a_rule(cls: type[Function]) -> bool:
-    """Tell whether ``torch.vmap`` can call a function."""
-    ready = cls.setup_context is not Function.setup_context
-    return ready and (cls.generate_vmap_rule or cls.vmap is not Function.vmap)

@@ -7,8 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.fisher.accumulation.contributions import Dense, Outer, add_over_time_
-from wpl.fisher.accumulation.squares import SCRATCH, Contribution, Total, precise
+from wpl.fisher.accumulation.squares import (
+    SCRATCH,
+    Contribution,
+    Dense,
+    Outer,
+    Total,
+    add_over_time_,
+    precise,
+)
 from wpl.fisher.layers.registry import Form, Samples, register
 
 Numbers = int | Sequence[int]
@@ -190,5 +197,5 @@ def _add_rows_of_the_kernel_(
                 skipped, here = divmod(dy * apart_y, down)
                 if here == phase:
                     a = patches[:, skipped * width : (skipped + height) * width]
-                    add_over_time_(sums[dy], a, some_g, fresh=False)
+                    add_over_time_(sums[dy], a, some_g)
     total.add_(sums.view(tall, out, wide, channels).permute(1, 3, 0, 2))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from wpl.fisher.accumulation.contributions import Outer
+from wpl.fisher.accumulation.squares import Outer
 from wpl.fisher.layers.registry import Form, register
 
 _MORE = "ABCDEFGH"  # in place of an ellipsis

@@ -4,8 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.fisher.accumulation.contributions import Outer, positions
-from wpl.fisher.accumulation.squares import SCRATCH, Contribution, Total
+from wpl.fisher.accumulation.squares import SCRATCH, Contribution, Outer, Total, positions
 from wpl.fisher.layers.registry import Form, Samples, register
 
 
@@ -34,7 +33,7 @@ def embedding(
     return [(weight, picked)]
 
 
-class Picked:
+class Picked(Contribution):
     """The gradient of an embedding: g_t is added to row id_t, for each sample.
 
     Args:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.fisher.accumulation.contributions import Dense, Outer, positions
+from wpl.fisher.accumulation.squares import Dense, Outer
 from wpl.fisher.layers.registry import Form, Samples, register
 
 
@@ -17,13 +17,7 @@ def linear(
     """Closed form of ``F.linear``, y_t = W x_t + b; see ``register``."""
     if weight.ndim != 2:
         return None
-    return [(weight, lambda g: Outer(input, g)), (bias, summed)]
-
-
-def summed(gradient: Tensor) -> Dense:
-    """Sum a gradient ``(sample, ..., feature)`` over positions: the contribution of a bias."""
-    g = positions(gradient)
-    return Dense(g.sum(1) if g.shape[1] > 1 else g[:, 0])
+    return [(weight, lambda g: Outer(input, g)), (bias, Dense.over_positions)]
 
 
 @register(torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__matmul__)
@@ -51,4 +45,4 @@ def shifted_product(
     """Closed form of ``b + x @ W``, as used in GPT-2; see ``register``."""
     if input.ndim != 1 or mat2.ndim != 2 or alpha != 1 or beta != 1:
         return None
-    return [(mat2, lambda g: Outer(g, mat1)), (input, summed)]
+    return [(mat2, lambda g: Outer(g, mat1)), (input, Dense.over_positions)]

@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.fisher.accumulation.contributions import Dense
-from wpl.fisher.accumulation.squares import precise
+from wpl.fisher.accumulation.squares import Dense, precise
 from wpl.fisher.layers.convolution import sum_over_image
 from wpl.fisher.layers.registry import Form, Samples, register
 

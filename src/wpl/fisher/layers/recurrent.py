@@ -5,15 +5,14 @@ In shapes, *sample* stands for samples times rows of a sample.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wpl.fisher.accumulation.contributions import Dense, Outer
-from wpl.fisher.accumulation.squares import full_precision, precise
-from wpl.fisher.layers.registry import COMPOSED, Form
+from wpl.fisher.accumulation.squares import Dense, Outer, full_precision, precise
+from wpl.fisher.layers.registry import COMPOSED, Engine, Form
 
 # From what input and hidden state add to the gates, ``(sample, gate · width)`` each, and the states
 # ``(sample, width)``, hidden state first, the next states.
@@ -75,16 +74,6 @@ COMPOSED[torch.lstm_cell] = partial(cell, lstm)
 COMPOSED[torch.gru_cell] = partial(cell, gru)
 COMPOSED[torch.rnn_tanh_cell] = partial(cell, GATES[torch.rnn_tanh])
 COMPOSED[torch.rnn_relu_cell] = partial(cell, GATES[torch.rnn_relu])
-
-
-class Engine(Protocol):
-    """What a layer that is written out needs from the engine that calls it; see ``Intercept``."""
-
-    def stand_in(self, tensor: Any) -> Any:
-        """Replace a weight by one that needs no gradient."""
-
-    def tap(self, out: Tensor, forms: Sequence[Form], way: str) -> Tensor:
-        """Compute the contributions when the gradient is available; see ``Intercept.tap``."""
 
 
 def recurrent(

@@ -1,8 +1,8 @@
 """The torch functions that have a closed form, and the registration of layers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -30,6 +30,32 @@ class Entry(NamedTuple):
 
     layer: Layer
     samples: Samples
+
+
+class Engine(Protocol):
+    """What a layer that is written out needs from the engine that calls it.
+
+    A weight is a wanted parameter, or a tensor computed from such parameters without the samples.
+    """
+
+    def sources(self, tensor: Tensor) -> list[Tensor]:
+        """List the parameters that a weight is computed from; empty for anything else."""
+
+    def stand_in(self, tensor: Any) -> Any:
+        """Replace a weight by a stand-in, of which autograd does not compute the gradient."""
+
+    def tap(self, out: Tensor, forms: Iterable[Form], way: str, *kept: Tensor) -> Tensor:
+        """Compute the contributions to weights when the gradient of an output is available.
+
+        Args:
+            out: The output ``(sample, ...)``, just computed with stand-ins.
+            forms: For each weight or stand-in, what the gradient contributes.
+            way: A description, for ``explain``.
+            *kept: Tensors that the forms need, which must not be changed in place before.
+
+        Returns:
+            The output to continue with.
+        """
 
 
 LAYERS: dict[Callable[..., Any], Entry] = {}
