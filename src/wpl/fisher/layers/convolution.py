@@ -54,7 +54,7 @@ def each(value: Numbers, directions: int) -> tuple[int, ...]:
 
 def sum_over_image(gradient: Tensor) -> Dense:
     """Sum a gradient ``(sample, channel, ...)`` over the image: the contribution of a bias."""
-    return Dense(precise(gradient).flatten(2).sum(2))
+    return Dense(precise(gradient).reshape(*gradient.shape[:2], -1).sum(2))
 
 
 def _padding(

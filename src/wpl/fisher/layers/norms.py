@@ -1,9 +1,7 @@
 """Scale and shift of normalisation layers: Σ_t g_t ∘ x̂_t and Σ_t g_t for each sample."""
 
-import math
 from collections.abc import Callable, Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -22,8 +20,10 @@ def layer_norm(
 ) -> list[Form]:
     """Closed form of ``F.layer_norm``; see ``register``."""
     shape = list(normalized_shape)
-    return _over_last(
-        input, lambda x: F.layer_norm(x, shape, None, None, eps), len(shape), weight, bias
+    return _forms(
+        lambda: F.layer_norm(precise(input), shape, None, None, eps),
+        *(weight, bias),
+        _over_leading(len(shape)),
     )
 
 
@@ -36,20 +36,11 @@ def rms_norm(
 ) -> list[Form]:
     """Closed form of ``F.rms_norm``; see ``register``."""
     shape = list(normalized_shape)
-    return _over_last(input, lambda x: F.rms_norm(x, shape, None, eps), len(shape), weight, None)
-
-
-def _over_last(
-    x: Tensor,
-    normalise: Callable[[Tensor], Tensor],
-    count: int,
-    weight: Tensor | None,
-    bias: Tensor | None,
-) -> list[Form]:
-    def summed(t: Tensor) -> Dense:
-        return Dense(precise(t).reshape(len(t), -1, *t.shape[-count:]).sum(1))
-
-    return [(weight, lambda g: summed(precise(normalise(x)).mul_(g))), (bias, summed)]
+    return _forms(
+        lambda: F.rms_norm(precise(input), shape, None, eps),
+        *(weight, None),
+        _over_leading(len(shape)),
+    )
 
 
 @register(F.group_norm, samples=Samples.BATCH)
@@ -61,15 +52,11 @@ def group_norm(
     eps: float = 1e-5,
 ) -> list[Form]:
     """Closed form of ``F.group_norm``; see ``register``."""
-
-    def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-        samples, channels = x.shape[:2]
-        size = math.prod(x.shape[2:])
-        found = torch.native_group_norm(x, None, None, samples, channels, size, num_groups, eps)
-        mean, scale = (t.repeat_interleave(channels // num_groups, 1) for t in found[1:])
-        return mean, scale
-
-    return _over_channels(input, statistics, weight, bias)
+    return _forms(
+        lambda: F.group_norm(precise(input), num_groups, None, None, eps),
+        *(weight, bias),
+        sum_over_image,
+    )
 
 
 @register(F.batch_norm, samples=Samples.BATCH)
@@ -91,18 +78,32 @@ def batch_norm(
     Raises:
         ValueError: If the statistics are those of the batch.
     """
-    del momentum
     if training or running_mean is None or running_var is None:
         raise ValueError(
             "a batch norm uses the statistics of the batch: its samples depend on each other, and "
             "a per-sample gradient does not exist"
         )
-    mean, variance = running_mean, running_var
+    statistics = precise(running_mean), precise(running_var)
+    return _forms(
+        lambda: F.batch_norm(precise(input), *statistics, None, None, False, momentum, eps),
+        *(weight, bias),
+        sum_over_image,
+    )
 
-    def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-        return precise(mean).expand(x.shape[:2]), (precise(variance) + eps).rsqrt()
 
-    return _over_channels(input, statistics, weight, bias)
+def _forms(
+    normalise: Callable[[], Tensor],
+    weight: Tensor | None,
+    bias: Tensor | None,
+    summed: Callable[[Tensor], Dense],
+) -> list[Form]:
+    """Make the forms of scale and shift, given how gradients are summed over positions."""
+    return [(weight, lambda g: summed(normalise().mul_(g))), (bias, summed)]
+
+
+def _over_leading(count: int) -> Callable[[Tensor], Dense]:
+    """Sum over all dimensions between the sample and the last ones."""
+    return lambda t: Dense(precise(t).reshape(len(t), -1, *t.shape[-count:]).sum(1))
 
 
 def batch_norm_written_out(
@@ -128,39 +129,3 @@ def batch_norm_written_out(
     out = (input - running_mean.view(shape)) * (running_var + eps).rsqrt().view(shape)
     out = out if weight is None else out * weight.view(shape)
     return out if bias is None else out + bias.view(shape)
-
-
-def _over_channels(
-    x: Tensor,
-    statistics: Callable[[Tensor], tuple[Tensor, Tensor]],
-    weight: Tensor | None,
-    bias: Tensor | None,
-) -> list[Form]:
-    """Sum over images ``(sample, channel, ...)``, given each channel's mean and 1 / deviation."""
-    shifts: list[Tensor] = []  # the bias's, which the weight's come with
-
-    def of_weight(g: Tensor) -> Dense:
-        images, g = (precise(t).reshape(*x.shape[:2], -1) for t in (x, g))
-        products, shift = _sums(images, g)
-        shifts[:] = [shift]
-        mean, scale = statistics(images)
-        return Dense(torch.addcmul(products, shift, mean, value=-1).mul_(scale))
-
-    def of_bias(g: Tensor) -> Dense:
-        return Dense(shifts.pop()) if shifts else sum_over_image(g if g.ndim > 2 else g[..., None])
-
-    return [(weight, of_weight), (bias, of_bias)]
-
-
-def _sums(x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute Σ_t g_t x_t and Σ_t g_t of ``(sample, channel, position)``."""
-    samples, channels, size = x.shape
-    if size < 128:
-        return (g * x).sum(2), g.sum(2)
-    rows = samples * channels  # torch's way back of a group norm does both in one pass
-    zeros, ones = x.new_zeros(1, rows), x.new_ones(1, rows)
-    operands = g.reshape(1, rows, size), x.reshape(1, rows, size), zeros, ones, None
-    _, products, sums = torch.ops.aten.native_group_norm_backward(
-        *operands, 1, rows, size, rows, (False, True, True)
-    )
-    return products.view(samples, channels), sums.view(samples, channels)
