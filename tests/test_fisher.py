@@ -12,7 +12,10 @@ from wpl import diagonal_fisher, gradient_and_fisher
 from wpl.fisher.engines import intercept
 
 KINDS = ("empirical", "mc", "exact", "sketch")
-pytestmark = pytest.mark.filterwarnings("ignore:samples are differentiated one at a time")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:samples are differentiated one at a time"),
+    pytest.mark.filterwarnings("ignore:Product is called for each sample"),
+]
 
 
 def perceptron():

@@ -11,6 +11,7 @@ KINDS = ("empirical", "mc", "exact", "sketch")
 pytestmark = [
     pytest.mark.filterwarnings("ignore:enable_nested_tensor"),  # of torch
     pytest.mark.filterwarnings("ignore:samples are differentiated one at a time"),
+    pytest.mark.filterwarnings("ignore:Product is called for each sample"),
     pytest.mark.filterwarnings("ignore:.* had no part in the loss"),
 ]
 

@@ -10,6 +10,8 @@ from torch.utils.checkpoint import checkpoint
 
 from wpl import diagonal_fisher, explain, gradient_and_fisher
 
+pytestmark = pytest.mark.filterwarnings("ignore:Scaled is called for each sample")
+
 
 def data(batch=5):
     torch.manual_seed(1)
@@ -120,6 +122,22 @@ def test_a_parameter_without_a_path_to_the_loss_is_named():
     with pytest.warns(UserWarning, match=r"'b' had no part in the loss.*call model.train\(\)"):
         assert not diagonal_fisher(model, [(x, y)])["b"].any()
     check(model.train().eval(), x, y)
+
+
+@pytest.mark.parametrize("slow", ["a function of one's own", "a decision by NumPy"])
+def test_slow_ways_are_warned_of_once(slow):
+    if slow in USES:
+        use, shapes, _ = USES[slow]
+        model, reason = With(use, **shapes), r"Scaled is called for each sample.*no rule"
+    else:
+        model, reason = (
+            Between(lambda h: h * (h.detach().numpy().sum() > 0)),
+            "one at a time.*RuntimeError",
+        )
+    model, (x, y) = model.double(), data()
+    with pytest.warns(UserWarning, match=reason) as caught:
+        diagonal_fisher(model, [(x, y)] * 3)
+    assert len(caught) == 1
 
 
 def test_a_model_with_activation_checkpointing_is_computed_sample_by_sample():

@@ -160,6 +160,7 @@ class Estimator:
         self._links = links_of(model)
         self._ahead: bool | None = None  # whether labels are one position ahead, once known
         self._seen = False  # whether the first outputs were checked
+        self._warned = False  # of what is slow
 
     def forward(self, given: Any) -> "Batch | None":
         """Read a batch, and call the model with it.
@@ -180,12 +181,9 @@ class Estimator:
             if reason is error:
                 raise
             raise reason from error
-        if batch.alone is not None:
-            warnings.warn(
-                "samples are differentiated one at a time, with a forward and a backward pass for "
-                f"each: {batch.alone}",
-                stacklevel=3,
-            )
+        if batch.slow is not None and not self._warned:
+            warnings.warn(batch.slow, stacklevel=3)
+            self._warned = True
         return batch
 
     def _read(self, given: Any) -> Samples:
@@ -253,6 +251,7 @@ class Batch:
     def __init__(self, job: Job, samples: Samples, links: list[nn.Module] | None) -> None:
         self._job, self.samples = job, samples
         self.alone: str | None = None  # why samples are called one by one
+        self.slow: str | None = None  # what takes much longer than it could, and why
         self.parts: list[Recording] = []
         chain = None if links is None else Chain.of(job, links, samples.inputs)
         if chain is not None:
@@ -265,8 +264,13 @@ class Batch:
         call, inputs = self.samples.call, self.samples.inputs
         every = len(rows) == self.samples.size
         try:
-            some = slice(None) if every else rows
-            self.parts.append(Vmapped(self._job, some, call, inputs, **settings))
+            part = Vmapped(self._job, slice(None) if every else rows, call, inputs, **settings)
+            self.parts.append(part)
+            if part.custom:
+                self.slow = (
+                    f"{' and '.join(part.custom)} is called for each sample separately, as it has "
+                    "no rule for torch.vmap (if possible, give it generate_vmap_rule = True)"
+                )
         except SplitError as split:
             for group in split.groups:
                 self._call(rows[group], **settings)
@@ -279,6 +283,10 @@ class Batch:
                 self._call(rows, batch_factories=True)  # the model writes samples into new tensors
                 return
             self.alone = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+            self.slow = (
+                "samples are differentiated one at a time, with a forward and a backward pass for "
+                f"each: {self.alone}"
+            )
             self.parts += [Alone(self._job, int(row), call, inputs) for row in rows]
 
     def _together(self, parts: list[Tensor]) -> Tensor:

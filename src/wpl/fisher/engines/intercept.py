@@ -67,6 +67,7 @@ class Intercept(TorchFunctionMode):
 
     def __init__(self, engine: Engine, samples: int, *, batch_factories: bool = False) -> None:
         super().__init__()
+        self.apart: set[str] = set()  # custom functions that were called for each sample
         self._engine, self._samples = engine, samples
         self._level = functorch.current_level()
         self._copies: dict[int, Tensor] = {}
@@ -212,6 +213,8 @@ class Intercept(TorchFunctionMode):
         with _Outside(), torch._C.DisableTorchFunction():
             if not _any_batched(tensors_in([args, kwargs])):
                 return apply(*args, **kwargs)
+            if self._samples > 1:
+                self.apart.add(name)
             rows = [apply(*some, **named) for some, named in self._rows(args, kwargs)]
             if isinstance(rows[0], Tensor):
                 return self._wrap(torch.stack(rows))

@@ -27,6 +27,9 @@ class Vmapped(Recording):
 
     ``settings`` are those of ``Intercept``, to which it is the ``Engine``.
 
+    Attributes:
+        custom: Custom functions that were called for each sample separately.
+
     Raises:
         ValueError: If the logits of a sample do not have exactly one row.
         RuntimeError: If ``torch.vmap`` does not support the model, or a use is not intercepted.
@@ -39,6 +42,7 @@ class Vmapped(Recording):
         self._with_gradient = job.with_gradient
         self._listening = False
         self._wanted = {id(p): p for p in job.parameters.values()}
+        self.custom: list[str] = []
         self._leaves: list[Tensor] = []  # where back-propagation ends
         self._stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # of each weight
         self._weights: dict[int, Tensor] = {}  # by stand-in
@@ -53,6 +57,7 @@ class Vmapped(Recording):
             mode = Intercept(self, len(given[0]), **settings)
             with mode, called_by(mode.custom):
                 logits = outputs_of(call(alone))
+            self.custom = sorted(mode.apart)
             if not isinstance(logits, Tensor) or logits.ndim == 0 or len(logits) != 1:
                 raise ValueError(
                     f"expected logits (batch, ...), one row for each sample{_got(logits)}"
