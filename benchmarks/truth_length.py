@@ -17,7 +17,7 @@ import yaml
 
 from wpl.ranking import kendall
 from wpl_lab.io.files import load_table, save_table, save_text
-from wpl_lab.search.judging.wording import table
+from wpl_lab.io.rendering import table
 from wpl_lab.search.spaces.tasks import make_task
 from wpl_lab.search.standalone import train_alone
 

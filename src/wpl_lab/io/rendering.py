@@ -1,5 +1,7 @@
 """Documents whose numbers come from results: Jinja templates in Markdown, and HTML pages."""
 
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
@@ -34,6 +36,31 @@ def render(template: str, **values: Any) -> str:
     """
     environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - Markdown
     return environment.from_string(template).render(**values).strip() + "\n"
+
+
+def number(value: float, digits: int, *, signed: bool = False) -> str:
+    """Print a number with a typographic minus sign.
+
+    Args:
+        value: The number; one that is not finite is printed as a dash.
+        digits: Decimals.
+        signed: Whether a plus sign is printed.
+
+    Returns:
+        The text.
+    """
+    if not math.isfinite(value):
+        return "–"
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    if float(text) == 0:
+        text = text.replace("-", "+" if signed else "")
+    return text.replace("-", "−")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def to_html(markdown: str) -> str:

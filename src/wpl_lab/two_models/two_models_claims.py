@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from wpl_lab.arm_choice import BASELINE, TITLES
+from wpl_lab.io.rendering import number
 from wpl_lab.two_models.stops import stop_title
 from wpl_lab.two_models.two_models_verdicts import SECOND_AT_RETENTION
 
@@ -64,8 +65,8 @@ class Claims:
         if row is None or math.isnan(row[column]):
             return _NOTHING
         ends = [row.get(f"{column}_{end}", math.nan) * 100 for end in ("low", "high")]
-        interval = "" if math.isnan(ends[0]) else f" [{ends[0]:.1f}, {ends[1]:.1f}]"
-        return f"{row[column] * 100:.1f}{interval}".replace("-", "−")
+        interval = f" [{', '.join(number(end, 1) for end in ends)}]"
+        return number(row[column] * 100, 1) + ("" if math.isnan(ends[0]) else interval)
 
     def seeds(self) -> str:
         """Print the number of seeds, or the range of numbers."""
@@ -110,6 +111,7 @@ def _points(row: dict[str, Any]) -> str:
     """Print a difference of accuracies in points, with its interval if there is one."""
     if math.isnan(row["value"]):
         return _NOTHING
-    low, high = (row[end] * 100 for end in ("low", "high"))
-    interval = "" if math.isnan(low) else f" [{low:+.1f}, {high:+.1f}]"
-    return f"{row['value'] * 100:+.1f}{interval}".replace("-", "−")
+    value, low, high = (
+        number(row[name] * 100, 1, signed=True) for name in ("value", "low", "high")
+    )
+    return value if math.isnan(row["low"]) else f"{value} [{low}, {high}]"

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from wpl_lab.arm_choice import BASELINE, TITLES
+from wpl_lab.io.rendering import number, table
 from wpl_lab.two_models.second_model_effects import CASE
 from wpl_lab.two_models.stops import stop_title
 from wpl_lab.two_models.two_models_verdicts import RETAINED, SECOND_AT_RETENTION
@@ -58,7 +59,7 @@ def _case(cases: pd.DataFrame, verdicts: pd.DataFrame) -> list[str]:
             for row in primary
         ),
         "",
-        *_table(_ARMS, [_arm(row) for row in cases.to_dict("records")]),
+        table(_ARMS, [_arm(row) for row in cases.to_dict("records")]),
     ]
     if pairs:
         arm = TITLES[pairs[0]["arm"]]
@@ -67,7 +68,7 @@ def _case(cases: pd.DataFrame, verdicts: pd.DataFrame) -> list[str]:
             f"Accuracy of B with {arm} minus that with another anchor, each at the strength at "
             f"which it removes {RETAINED:.0%} of the forgetting:",
             "",
-            *_table(_PAIRS, [_pair(row) for row in pairs]),
+            table(_PAIRS, [_pair(row) for row in pairs]),
         ]
     return lines
 
@@ -115,12 +116,8 @@ def _points(row: _Row, name: str, unit: str = "") -> str:
         row[end] * 100
         for end in (("low", "high") if name == "value" else (f"{name}_low", f"{name}_high"))
     )
-    interval = "" if math.isnan(low) else f" [{low:.1f}, {high:.1f}]"
-    return f"{row[name] * 100:.1f}{unit}{interval}"
-
-
-def _table(head: tuple[str, ...], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+    interval = "" if math.isnan(low) else f" [{number(low, 1)}, {number(high, 1)}]"
+    return f"{number(row[name] * 100, 1)}{unit}{interval}"
 
 
 def _title(shared: int | str, stop: str) -> str:

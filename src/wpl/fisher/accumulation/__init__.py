@@ -1,1 +1,1 @@
-"""Sums of squares over samples."""
+"""Contributions to the gradients of samples, accumulated as squares or as norms."""

@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from wpl_lab.arm_choice import BASELINE, TITLES, in_order
+from wpl_lab.io.rendering import number
 from wpl_lab.search.judging.outcomes import OUTCOMES
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE, LONGER, PAIR
-from wpl_lab.search.judging.wording import estimate, number, p_value, verdict
+from wpl_lab.search.judging.wording import estimate, p_value, verdict
 from wpl_lab.search.search_names import METHOD_NAMES, POINT_NAMES, TaskName
 
 _NOTHING = "–"

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 import pandas as pd
 
 from wpl_lab.arm_choice import TITLES, in_order
+from wpl_lab.io.rendering import number, table
 from wpl_lab.search.judging.comparison import RANDOM
 from wpl_lab.search.judging.keys import CASE
 from wpl_lab.search.judging.outcomes import OUTCOMES, Outcome
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.judging.truth import BOUND, CEILING, CHANCE, LONGER, PAIR
-from wpl_lab.search.judging.wording import estimate, number, p_value, table, verdict
+from wpl_lab.search.judging.wording import estimate, p_value, verdict
 from wpl_lab.search.search_names import METHOD_NAMES, POINT_NAMES, TaskName, space_name
 
 NOTES = {

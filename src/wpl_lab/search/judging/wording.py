@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from wpl_lab.io.rendering import number
 from wpl_lab.search.judging.outcomes import OUTCOMES, Outcome
 
 
@@ -33,25 +34,6 @@ def estimate(
     return f"{value} (seeds: {seeds})"
 
 
-def number(value: float, digits: int, *, signed: bool = False) -> str:
-    """Print a number with a typographic minus sign.
-
-    Args:
-        value: The number; one that is not finite is printed as a dash.
-        digits: Decimals.
-        signed: Whether a plus sign is printed.
-
-    Returns:
-        The text.
-    """
-    if not math.isfinite(value):
-        return "–"
-    text = f"{value:{'+' if signed else ''}.{digits}f}"
-    if float(text) == 0:
-        text = text.replace("-", "+" if signed else "")
-    return text.replace("-", "−")
-
-
 def p_value(p: float) -> str:
     """Print a p-value with three decimals."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
@@ -74,9 +56,3 @@ def verdict(row: pd.Series, outcomes: Mapping[str, Outcome] = OUTCOMES) -> str:
         return f"not shown (n = {row['n']} would show {number(row['detectable'], digits)})"
     higher = row["verdict"] == "higher"
     return "**better**" if higher == outcomes[row["outcome"]].higher_is_better else "**worse**"
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Write a table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from wpl_lab.arm_choice import TITLES, in_order
+from wpl_lab.io.rendering import number, table
 from wpl_lab.search.judging.keys import CASE
 from wpl_lab.search.judging.outcomes import Outcome
 from wpl_lab.search.judging.search_findings import decisions, seeds
 from wpl_lab.search.judging.sweep import swept
 from wpl_lab.search.judging.truth import CEILING
-from wpl_lab.search.judging.wording import estimate, number, table, verdict
+from wpl_lab.search.judging.wording import estimate, verdict
 from wpl_lab.search.search_names import METHOD_NAMES
 
 DATA_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet-16-120"}
