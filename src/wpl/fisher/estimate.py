@@ -18,7 +18,7 @@ from wpl.fisher.batches import Loss, Samples, each, progress_bar, read, tensors_
 from wpl.fisher.engines.alone import RANDOM, Alone
 from wpl.fisher.engines.chain import Chain, links_of
 from wpl.fisher.engines.intercept import SplitError
-from wpl.fisher.engines.recording import Gradients, Job, Recording
+from wpl.fisher.engines.recording import Job, Recording
 from wpl.fisher.engines.vmapped import Vmapped
 from wpl.fisher.first_batch import (
     check_outputs,
@@ -106,7 +106,7 @@ def diagonal_fisher(
     estimand = Estimand(kind, likelihood, per, draws, class_dim, ignore_index).checked(loss, floor)
     wanted, names = select(model, parameters)
     squares = Squares(wanted)
-    job = Job(wanted, squares, with_gradient=False)
+    job = Job(wanted, squares)
     estimator = Estimator(model, job, estimand, loss=loss, generator=generator)
     bar = progress_bar(batches, show=progress)
     samples = unit = 0
@@ -117,7 +117,7 @@ def diagonal_fisher(
                 continue
             unit = unit or batch.samples.size  # one batch then needs no division
             scores = estimator.scores(batch, scale=unit**-0.5, bar=bar)
-            batch.send_back(scores, squares=True, gradient=False, keep=False)
+            batch.send_back(scores)
             squares.end_batch()
             samples += scores.samples
             if pressed and samples:
@@ -304,22 +304,13 @@ class Batch:
         uses = dict.fromkeys(way for part in self.parts for way in part.uses.ways[id(parameter)])
         return "; ".join(uses) or "no use"
 
-    def send_back(self, scores: Scores, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
-        """Back-propagate the scores through each part; arguments as those of ``Recording``.
-
-        Returns:
-            The sums of the gradients, if asked for.
-        """
-        total: Gradients = {}
-        self._job.squares.begin_batch(self.samples.size, len(scores))
+    def send_back(self, scores: Scores, *, keep: bool = False) -> None:
+        """Back-propagate the scores through each part; ``keep``, if more scores follow."""
+        self._job.accumulation.begin_batch(self.samples.size, len(scores))
         for part in self.parts:
             vectors = scores.rows(part.rows) if len(self.parts) > 1 else scores
             for j, vector in enumerate(vectors):
-                more = keep or j < len(scores) - 1
-                found = part.send_back(vector, squares=squares, gradient=gradient, keep=more)
-                for key, g in found.items():
-                    total[key] = total[key] + g if key in total else g
-        return total
+                part.send_back(vector, keep=keep or j < len(scores) - 1)
 
 
 def _explained(error: Exception, batch: Samples) -> Exception:

@@ -25,7 +25,7 @@ def explain(model: nn.Module, inputs: Any) -> dict[str, str]:
         is computed, in the same pass; "one sample at a time: ...", with the reason; "no use".
     """
     wanted, _ = select(model, None)
-    job = Job(wanted, Squares(wanted), with_gradient=False)
+    job = Job(wanted, Squares(wanted))
     with prepared(model, wanted):
         samples = read(model, (inputs, None))
         batch = Batch(job, samples, links_of(model) if samples.call is model else None)

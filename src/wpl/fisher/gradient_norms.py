@@ -43,13 +43,13 @@ def gradient_norms(
     estimand = Estimand("empirical", likelihood, per, 1, class_dim, ignore_index).checked(loss)
     wanted, _ = select(model, parameters)
     norms = Norms(next(iter(wanted.values())).device)
-    estimator = Estimator(model, Job(wanted, norms, with_gradient=False), estimand, loss=loss)
+    estimator = Estimator(model, Job(wanted, norms), estimand, loss=loss)
     bar = progress_bar(batches, show=progress)
     with prepared(model, wanted):
         for given in each(batches, bar):
             batch = estimator.forward(given)
             if batch is not None:
                 scores = estimator.scores(batch, scale=1.0, bar=bar)
-                batch.send_back(scores, squares=True, gradient=False, keep=False)
+                batch.send_back(scores)
                 norms.end_batch()
     return torch.cat(norms.finished)

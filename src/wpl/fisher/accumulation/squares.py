@@ -121,6 +121,10 @@ class Contribution:
         """Make the gradients of some samples, ``(sample, *shape)`` with the parameter's shape."""
         raise NotImplementedError
 
+    def gradient(self) -> Tensor:
+        """Sum the gradients of all samples, in the parameter's shape, perhaps flattened."""
+        return self.dense(slice(None)).sum(0)
+
     def joined(self, others: "list[Contribution]") -> "Contribution | None":
         """Add the gradients of other uses; None if the sum has no cheaper form than dense."""
         return None if others else self
@@ -175,6 +179,10 @@ class Outer(Contribution):
         """See ``Contribution``; ``(sample, out, in)``, or in the shape of the weight."""
         found = torch.bmm(self.g[rows].transpose(1, 2), self.a[rows])
         return found if self._shape is None else found.view(-1, *self._shape)
+
+    def gradient(self) -> Tensor:
+        """See ``Contribution``."""
+        return self.g.flatten(0, 1).t() @ self.a.flatten(0, 1)
 
     def joined(self, others: list[Contribution]) -> Contribution | None:
         """See ``Contribution``; several uses of a weight are joined along time."""

@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from wpl.fisher.accumulation.squares import Dense, Uses, full_precision
 from wpl.fisher.batches import map_tensors, outputs_of, tensors_in
-from wpl.fisher.engines.recording import Gradients, Job, Recording
+from wpl.fisher.engines.recording import Job, Recording
 from wpl.fisher.layers.norms import batch_norm_written_out
 
 RANDOM = (
@@ -28,7 +28,7 @@ class Alone(Recording):
 
     def __init__(self, job: Job, row: int, call: Callable[[Any], Any], inputs: Any) -> None:
         rows = slice(row, row + 1)
-        self.rows, self.uses = rows, Uses(job.squares, rows)
+        self.rows, self.uses = rows, Uses(job.accumulation, rows)
         self._parameters = list(job.parameters.values())
         for parameter in self._parameters:
             self.uses.add(parameter, "one sample at a time")
@@ -38,23 +38,19 @@ class Alone(Recording):
         if not torch.equal(before, _random_state(inputs)):
             raise ValueError(RANDOM)
 
-    def send_back(self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
+    def send_back(self, vector: Tensor, *, keep: bool) -> None:
         """See ``Recording``."""
         if not self.logits.requires_grad:
-            return {}
+            return
         with full_precision(vector.device.type):
             found = torch.autograd.grad(
                 self.logits, self._parameters, vector, retain_graph=keep, allow_unused=True
             )
         if not keep:
             self.logits = self.logits.detach()
-        total: Gradients = {}
         for parameter, g in zip(self._parameters, found, strict=True):
-            if g is not None and squares:
+            if g is not None:
                 self.uses.deliver(parameter, Dense(g.unsqueeze(0)))
-            if g is not None and gradient:
-                total[id(parameter)] = g
-        return total
 
 
 class _OfOne(TorchFunctionMode):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
 from wpl.fisher.accumulation.squares import Dense, Outer, Uses, has_autocast
-from wpl.fisher.engines.recording import Gradients, Job, Recording, add_to
+from wpl.fisher.engines.recording import Job, Recording
 from wpl.fisher.layers.convolution import convolution
 from wpl.fisher.layers.registry import Form
 
@@ -29,8 +29,8 @@ _KNOWN: dict[type, Callable[[Any, Tensor], bool]] = {
     nn.Flatten: lambda module, x: module.start_dim == 1 and x.ndim > 1,
 }
 
-# From the gradient of a module's output, the gradient of its input; None for the first module.
-Back = Callable[[Tensor], Tensor | None]
+# From the gradient of a module's output, the gradient of its input.
+Back = Callable[[Tensor], Tensor]
 
 
 class Chain(Recording):
@@ -46,12 +46,12 @@ class Chain(Recording):
 
     def __init__(self, job: Job, links: Iterable[nn.Module], inputs: Tensor) -> None:
         self.rows = slice(None)
-        self.uses = Uses(job.squares, self.rows)
+        self.uses = Uses(job.accumulation, self.rows)
         self._wanted = {id(p) for p in job.parameters.values()}
-        self._with_gradient = job.with_gradient
-        self._ways_back: list[Back] = []  # starting at the first wanted parameter
-        self._listening = self._keep = False
-        self._gradients: Gradients | None = None
+        self._ways_back: list[
+            Callable[[Tensor], Tensor | None]
+        ] = []  # from the first wanted parameter
+        self._keep = False
         x = inputs.detach()
         with torch.no_grad():
             for module in links:
@@ -70,17 +70,15 @@ class Chain(Recording):
         except NotAChainError:
             return None
 
-    def send_back(self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
+    def send_back(self, vector: Tensor, *, keep: bool) -> None:
         """See ``Recording``."""
-        self._listening, self._keep = squares, keep
-        self._gradients = {} if gradient else None
+        self._keep = keep
         ways_back = list(self._ways_back) if keep else self._ways_back  # frees what each holds
         g: Tensor | None = vector
         with torch.no_grad():
             while ways_back and g is not None:
                 g = ways_back.pop()(g)
             self.uses.end_pass()
-        return self._gradients or {}
 
     def _call(self, module: nn.Module, x: Tensor) -> Tensor:
         if type(module) in _NOTHING:
@@ -92,64 +90,35 @@ class Chain(Recording):
             return _forward(module, x)
         for parameter, _ in forms:
             self.uses.add(parameter, f"closed form ({type(module).__name__.lower()})")
-        parameters = [parameter for parameter, _ in forms]
         if isinstance(module, nn.Linear):
-            out, back = self._linear(module, x, parameters, first=first)
+            out, back = _linear(module, x)
         elif isinstance(module, nn.ReLU):
             out, back = _relu(x)
         else:
-            out, back = self._by_graph(module, x, parameters, first=first)
+            out, back = self._by_graph(module, x)
 
         def deliver_and_go_on(g: Tensor) -> Tensor | None:
-            if self._listening:
-                for parameter, make in forms:
-                    self.uses.deliver(parameter, make(g))
-            return back(g)
+            for parameter, make in forms:
+                self.uses.deliver(parameter, make(g))
+            return None if first else back(g)
 
         self._ways_back.append(deliver_and_go_on)
         return out
 
-    def _linear(
-        self, module: nn.Linear, x: Tensor, parameters: list[Tensor], *, first: bool
-    ) -> tuple[Tensor, Back]:
-        weight = module.weight
-
-        def back(g: Tensor) -> Tensor | None:
-            if self._gradients is not None:
-                flat = g.flatten(0, -2)
-                for p in parameters:
-                    of_p = flat.t() @ x.flatten(0, -2) if p is weight else flat.sum(0)
-                    add_to(self._gradients, p, of_p)
-            return None if first else g @ weight
-
-        return F.linear(x, weight, module.bias), back
-
-    def _by_graph(
-        self, module: nn.Module, x: Tensor, parameters: list[Tensor], *, first: bool
-    ) -> tuple[Tensor, Back]:
-        leaf = x.detach().requires_grad_(not first)
-        stand_ins = [p.detach().requires_grad_(self._with_gradient) for p in parameters]
+    def _by_graph(self, module: nn.Module, x: Tensor) -> tuple[Tensor, Back]:
+        leaf = x.detach().requires_grad_()
         with torch.enable_grad():
-            if isinstance(module, nn.Conv2d):
-                known = {id(p): s for p, s in zip(parameters, stand_ins, strict=True)}
-                weights: Any = (known.get(id(p), p) for p in (module.weight, module.bias))
-                out = F.conv2d(leaf, *weights, *_geometry(module))
-            else:
-                out = _forward(module, leaf)
+            out = _forward(module, leaf)
 
-        def back(g: Tensor) -> Tensor | None:
-            asked = stand_ins if self._gradients is not None else []
-            leaves = asked if first else [leaf, *asked]
-            if not leaves:
-                return None
-            found = list(torch.autograd.grad(out, leaves, g, retain_graph=self._keep))
-            of_input = None if first else found.pop(0)
-            if self._gradients is not None:
-                for parameter, gradient in zip(parameters, found, strict=True):
-                    add_to(self._gradients, parameter, gradient)
-            return of_input
+        def back(g: Tensor) -> Tensor:  # computes no gradients of weights
+            return torch.autograd.grad(out, leaf, g, retain_graph=self._keep)[0]
 
         return out.detach(), back
+
+
+def _linear(module: nn.Linear, x: Tensor) -> tuple[Tensor, Back]:
+    weight = module.weight
+    return F.linear(x, weight, module.bias), lambda g: g @ weight
 
 
 def _forms(module: nn.Module, x: Tensor) -> Sequence[Form]:
@@ -157,12 +126,9 @@ def _forms(module: nn.Module, x: Tensor) -> Sequence[Form]:
     if isinstance(module, nn.Linear):
         return [(module.weight, lambda g: Outer(x, g)), (module.bias, Dense.over_positions)]
     if isinstance(module, nn.Conv2d):
-        return convolution(x, module.weight, module.bias, *_geometry(module)) or ()
+        geometry: Any = (module.stride, module.padding, module.dilation, module.groups)
+        return convolution(x, module.weight, module.bias, *geometry) or ()
     return ()
-
-
-def _geometry(module: nn.Conv2d) -> Any:
-    return module.stride, module.padding, module.dilation, module.groups
 
 
 def _relu(x: Tensor) -> tuple[Tensor, Back]:

@@ -9,15 +9,13 @@ from torch import Tensor
 from wpl.fisher.accumulation.squares import Accumulation, Uses
 
 Rows = slice | Tensor
-Gradients = dict[int, Tensor]  # of parameters, by id
 
 
 class Job(NamedTuple):
     """What all recordings of an estimate share."""
 
     parameters: Mapping[str, Tensor]  # the wanted parameters, by name
-    squares: Accumulation  # accumulates their contributions
-    with_gradient: bool  # whether the gradient may be asked for, too
+    accumulation: Accumulation  # of the contributions to their gradients
 
 
 class Recording(ABC):
@@ -34,21 +32,10 @@ class Recording(ABC):
     uses: Uses
 
     @abstractmethod
-    def send_back(self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
-        """Back-propagate a vector in the shape of the logits to the wanted parameters.
+    def send_back(self, vector: Tensor, *, keep: bool) -> None:
+        """Back-propagate a vector to the wanted parameters, and accumulate their contributions.
 
         Args:
-            vector: What to back-propagate.
-            squares: Whether to accumulate the squares.
-            gradient: Whether to return the gradients.
+            vector: What to back-propagate, in the shape of the logits.
             keep: Whether more vectors follow.
-
-        Returns:
-            The gradients, if asked for.
         """
-
-
-def add_to(total: Gradients, parameter: Tensor, gradient: Tensor) -> None:
-    """Add the gradient of a parameter."""
-    key = id(parameter)
-    total[key] = total[key] + gradient if key in total else gradient

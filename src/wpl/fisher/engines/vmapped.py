@@ -18,7 +18,7 @@ from wpl.fisher.accumulation.squares import (
 )
 from wpl.fisher.batches import map_tensors, outputs_of, tensors_in
 from wpl.fisher.engines.intercept import Intercept, called_by
-from wpl.fisher.engines.recording import Gradients, Job, Recording, Rows, add_to
+from wpl.fisher.engines.recording import Job, Recording, Rows
 from wpl.fisher.layers.registry import Form, Make
 
 
@@ -38,8 +38,7 @@ class Vmapped(Recording):
     def __init__(
         self, job: Job, rows: Rows, call: Callable[[Any], Any], inputs: Any, **settings: Any
     ) -> None:
-        self.rows, self.uses = rows, Uses(job.squares, rows)
-        self._with_gradient = job.with_gradient
+        self.rows, self.uses = rows, Uses(job.accumulation, rows)
         self._listening = False
         self._wanted = {id(p): p for p in job.parameters.values()}
         self.custom: list[str] = []
@@ -84,16 +83,14 @@ class Vmapped(Recording):
             if gradient is not None:
                 raise RuntimeError(f"{name!r} is used in a way that is not seen, as in a script")
 
-    def send_back(self, vector: Tensor, *, squares: bool, gradient: bool, keep: bool) -> Gradients:
+    def send_back(self, vector: Tensor, *, keep: bool) -> None:
         """See ``Recording``."""
-        stand_ins = [alias for _, alias in self._stand_ins.values() if alias.requires_grad]
-        wanted = [*self._leaves, *stand_ins]
-        if not wanted or not self.logits.requires_grad:
-            return {}
-        self._listening = squares
+        if not self._leaves or not self.logits.requires_grad:
+            return
+        self._listening = True
         with full_precision(vector.device.type):
-            found = torch.autograd.grad(
-                self.logits, wanted, vector, retain_graph=keep, allow_unused=True
+            torch.autograd.grad(
+                self.logits, self._leaves, vector, retain_graph=keep, allow_unused=True
             )
         self._listening = False
         if not keep:
@@ -105,21 +102,6 @@ class Vmapped(Recording):
                     self.uses.deliver(p, PulledBack(weight, p, contributions))
                 self._derived[key] = []
             self.uses.end_pass()
-        return self._gradients(found[len(self._leaves) :]) if gradient else {}
-
-    def _gradients(self, found: Sequence[Tensor | None]) -> Gradients:
-        """Map gradients of the stand-ins, None where there is none, to those of the parameters."""
-        total: Gradients = {}
-        for (weight, _), gradient in zip(self._stand_ins.values(), found, strict=True):
-            if gradient is None:
-                continue
-            sources = self.sources(weight)
-            each: Iterable[Tensor] = [gradient]
-            if sources[0] is not weight:
-                each = torch.autograd.grad(weight, sources, gradient, retain_graph=True)
-            for parameter, g in zip(sources, each, strict=True):
-                add_to(total, parameter, g.clone())
-        return total
 
     def sources(self, tensor: Tensor) -> list[Tensor]:
         """See ``Engine``; the tensor has no samples."""
@@ -138,7 +120,7 @@ class Vmapped(Recording):
             return tensor
         key = id(tensor)
         if key not in self._stand_ins:
-            alias = tensor.detach().requires_grad_(self._with_gradient)
+            alias = tensor.detach()
             self._stand_ins[key] = tensor, alias
             self._weights[id(alias)] = tensor
         return self._stand_ins[key][1]
@@ -200,10 +182,20 @@ class PulledBack(Contribution):
 
     def dense(self, rows: slice) -> Tensor:
         """See ``Contribution``."""
-        gradient = dense_sum(self._uses, rows)
-        gradient = gradient.reshape(-1, *self._derived.shape).to(self._derived.dtype)
+        return self._pulled(dense_sum(self._uses, rows).reshape(-1, *self._derived.shape))
+
+    def gradient(self) -> Tensor:
+        """See ``Contribution``."""
+        total = torch.stack([use.gradient().reshape(self._derived.shape) for use in self._uses])
+        return self._pulled(total.sum(0, keepdim=True))[0]
+
+    def _pulled(self, gradients: Tensor) -> Tensor:
         (found,) = torch.autograd.grad(
-            self._derived, self._parameter, gradient, retain_graph=True, is_grads_batched=True
+            self._derived,
+            self._parameter,
+            gradients.to(self._derived.dtype),
+            retain_graph=True,
+            is_grads_batched=True,
         )
         return precise(found)
 

@@ -95,24 +95,26 @@ class Convolved(Contribution):
     def dense(self, rows: slice) -> Tensor:
         """See ``Contribution``; computed by one convolution with the samples as groups."""
         x, g = self.x[rows], self.g[rows]
-        height, *rest = self.shape
-        stride, padding, dilation, groups = self.geometry
-        if height == groups and rest[0] == 1:
+        samples, (height, *rest) = len(x), self.shape
+        if height == self.geometry.groups and rest[0] == 1:
             return self._of_each_channel(x, g)
-        gradient: Tensor = torch.ops.aten.convolution_backward(
-            g.reshape(1, -1, *g.shape[2:]),
-            x.reshape(1, -1, *x.shape[2:]),
-            x.new_zeros(1).expand(len(x) * height, *rest),
-            None,
-            stride,
-            padding,
-            dilation,
-            False,
-            (0,) * len(stride),
-            len(x) * groups,
-            (False, True, False),
+        x, g = (t.reshape(1, -1, *t.shape[2:]) for t in (x, g))
+        found = self._way_back(x, g, (samples * height, *rest), samples)
+        return found.view(samples, *self.shape)
+
+    def gradient(self) -> Tensor:
+        """See ``Contribution``."""
+        return self._way_back(self.x, self.g, self.shape, 1)
+
+    def _way_back(self, x: Tensor, g: Tensor, shape: Sequence[int], samples: int) -> Tensor:
+        """Compute the gradient of a weight whose groups are repeated for each sample."""
+        stride, padding, dilation, groups = self.geometry
+        weight = x.new_zeros(1).expand(*shape)
+        settings = stride, padding, dilation, False, (0,) * len(stride), samples * groups
+        found: Tensor = torch.ops.aten.convolution_backward(
+            g, x, weight, None, *settings, (False, True, False)
         )[1]
-        return gradient.view(len(x), *self.shape)
+        return found
 
     def _of_each_channel(self, x: Tensor, g: Tensor) -> Tensor:
         """Slide each channel's gradient over its image, in place of torch's slow way back."""

@@ -61,6 +61,11 @@ class Picked(Contribution):
         out.index_add_(0, self._keys(ids).flatten(), g.reshape(-1, g.shape[2]))
         return out.view(len(ids), self.height, g.shape[2])
 
+    def gradient(self) -> Tensor:
+        """See ``Contribution``."""
+        g = self.g.flatten(0, 1)
+        return g.new_zeros(self.height, g.shape[1]).index_add_(0, self.ids.flatten(), g)
+
     def joined(self, others: list[Contribution]) -> Contribution | None:
         """See ``Contribution``."""
         outer: list[Contribution] = [o for o in others if isinstance(o, Outer)]
@@ -93,6 +98,10 @@ class Tied(Contribution):
     def dense(self, rows: slice) -> Tensor:
         """See ``Contribution``."""
         return self._decoder.dense(rows) + self._embedding.dense(rows)
+
+    def gradient(self) -> Tensor:
+        """See ``Contribution``."""
+        return self._decoder.gradient() + self._embedding.gradient()
 
     def add_squares_(self, total: Total) -> None:
         """See ``Contribution``."""
