@@ -6,19 +6,19 @@ quantity, smaller by about the batch size; it is not computed here.
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from wpl.fisher.accumulation.squares import Squares
+from wpl.fisher.accumulation.squares import Accumulation, Squares
 from wpl.fisher.batches import Loss, Samples, each, progress_bar, read, tensors_in
 from wpl.fisher.engines.alone import RANDOM, Alone
 from wpl.fisher.engines.chain import Chain, links_of
 from wpl.fisher.engines.intercept import SplitError
-from wpl.fisher.engines.recording import Job, Recording
+from wpl.fisher.engines.recording import Recording
 from wpl.fisher.engines.vmapped import Vmapped
 from wpl.fisher.first_batch import (
     check_outputs,
@@ -106,8 +106,7 @@ def diagonal_fisher(
     estimand = Estimand(kind, likelihood, per, draws, class_dim, ignore_index).checked(loss, floor)
     wanted, names = select(model, parameters)
     squares = Squares(wanted)
-    job = Job(wanted, squares)
-    estimator = Estimator(model, job, estimand, loss=loss, generator=generator)
+    estimator = Estimator(model, wanted, estimand, loss=loss, generator=generator)
     bar = progress_bar(batches, show=progress)
     samples = unit = 0
     with prepared(model, wanted), noted_ctrl_c() as pressed:
@@ -117,7 +116,7 @@ def diagonal_fisher(
                 continue
             unit = unit or batch.samples.size  # one batch then needs no division
             scores = estimator.scores(batch, scale=unit**-0.5, bar=bar)
-            batch.send_back(scores)
+            batch.send_back(scores, squares)
             squares.end_batch()
             samples += scores.samples
             if pressed and samples:
@@ -149,13 +148,13 @@ class Estimator:
     def __init__(
         self,
         model: nn.Module,
-        job: Job,
+        parameters: Mapping[str, Tensor],
         estimand: Estimand,
         *,
         loss: Loss | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        self._model, self._job, self._estimand = model, job, estimand
+        self._model, self._parameters, self._estimand = model, parameters, estimand
         self._loss, self._generator = loss, generator
         self._links = links_of(model)
         self._ahead: bool | None = None  # whether labels are one position ahead, once known
@@ -175,7 +174,8 @@ class Estimator:
         if samples.size == 0:
             return None
         try:
-            batch = Batch(self._job, samples, self._links if samples.call is self._model else None)
+            links = self._links if samples.call is self._model else None
+            batch = Batch(self._parameters, samples, links)
         except Exception as error:
             reason = _explained(error, samples)
             if reason is error:
@@ -243,17 +243,22 @@ class Batch:
     ``torch.vmap`` does not support the model.
 
     Args:
-        job: Of the estimate.
+        parameters: The wanted ones, by name.
         samples: The batch, as read.
         links: The layers of a plain chain, if the model is one.
     """
 
-    def __init__(self, job: Job, samples: Samples, links: list[nn.Module] | None) -> None:
-        self._job, self.samples = job, samples
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        samples: Samples,
+        links: list[nn.Module] | None,
+    ) -> None:
+        self._parameters, self.samples = parameters, samples
         self.alone: str | None = None  # why samples are called one by one
         self.slow: str | None = None  # what takes much longer than it could, and why
         self.parts: list[Recording] = []
-        chain = None if links is None else Chain.of(job, links, samples.inputs)
+        chain = None if links is None else Chain.of(parameters, links, samples.inputs)
         if chain is not None:
             self.parts = [chain]
         else:
@@ -264,7 +269,9 @@ class Batch:
         call, inputs = self.samples.call, self.samples.inputs
         every = len(rows) == self.samples.size
         try:
-            part = Vmapped(self._job, slice(None) if every else rows, call, inputs, **settings)
+            part = Vmapped(
+                self._parameters, slice(None) if every else rows, call, inputs, **settings
+            )
             self.parts.append(part)
             if part.custom:
                 self.slow = (
@@ -287,7 +294,7 @@ class Batch:
                 "samples are differentiated one at a time, with a forward and a backward pass for "
                 f"each: {self.alone}"
             )
-            self.parts += [Alone(self._job, int(row), call, inputs) for row in rows]
+            self.parts += [Alone(self._parameters, int(row), call, inputs) for row in rows]
 
     def _together(self, parts: list[Tensor]) -> Tensor:
         """Concatenate the rows of the parts in the order of the batch."""
@@ -304,13 +311,14 @@ class Batch:
         uses = dict.fromkeys(way for part in self.parts for way in part.uses.ways[id(parameter)])
         return "; ".join(uses) or "no use"
 
-    def send_back(self, scores: Scores, *, keep: bool = False) -> None:
-        """Back-propagate the scores through each part; ``keep``, if more scores follow."""
-        self._job.accumulation.begin_batch(self.samples.size, len(scores))
+    def send_back(self, scores: Scores, *into: Accumulation, keep: bool = False) -> None:
+        """Back-propagate the scores through each part; arguments as those of ``Recording``."""
+        for accumulation in into:
+            accumulation.begin_batch(self.samples.size, len(scores))
         for part in self.parts:
             vectors = scores.rows(part.rows) if len(self.parts) > 1 else scores
             for j, vector in enumerate(vectors):
-                part.send_back(vector, keep=keep or j < len(scores) - 1)
+                part.send_back(vector, *into, keep=keep or j < len(scores) - 1)
 
 
 def _explained(error: Exception, batch: Samples) -> Exception:

@@ -4,10 +4,8 @@ from typing import Any
 
 from torch import nn
 
-from wpl.fisher.accumulation.squares import Squares
 from wpl.fisher.batches import read
 from wpl.fisher.engines.chain import links_of
-from wpl.fisher.engines.recording import Job
 from wpl.fisher.estimate import Batch
 from wpl.fisher.preparation import prepared, select
 
@@ -25,8 +23,7 @@ def explain(model: nn.Module, inputs: Any) -> dict[str, str]:
         is computed, in the same pass; "one sample at a time: ...", with the reason; "no use".
     """
     wanted, _ = select(model, None)
-    job = Job(wanted, Squares(wanted))
     with prepared(model, wanted):
         samples = read(model, (inputs, None))
-        batch = Batch(job, samples, links_of(model) if samples.call is model else None)
+        batch = Batch(wanted, samples, links_of(model) if samples.call is model else None)
     return {name: batch.ways(p) for name, p in wanted.items()}

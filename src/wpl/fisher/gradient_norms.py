@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from wpl.fisher.accumulation.norms import Norms
 from wpl.fisher.batches import Loss, each, progress_bar
-from wpl.fisher.engines.recording import Job
 from wpl.fisher.estimate import Estimator
 from wpl.fisher.preparation import prepared, select
 from wpl.fisher.scores import Estimand
@@ -43,13 +42,13 @@ def gradient_norms(
     estimand = Estimand("empirical", likelihood, per, 1, class_dim, ignore_index).checked(loss)
     wanted, _ = select(model, parameters)
     norms = Norms(next(iter(wanted.values())).device)
-    estimator = Estimator(model, Job(wanted, norms), estimand, loss=loss)
+    estimator = Estimator(model, wanted, estimand, loss=loss)
     bar = progress_bar(batches, show=progress)
     with prepared(model, wanted):
         for given in each(batches, bar):
             batch = estimator.forward(given)
             if batch is not None:
                 scores = estimator.scores(batch, scale=1.0, bar=bar)
-                batch.send_back(scores)
+                batch.send_back(scores, norms)
                 norms.end_batch()
     return torch.cat(norms.finished)

@@ -1,14 +1,14 @@
 """The gradient of a batch's loss and the Fisher information, from one pass."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from wpl.fisher.accumulation.squares import Contribution, Squares, precise
+from wpl.fisher.accumulation.gradients import Gradients
+from wpl.fisher.accumulation.squares import Squares
 from wpl.fisher.batches import Loss
-from wpl.fisher.engines.recording import Job
 from wpl.fisher.estimate import Estimator
 from wpl.fisher.information import Fisher, fingerprint
 from wpl.fisher.preparation import prepared, select
@@ -59,9 +59,8 @@ def gradient_and_fisher(
     """
     estimand = Estimand(kind, likelihood, per, draws, class_dim, ignore_index).checked(loss, floor)
     wanted, names = select(model, parameters)
-    both = _GradientsAndSquares(wanted)
-    estimator = Estimator(model, Job(wanted, both), estimand, loss=loss, generator=generator)
-    both.squares_too = once = kind == "empirical"
+    gradients, squares = Gradients(wanted), Squares(wanted)
+    estimator = Estimator(model, wanted, estimand, loss=loss, generator=generator)
     with prepared(model, wanted):
         batch = estimator.forward(inputs if targets is None else (inputs, targets))
         if batch is None:
@@ -70,12 +69,13 @@ def gradient_and_fisher(
         labelled = estimator.scores(batch, scale=scale, empirical=True)
         if labelled.samples == 0:
             raise ValueError("the batch holds no targets that count")
-        batch.send_back(labelled, keep=not once)
-        if not once:
-            both.gradients_too, both.squares_too = False, True
-            batch.send_back(estimator.scores(batch, scale=scale))
-        both.end_batch()
-    found = both.squares.means(batch.samples.size / labelled.samples, floor)
+        if kind == "empirical":
+            batch.send_back(labelled, gradients, squares)
+        else:
+            batch.send_back(labelled, gradients, keep=True)
+            batch.send_back(estimator.scores(batch, scale=scale), squares)
+        squares.end_batch()
+    found = squares.means(batch.samples.size / labelled.samples, floor)
     mean = 1 / (scale * labelled.samples)
     fisher = Fisher(
         tensors={name: found[used] for name, used in names.items()},
@@ -86,31 +86,6 @@ def gradient_and_fisher(
         floor=floor,
         model=fingerprint(model),
     )
-    gradients = {name: both.gradients[id(p)].mul_(mean).to(p.dtype) for name, p in wanted.items()}
-    gradient = {name: gradients[used] for name, used in names.items()}
+    each = gradients.times(mean)
+    gradient = {name: each[used] for name, used in names.items()}
     return GradientAndFisher(labelled.loss() * mean, gradient, fisher)
-
-
-class _GradientsAndSquares:
-    """Accumulates gradients summed over samples, and squares; see ``Accumulation``."""
-
-    def __init__(self, parameters: Mapping[str, Tensor]) -> None:
-        self.gradients = {id(p): precise(torch.zeros_like(p)) for p in parameters.values()}
-        self.squares = Squares(parameters)
-        self.gradients_too = self.squares_too = True
-
-    def begin_batch(self, samples: int, passes: int) -> None:
-        """See ``Accumulation``."""
-        self.squares.begin_batch(samples, passes)
-
-    def add_(self, parameter: Tensor, uses: list[Contribution], rows: slice | Tensor) -> None:
-        """See ``Accumulation``."""
-        if self.gradients_too:
-            for use in uses:
-                self.gradients[id(parameter)] += use.gradient().view(parameter.shape)
-        if self.squares_too:
-            self.squares.add_(parameter, uses, rows)
-
-    def end_batch(self) -> None:
-        """See ``Accumulation``."""
-        self.squares.end_batch()

@@ -282,7 +282,7 @@ def add_dense_squares_(total: Total, uses: Sequence[Contribution]) -> None:
 
 
 class Accumulation(Protocol):
-    """Accumulates the contributions to each parameter: as squares, or as norms."""
+    """Accumulates the contributions to each parameter: as squares, norms, or the gradient."""
 
     def begin_batch(self, samples: int, passes: int) -> None:
         """Announce a batch, and how many backward passes there will be for each sample."""
@@ -359,15 +359,15 @@ class Squares:
 
 
 class Uses:
-    """The uses of the wanted parameters in one forward pass; they are squared together.
+    """The uses of the wanted parameters in one forward pass; those of each are added together.
 
     Args:
-        squares: Accumulates the contributions of all uses of a parameter.
         rows: Which samples of the batch the forward pass is for.
     """
 
-    def __init__(self, squares: Accumulation, rows: slice | Tensor) -> None:
-        self._squares, self._rows = squares, rows
+    def __init__(self, rows: slice | Tensor) -> None:
+        self.into: Sequence[Accumulation] = ()  # of the present backward pass
+        self._rows = rows
         self.ways: dict[int, list[str]] = defaultdict(list)  # by id of a parameter, for ``explain``
         self._counts: dict[int, int] = defaultdict(int)
         self._waiting: dict[int, tuple[Tensor, list[Contribution]]] = {}
@@ -382,13 +382,14 @@ class Uses:
         _, waiting = self._waiting.setdefault(id(parameter), (parameter, []))
         waiting.append(contribution)
         if len(waiting) == self._counts[id(parameter)]:
-            self._square(parameter)
+            self._add(parameter)
 
     def end_pass(self) -> None:
-        """Square the contributions that waited for uses without a part in the loss."""
+        """Add the contributions that waited for uses without a part in the loss."""
         for parameter, _ in list(self._waiting.values()):
-            self._square(parameter)
+            self._add(parameter)
 
-    def _square(self, parameter: Tensor) -> None:
+    def _add(self, parameter: Tensor) -> None:
         _, contributions = self._waiting.pop(id(parameter))
-        self._squares.add_(parameter, contributions, self._rows)
+        for accumulation in self.into:
+            accumulation.add_(parameter, contributions, self._rows)

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from wpl.fisher.accumulation.squares import Dense, Uses, full_precision
+from wpl.fisher.accumulation.squares import Accumulation, Dense, Uses, full_precision
 from wpl.fisher.batches import map_tensors, outputs_of, tensors_in
-from wpl.fisher.engines.recording import Job, Recording
+from wpl.fisher.engines.recording import Recording
 from wpl.fisher.layers.norms import batch_norm_written_out
 
 RANDOM = (
@@ -26,10 +26,16 @@ class Alone(Recording):
         ValueError: If the model draws random numbers.
     """
 
-    def __init__(self, job: Job, row: int, call: Callable[[Any], Any], inputs: Any) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        row: int,
+        call: Callable[[Any], Any],
+        inputs: Any,
+    ) -> None:
         rows = slice(row, row + 1)
-        self.rows, self.uses = rows, Uses(job.accumulation, rows)
-        self._parameters = list(job.parameters.values())
+        self.rows, self.uses = rows, Uses(rows)
+        self._parameters = list(parameters.values())
         for parameter in self._parameters:
             self.uses.add(parameter, "one sample at a time")
         before = _random_state(inputs)
@@ -38,8 +44,9 @@ class Alone(Recording):
         if not torch.equal(before, _random_state(inputs)):
             raise ValueError(RANDOM)
 
-    def send_back(self, vector: Tensor, *, keep: bool) -> None:
+    def send_back(self, vector: Tensor, *into: Accumulation, keep: bool) -> None:
         """See ``Recording``."""
+        self.uses.into = into
         if not self.logits.requires_grad:
             return
         with full_precision(vector.device.type):

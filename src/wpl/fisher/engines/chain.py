@@ -1,6 +1,6 @@
 """Forward and backward pass through a chain of modules, one by one."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
-from wpl.fisher.accumulation.squares import Dense, Outer, Uses, has_autocast
-from wpl.fisher.engines.recording import Job, Recording
+from wpl.fisher.accumulation.squares import Accumulation, Dense, Outer, Uses, has_autocast
+from wpl.fisher.engines.recording import Recording
 from wpl.fisher.layers.convolution import convolution
 from wpl.fisher.layers.registry import Form
 
@@ -29,8 +29,8 @@ _KNOWN: dict[type, Callable[[Any, Tensor], bool]] = {
     nn.Flatten: lambda module, x: module.start_dim == 1 and x.ndim > 1,
 }
 
-# From the gradient of a module's output, the gradient of its input.
-Back = Callable[[Tensor], Tensor]
+# From the gradient of a module's output, the gradient of its input; None where it is not needed.
+Back = Callable[[Tensor], Tensor | None]
 
 
 class Chain(Recording):
@@ -44,13 +44,13 @@ class Chain(Recording):
         NotAChainError: If the output of a module would not have the samples first.
     """
 
-    def __init__(self, job: Job, links: Iterable[nn.Module], inputs: Tensor) -> None:
+    def __init__(
+        self, parameters: Mapping[str, Tensor], links: Iterable[nn.Module], inputs: Tensor
+    ) -> None:
         self.rows = slice(None)
-        self.uses = Uses(job.accumulation, self.rows)
-        self._wanted = {id(p) for p in job.parameters.values()}
-        self._ways_back: list[
-            Callable[[Tensor], Tensor | None]
-        ] = []  # from the first wanted parameter
+        self.uses = Uses(self.rows)
+        self._wanted = {id(p) for p in parameters.values()}
+        self._ways_back: list[Back] = []  # starting at the first wanted parameter
         self._keep = False
         x = inputs.detach()
         with torch.no_grad():
@@ -61,18 +61,18 @@ class Chain(Recording):
         self.logits = x
 
     @staticmethod
-    def of(job: Job, links: list[nn.Module], inputs: Any) -> "Chain | None":
+    def of(parameters: Mapping[str, Tensor], links: list[nn.Module], inputs: Any) -> "Chain | None":
         """Call the modules of a chain, if the inputs ``(sample, ...)`` fit; None if not."""
         if not isinstance(inputs, Tensor) or has_autocast(inputs.device.type):
             return None
         try:
-            return Chain(job, links, inputs)
+            return Chain(parameters, links, inputs)
         except NotAChainError:
             return None
 
-    def send_back(self, vector: Tensor, *, keep: bool) -> None:
+    def send_back(self, vector: Tensor, *into: Accumulation, keep: bool) -> None:
         """See ``Recording``."""
-        self._keep = keep
+        self.uses.into, self._keep = into, keep
         ways_back = list(self._ways_back) if keep else self._ways_back  # frees what each holds
         g: Tensor | None = vector
         with torch.no_grad():

@@ -1,21 +1,12 @@
 """The interface of the engines: a forward pass through which vectors can be back-propagated."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import NamedTuple
 
 from torch import Tensor
 
 from wpl.fisher.accumulation.squares import Accumulation, Uses
 
 Rows = slice | Tensor
-
-
-class Job(NamedTuple):
-    """What all recordings of an estimate share."""
-
-    parameters: Mapping[str, Tensor]  # the wanted parameters, by name
-    accumulation: Accumulation  # of the contributions to their gradients
 
 
 class Recording(ABC):
@@ -32,10 +23,11 @@ class Recording(ABC):
     uses: Uses
 
     @abstractmethod
-    def send_back(self, vector: Tensor, *, keep: bool) -> None:
-        """Back-propagate a vector to the wanted parameters, and accumulate their contributions.
+    def send_back(self, vector: Tensor, *into: Accumulation, keep: bool) -> None:
+        """Back-propagate a vector to the wanted parameters.
 
         Args:
             vector: What to back-propagate, in the shape of the logits.
+            *into: Accumulate what the vector contributes to their gradients.
             keep: Whether more vectors follow.
         """

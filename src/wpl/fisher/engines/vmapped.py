@@ -1,13 +1,14 @@
 """All samples at once under ``torch.vmap``, each as a batch of one."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from wpl.fisher.accumulation.squares import (
+    Accumulation,
     Contribution,
     Dense,
     Outer,
@@ -18,7 +19,7 @@ from wpl.fisher.accumulation.squares import (
 )
 from wpl.fisher.batches import map_tensors, outputs_of, tensors_in
 from wpl.fisher.engines.intercept import Intercept, called_by
-from wpl.fisher.engines.recording import Job, Recording, Rows
+from wpl.fisher.engines.recording import Recording, Rows
 from wpl.fisher.layers.registry import Form, Make
 
 
@@ -36,11 +37,16 @@ class Vmapped(Recording):
     """
 
     def __init__(
-        self, job: Job, rows: Rows, call: Callable[[Any], Any], inputs: Any, **settings: Any
+        self,
+        parameters: Mapping[str, Tensor],
+        rows: Rows,
+        call: Callable[[Any], Any],
+        inputs: Any,
+        **settings: Any,
     ) -> None:
-        self.rows, self.uses = rows, Uses(job.accumulation, rows)
+        self.rows, self.uses = rows, Uses(rows)
         self._listening = False
-        self._wanted = {id(p): p for p in job.parameters.values()}
+        self._wanted = {id(p): p for p in parameters.values()}
         self.custom: list[str] = []
         self._leaves: list[Tensor] = []  # where back-propagation ends
         self._stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # of each weight
@@ -71,23 +77,22 @@ class Vmapped(Recording):
             warnings.filterwarnings("ignore", "There is a performance drop")  # of a few functions
             self.logits = torch.vmap(one)(*given)
         if self.logits.requires_grad:
-            self._check_all_uses_are_seen(job)
+            self._check_all_uses_are_seen(parameters)
 
-    def _check_all_uses_are_seen(self, job: Job) -> None:
+    def _check_all_uses_are_seen(self, parameters: Mapping[str, Tensor]) -> None:
         nothing = self.logits.new_zeros(()).expand_as(self.logits)
-        parameters = list(job.parameters.values())
         found = torch.autograd.grad(
-            self.logits, parameters, nothing, retain_graph=True, allow_unused=True
+            self.logits, list(parameters.values()), nothing, retain_graph=True, allow_unused=True
         )
-        for name, gradient in zip(job.parameters, found, strict=True):
+        for name, gradient in zip(parameters, found, strict=True):
             if gradient is not None:
                 raise RuntimeError(f"{name!r} is used in a way that is not seen, as in a script")
 
-    def send_back(self, vector: Tensor, *, keep: bool) -> None:
+    def send_back(self, vector: Tensor, *into: Accumulation, keep: bool) -> None:
         """See ``Recording``."""
         if not self._leaves or not self.logits.requires_grad:
             return
-        self._listening = True
+        self.uses.into, self._listening = into, True
         with full_precision(vector.device.type):
             torch.autograd.grad(
                 self.logits, self._leaves, vector, retain_graph=keep, allow_unused=True
