@@ -1,8 +1,8 @@
 """Diagonal Fisher information.
 
-``estimate`` has the loop over batches. ``batches`` finds inputs and targets in a batch, ``passes``
-calls the model with them by one of the ``engines``, and back-propagates the vectors of ``scores``.
-Where a weight is used, its ``layers`` say what that contributes, and ``accumulation`` squares it.
+``estimate`` has the loop over batches: ``batches`` finds inputs and targets in a batch, one of the
+``engines`` calls the model with them and back-propagates the vectors of ``scores``. Where a weight
+is used, its ``layers`` say what that contributes, and ``accumulation`` squares and adds it.
 
 The names are loaded lazily; modules of this project import them from their own module.
 """
