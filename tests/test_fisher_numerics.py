@@ -135,8 +135,8 @@ class Largest(TorchDispatchMode):
 def test_no_tensor_holds_the_gradients_of_all_samples(monkeypatch, model, shape):
     for name in ("SCRATCH", "TILE"):
         monkeypatch.setattr(f"wpl.fisher.accumulation.squares.{name}", 2**19)
-    for layer in ("convolution", "embedding"):
-        monkeypatch.setattr(f"wpl.fisher.layers.{layer}.SCRATCH", 2**19)
+        monkeypatch.setattr(f"wpl.fisher.layers.convolution.{name}", 2**19)
+    monkeypatch.setattr("wpl.fisher.layers.embedding.SCRATCH", 2**19)
     torch.manual_seed(0)
     model, x = model(), torch.randn(shape)
     logits = model(x)

@@ -49,7 +49,7 @@ class Vmapped(Recording):
         self._wanted = {id(p): p for p in parameters.values()}
         self.custom: list[str] = []
         self._leaves: list[Tensor] = []  # where back-propagation ends
-        self._stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # of each weight
+        self._stand_ins: dict[int, Tensor] = {}  # by weight
         self._weights: dict[int, Tensor] = {}  # by stand-in
         self._sources: dict[int, tuple[Tensor, list[Tensor]]] = {}
         self._derived: dict[int, list[Contribution]] = {}  # to weights that are no parameters
@@ -123,12 +123,10 @@ class Vmapped(Recording):
         """See ``Engine``; anything but a weight is returned unchanged."""
         if not isinstance(tensor, Tensor) or not self.sources(tensor):
             return tensor
-        key = id(tensor)
-        if key not in self._stand_ins:
+        if id(tensor) not in self._stand_ins:
             alias = tensor.detach()
-            self._stand_ins[key] = tensor, alias
-            self._weights[id(alias)] = tensor
-        return self._stand_ins[key][1]
+            self._stand_ins[id(tensor)], self._weights[id(alias)] = alias, tensor
+        return self._stand_ins[id(tensor)]
 
     def tap(self, out: Tensor, forms: Iterable[Form], way: str, *kept: Tensor) -> Tensor:
         """See ``Engine``."""

@@ -1,6 +1,6 @@
 """Convolutions: the gradient of the weight is the product of patches and output gradients."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,17 +9,16 @@ from torch import Tensor
 
 from wpl.fisher.accumulation.squares import (
     SCRATCH,
+    TILE,
     Contribution,
     Dense,
     Outer,
     Total,
-    add_over_time_,
     precise,
 )
 from wpl.fisher.layers.registry import Form, Samples, register
 
 Numbers = int | Sequence[int]
-Pair = tuple[int, ...]
 _CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
@@ -128,76 +127,34 @@ class Convolved(Contribution):
         return found.reshape(len(x), *self.shape)
 
     def add_squares_(self, total: Total) -> None:
-        """See ``Contribution``."""
-        if self.geometry.groups == 1 and len(self.shape) in (3, 4):
-            x, g, (stride, padding, dilation, _) = self.x, self.g, self.geometry
-            if len(self.shape) == 3:  # one-dimensional: as images of height 1
-                x, g = x.unsqueeze(2), g.unsqueeze(2)
-                stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
-            add_unfolded_squares_(total, x, g, (stride, padding, dilation))
-            return
-        step = max(1, SCRATCH // (total.shape.numel() * self.x.element_size()))
-        for start in range(0, self.samples, step):
-            total.tensor().add_(self.dense(slice(start, start + step)).square_().sum(0))
+        """See ``Contribution``; as products of patches where positions are few for the channels."""
+        (out, _, *kernel), (stride, padding, _, groups) = self.shape, self.geometry
+        where = self.g.shape[2:].numel()
+        if groups == 1 and set(kernel) == {1} and not any(padding):
+            picked = self.x[:, :, *(slice(None, None, step) for step in stride)]
+            _of_patches(picked.flatten(2), self.g).add_squares_(total)
+        elif groups == 1 and len(kernel) < 3 and 2 * where <= out:
+            for rows in self._chunks(where * total.shape.numel() // out):
+                _of_patches(self._patches(rows), self.g[rows]).add_squares_(total)
+        else:
+            for rows in self._chunks(total.shape.numel()):
+                total.tensor().add_(self.dense(rows).square_().sum(0))
+
+    def _chunks(self, elements: int) -> Iterator[slice]:
+        """Split the samples into chunks that fit into a cache, given each one's elements."""
+        limit = 2 * TILE if self.x.is_cpu else SCRATCH
+        step = max(1, limit // (elements * self.x.element_size()))
+        return (slice(start, start + step) for start in range(0, self.samples, step))
+
+    def _patches(self, rows: slice) -> Tensor:
+        """Unfold images into ``(sample, in · kernel, position)``."""
+        x, kernel, (stride, padding, dilation, _) = self.x[rows], self.shape[2:], self.geometry
+        if len(kernel) == 1:  # one-dimensional: as images of height 1
+            x, kernel, stride = x.unsqueeze(2), (1, *kernel), (1, *stride)
+            padding, dilation = (0, *padding), (1, *dilation)
+        return F.unfold(x, tuple(kernel), dilation, padding, stride)
 
 
-def add_unfolded_squares_(
-    total: Total,
-    x: Tensor,
-    g: Tensor,
-    geometry: tuple[Pair, Pair, Pair],
-) -> None:
-    """Add the squares of each sample's gradient of an ungrouped convolution.
-
-    Args:
-        total: For the weight ``(out, in, height, width)``, or without the height.
-        x: Inputs ``(sample, in, y, x)``.
-        g: Gradients of the outputs ``(sample, out, y, x)``.
-        geometry: Stride, padding and dilation.
-    """
-    stride, padding, dilation = geometry
-    out, channels, *kernel = total.shape
-    kernel = [1] * (2 - len(kernel)) + kernel
-    columns = g.flatten(2).transpose(1, 2)  # (sample, position, out)
-    patches = len(x) * columns.shape[1] * channels * kernel[0] * kernel[1]
-    if kernel == [1, 1] and padding == (0, 0):
-        picked = x if stride == (1, 1) else x[:, :, :: stride[0], :: stride[1]]
-        Outer(picked.flatten(2).transpose(1, 2), columns).add_squares_(total)
-    elif patches <= 2 * total.shape.numel():  # large weights, small images
-        unfolded = F.unfold(x, (kernel[0], kernel[1]), dilation, padding, stride)
-        Outer(unfolded.transpose(1, 2), columns).add_squares_(total)
-    else:
-        whole = total.tensor().view(out, channels, *kernel)
-        _add_rows_of_the_kernel_(whole, x, g, geometry)
-
-
-def _add_rows_of_the_kernel_(
-    total: Tensor,
-    x: Tensor,
-    g: Tensor,
-    geometry: tuple[Pair, Pair, Pair],
-) -> None:
-    """Unfold along the kernel's width only; the rows of the kernel are then shifted views."""
-    (down, right), (above, left), (apart_y, apart_x) = geometry
-    out, channels, tall, wide = total.shape
-    height, width = g.shape[2:]
-    sums = total.new_zeros(tall, out, wide * channels)
-    columns = g.flatten(2).transpose(1, 2)
-    images = x.permute(0, 2, 3, 1)
-    unfolded = (x.shape[2] + 2 * above) * width * wide * channels + height * width * out
-    step = max(1, SCRATCH // (2 * unfolded * x.element_size()))
-    for some_x, some_g in zip(images.split(step), columns.split(step), strict=True):
-        padded = F.pad(some_x, (0, 0, left, left, above, above)).contiguous()
-        strides = padded.stride()
-        for phase in sorted({(dy * apart_y) % down for dy in range(tall)}):
-            rows = padded[:, phase::down]
-            patches = rows.as_strided(
-                (len(rows), rows.shape[1], width, wide, channels),
-                (*rows.stride()[:2], strides[2] * right, strides[2] * apart_x, strides[3]),
-            ).reshape(len(rows), rows.shape[1] * width, wide * channels)
-            for dy in range(tall):
-                skipped, here = divmod(dy * apart_y, down)
-                if here == phase:
-                    a = patches[:, skipped * width : (skipped + height) * width]
-                    add_over_time_(sums[dy], a, some_g)
-    total.add_(sums.view(tall, out, wide, channels).permute(1, 3, 0, 2))
+def _of_patches(patches: Tensor, g: Tensor) -> Outer:
+    """Make the contribution from patches ``(sample, in · kernel, position)``."""
+    return Outer(patches.transpose(1, 2), g.flatten(2).transpose(1, 2))
