@@ -13,7 +13,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wpl import diagonal_fisher, gradient_and_fisher
+from wpl.fisher.accumulation.squares import Total
 from wpl.fisher.batches import tensors_in
+from wpl.fisher.layers.convolution import convolution
 
 quick = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 sizes = st.integers(1, 3)
@@ -146,6 +148,31 @@ def test_no_tensor_holds_the_gradients_of_all_samples(monkeypatch, model, shape)
     parameter = max(p.numel() for p in model.parameters())
     allowed = max(4 * parameter, 4 * x.numel(), 4 * logits.numel(), 2 * 2**19)
     assert largest.bytes <= allowed * 1.1 < 4 * parameter * len(x) / 2
+
+
+@pytest.mark.parametrize(
+    ("function", "weight", "image", "geometry"),
+    [
+        (F.conv2d, (16, 3, 3, 2), (5, 4), {"stride": 2, "padding": (1, 0), "dilation": (1, 2)}),
+        (F.conv2d, (3, 3, 3, 2), (5, 4), {"stride": 2, "padding": (1, 0), "dilation": (1, 2)}),
+        (F.conv1d, (16, 3, 3), (7,), {"stride": 2, "padding": 1, "dilation": 2}),
+        (F.conv1d, (3, 3, 3), (7,), {"stride": 2, "padding": 1, "dilation": 2}),
+    ],
+)
+def test_convolutions_of_few_and_many_positions(function, weight, image, geometry):
+    """Squares come from patches or from one grouped convolution; both equal the definition."""
+    torch.manual_seed(0)
+    w = torch.randn(weight, dtype=torch.double, requires_grad=True)
+    x = torch.randn(5, 3, *image, dtype=torch.double)
+    outputs = function(x, w, **geometry)
+    g = torch.randn_like(outputs)
+    expected = sum(
+        torch.autograd.grad(outputs[n], w, g[n], retain_graph=True)[0] ** 2 for n in range(len(x))
+    )
+    total = Total(w)
+    ((_, form), _) = convolution(x, w, **geometry)
+    form(g).add_squares_(total)
+    torch.testing.assert_close(total.take(), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_rounding_does_not_grow_with_the_number_of_batches():

@@ -127,13 +127,17 @@ class Convolved(Contribution):
         return found.reshape(len(x), *self.shape)
 
     def add_squares_(self, total: Total) -> None:
-        """See ``Contribution``; as products of patches where positions are few for the channels."""
+        """See ``Contribution``; as products of patches where positions are few for the channels.
+
+        So, too, on GPUs, whose convolutions may round to a lower precision.
+        """
         (out, _, *kernel), (stride, padding, _, groups) = self.shape, self.geometry
         where = self.g.shape[2:].numel()
+        by_patches = 2 * where <= out or not self.x.is_cpu
         if groups == 1 and set(kernel) == {1} and not any(padding):
             picked = self.x[:, :, *(slice(None, None, step) for step in stride)]
             _of_patches(picked.flatten(2), self.g).add_squares_(total)
-        elif groups == 1 and len(kernel) < 3 and 2 * where <= out:
+        elif groups == 1 and len(kernel) < 3 and by_patches:
             for rows in self._chunks(where * total.shape.numel() // out):
                 _of_patches(self._patches(rows), self.g[rows]).add_squares_(total)
         else:
